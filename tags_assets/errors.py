@@ -1,0 +1,38 @@
+"""The one error that a user may see: a single line that says what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something that the user can mend.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, with the numbers that show it.
+    where
+        File, line and field, as ``targets/maths.yaml: budget.fraction``.
+    mend
+        What to do about it.
+    """
+
+    def __init__(self, problem: str, *, where: str | None = None, mend: str | None = None) -> None:
+        self.problem, self.where, self.mend = problem, where, mend
+        line = f"{where}: {problem}" if where else problem
+        if mend:
+            line = f"{line.rstrip('.')}. {mend}"
+        super().__init__(" ".join(line.split()))
+
+    @classmethod
+    def unknown(cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> UserError:
+        """Build the error for a name that does not exist, with the nearest names that do."""
+        known = list(known)
+        nearest = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:5]
+        hint = f"Did you mean {', '.join(repr(n) for n in nearest)}?" if nearest else f"There is no {kind} yet."
+        return cls(f"there is no {kind} named {name!r}", where=where, mend=hint)
