@@ -1,0 +1,397 @@
+"""Plots as plotly.js figures: plain dictionaries, so that no plotting code runs in Python."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tags_assets.report.words import number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Chart = dict[str, Any]
+
+# Okabe and Ito's palette: told apart with any of the common colour-vision deficiencies. Marks differ in shape as well.
+POOL, SELECTION, TARGET, INK, GRID = "#9aa3ad", "#0072b2", "#d55e00", "#2b3138", "#e6e8eb"
+POOL_FILL, SELECTION_FILL = "rgba(154,163,173,.35)", "rgba(0,114,178,.12)"
+STEPS = ["#eceef0", "#cfe3f1", "#8fbfe0", "#3f93c9", "#00568a"]
+"""A sequence in one hue for ordered classes, light to dark."""
+
+BARS_SHOWN = 12
+LONGEST_LABEL = 34
+HUGE = 100_000
+"""Values of one histogram from which it is counted on a sorted sample of quantiles."""
+
+
+def clipped(text: str, length: int = LONGEST_LABEL) -> str:
+    """Cut a label and escape it: plotly.js reads labels as a kind of HTML, and names come from the rows."""
+    text = " ".join(text.split())
+    return escape(text if len(text) <= length else text[: length - 1] + "…", quote=False)
+
+
+def gain_curve(curve: pl.DataFrame, budget: int | None) -> tuple[Chart, list[tuple[int, float]]]:
+    """Plot value against budget, with the knee marked.
+
+    Returns
+    -------
+    The chart, and (rows, share of the value at the budget) pairs for a table.
+    """
+    curve = curve.filter(pl.col("value").is_finite()).sort("rows")
+    n, value = curve["rows"].to_numpy().astype(np.float64), curve["value"].to_numpy().astype(np.float64)
+    at = float(budget or n[-1])
+    whole = float(np.interp(at, np.r_[0.0, n], np.r_[0.0, value])) or 1.0
+    n, share = np.r_[0.0, n], np.r_[0.0, value / whole]
+    bend = int(np.rint(knee(n, share)))
+    points = thinned(n, share)
+    marks = sorted({*(max(1, round(at * part)) for part in (0.1, 0.25, 0.5, 0.75, 1.0)), bend})
+    beyond = [round(at * part) for part in (1.5, 2.0, 4.0) if at * part <= n[-1]]
+    table = [(mark, float(np.interp(mark, n, share))) for mark in [*marks, *beyond] if mark > 0]
+    at_bend = float(np.interp(bend, n, share))
+    chart: Chart = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": np.round(points[0], 1).tolist(),
+                "y": np.round(points[1], 5).tolist(),
+                "line": {"color": SELECTION, "width": 2.5},
+                "fill": "tozeroy",
+                "fillcolor": SELECTION_FILL,
+                "hovertemplate": "a budget of %{x:,.0f} rows<br>gives %{y:.1%} of the value<extra></extra>",
+                "showlegend": False,
+            },
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": [bend, at],
+                "y": [at_bend, 1.0],
+                "text": [f"knee: {bend:,} rows, {at_bend:.0%}", f"budget: {round(at):,} rows"],
+                "textposition": ["bottom right", "bottom left"],
+                "textfont": {"color": INK, "size": 12},
+                "marker": {
+                    "color": ["#ffffff", SELECTION],
+                    "symbol": ["diamond", "circle"],
+                    "size": 11,
+                    "line": {"color": SELECTION, "width": 2.5},
+                },
+                "hoverinfo": "skip",
+                "showlegend": False,
+                "cliponaxis": False,
+            },
+        ],
+        "layout": _layout(
+            height=340,
+            xaxis={"title": {"text": "rows picked"}, "tickformat": ",d", "rangemode": "tozero"},
+            yaxis={"title": {"text": "share of the value"}, "tickformat": ".0%", "rangemode": "tozero"},
+            hovermode="x",
+        ),
+    }
+    return chart, table
+
+
+def knee(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Find where a concave curve bends most: the point farthest above its chord.
+
+    Satopaa et al., "Finding a 'Kneedle' in a Haystack" (2011), for a curve without noise.
+    """
+    if len(x) < 3:
+        return float(x[-1])
+    across, up = (x - x[0]) / ((x[-1] - x[0]) or 1.0), (y - y[0]) / ((y[-1] - y[0]) or 1.0)
+    return float(x[int(np.argmax(up - across))])
+
+
+def thinned(
+    x: NDArray[np.float64], y: NDArray[np.float64], most: int = 400
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Keep at most ``most`` points of a curve, denser near its start where it bends."""
+    if len(x) <= most:
+        return x, y
+    places = np.unique(np.rint((np.linspace(0, 1, most) ** 1.6) * (len(x) - 1)).astype(np.int64))
+    return x[places], y[places]
+
+
+def asked_and_reached(parts: pl.DataFrame) -> Chart:
+    """Plot, per concept, the share of pool, selection and target on one line."""
+    has_target = bool(parts["target"].is_not_null().any())
+    order = "target" if has_target else "selection_share"
+    parts = parts.sort([order, "path"], descending=[False, True], nulls_last=False)
+    names = [clipped(name) for name in parts["path"].map_elements(last_steps, return_dtype=pl.String)]
+    places = list(range(parts.height))
+    columns = ["pool_share", "selection_share"] + (["target"] if has_target else [])
+    low = parts.select(pl.min_horizontal(columns)).to_series().to_list()
+    high = parts.select(pl.max_horizontal(columns)).to_series().to_list()
+    series = [
+        ("pool", "pool_share", POOL, "line-ns-open", 12),
+        ("target", "target", TARGET, "diamond-open", 12),
+        ("selection", "selection_share", SELECTION, "circle", 11),
+    ]
+    between = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [x for pair in zip(low, high, strict=True) for x in (*pair, None)],
+        "y": [y for place in places for y in (place, place, None)],
+        "line": {"color": GRID, "width": 5},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    marks = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": parts[column].round(6).to_list(),
+            "y": places,
+            "customdata": names,
+            "marker": {"color": color, "symbol": symbol, "size": size, "line": {"width": 3, "color": color}},
+            "hovertemplate": "%{customdata}<br>" + name + ": %{x:.2%}<extra></extra>",
+        }
+        for name, column, color, symbol, size in series
+        if name != "target" or has_target
+    ]
+    return {
+        "data": [between, *marks],
+        "layout": _layout(
+            height=90 + 27 * parts.height,
+            xaxis={"tickformat": ".0%", "rangemode": "tozero", "side": "top", "zeroline": False},
+            yaxis={
+                "tickvals": places,
+                "ticktext": names,
+                "range": [-0.7, parts.height - 0.3],
+                "showgrid": False,
+            },
+            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "yref": "container", "x": 0},
+            margin={"l": 8, "r": 12, "t": 64, "b": 8},
+        ),
+    }
+
+
+def last_steps(path: str, steps: int = 2) -> str:
+    """Shorten a path to its last steps: "mathematics > algebra > quadratic formula" to the last two."""
+    return " > ".join(path.split(" > ")[-steps:])
+
+
+def shares(counts: pl.DataFrame, value: str) -> tuple[Chart, pl.DataFrame]:
+    """Plot the make-up of pool and selection by one attribute, the largest values by name.
+
+    Parameters
+    ----------
+    counts
+        One row per eligible instance with ``selected`` and the column ``value``.
+
+    Returns
+    -------
+    The chart, and the frame ``value, pool, selection`` (shares) that it shows.
+    """
+    table = (
+        counts.group_by(pl.col(value).fill_null("unknown").alias("value"))
+        .agg(pl.len().alias("pool"), pl.col("selected").sum().alias("selection"))
+        .sort(["selection", "pool", "value"], descending=[True, True, False])
+        .with_columns(
+            pl.col("pool") / max(counts.height, 1),
+            pl.col("selection") / max(int(counts["selected"].sum()), 1),
+        )
+    )
+    if table.height > BARS_SHOWN:
+        rest = table[BARS_SHOWN - 1 :]
+        others = rest.select(
+            pl.lit(f"{rest.height:,} others").alias("value"), pl.col("pool", "selection").sum()
+        ).head(1)
+        table = pl.concat([table[: BARS_SHOWN - 1], others])
+    names = [clipped(name, 22) for name in table["value"]]
+    places = list(range(table.height))
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "x": table[name].round(6).to_list(),
+            "y": places,
+            "customdata": names,
+            "marker": {"color": color},
+            "hovertemplate": "%{customdata}<br>" + name + ": %{x:.2%}<extra></extra>",
+        }
+        for name, color in (("pool", POOL), ("selection", SELECTION))
+    ]
+    chart: Chart = {
+        "data": bars,
+        "layout": _layout(
+            height=84 + 34 * table.height,
+            barmode="group",
+            bargap=0.3,
+            bargroupgap=0.08,
+            xaxis={"tickformat": ".0%", "rangemode": "tozero"},
+            yaxis={"tickvals": places, "ticktext": names, "autorange": "reversed", "showgrid": False},
+        ),
+    }
+    return chart, table
+
+
+def histogram(
+    pool: NDArray[np.float64],
+    selection: NDArray[np.float64],
+    *,
+    title: str,
+    logarithmic: bool = False,
+    bins: int = 32,
+) -> Chart:
+    """Plot how a quantity is distributed in pool and selection, each as shares of its own rows."""
+    pool, selection = pool[np.isfinite(pool)], selection[np.isfinite(selection)]
+    everything = np.concatenate([pool, selection])
+    if logarithmic:
+        top = max(float(everything.max(initial=1.0)), 2.0)
+        edges = np.unique(np.rint(np.geomspace(1.0, top + 1.0, bins + 1)))
+    else:
+        low, high = float(everything.min(initial=1.0)), float(everything.max(initial=0.0))
+        edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    traces = []
+    for name, values, color, fill in (
+        ("pool", pool, POOL, POOL_FILL),
+        ("selection", selection, SELECTION, SELECTION_FILL),
+    ):
+        held = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)[0] / max(len(values), 1)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": np.round(np.repeat(edges, 2), 4).tolist(),
+                "y": np.round(np.r_[0.0, np.repeat(held, 2), 0.0], 6).tolist(),
+                "line": {"color": color, "width": 2},
+                "fill": "tozeroy",
+                "fillcolor": fill,
+                "hovertemplate": name + ": %{y:.1%} of the rows near %{x:,.4~g}<extra></extra>",
+            }
+        )
+    axis: dict[str, Any] = {"title": {"text": title}, "showgrid": False}
+    if logarithmic:
+        ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000) if t <= edges[-1]]
+        axis |= {"type": "log", "tickvals": ticks, "ticktext": [f"{t:,}" for t in ticks]}
+    return {
+        "data": traces,
+        "layout": _layout(
+            height=300, xaxis=axis, yaxis={"tickformat": ".0%", "rangemode": "tozero", "nticks": 5}
+        ),
+    }
+
+
+def coverage(diversity: pl.DataFrame) -> Chart:
+    """Plot, per level of the tree, which share of its concepts pool and selection touch."""
+    levels = diversity.sort("level", descending=True)
+    names = [f"level {level}" if level else "leaves" for level in levels["level"]]
+    bars = []
+    for name, color in (("pool", POOL), ("selection", SELECTION)):
+        touched = levels[f"covered_{name}"].to_list()
+        bars.append(
+            {
+                "type": "bar",
+                "name": name,
+                "x": names,
+                "y": (levels[f"covered_{name}"] / levels["nodes"].clip(lower_bound=1)).round(5).to_list(),
+                "text": [number(n) for n in touched],
+                "textposition": "auto",
+                "marker": {"color": color},
+                "customdata": levels["nodes"].to_list(),
+                "hovertemplate": name
+                + " touches %{text} of %{customdata:,} concepts (%{y:.1%})<extra></extra>",
+            }
+        )
+    return {
+        "data": bars,
+        "layout": _layout(
+            height=300,
+            barmode="group",
+            bargap=0.3,
+            yaxis={"tickformat": ".0%", "range": [0, 1.02], "title": {"text": "concepts touched"}},
+            xaxis={"type": "category"},
+        ),
+    }
+
+
+SATURATION_CLASSES = ("untouched", "under ¼ full", "¼ to 1 full", "1 to 4 times full", "beyond 4 times")
+
+
+def saturation_classes(saturation: pl.DataFrame) -> pl.DataFrame:
+    """Count the concepts of each level by how full the selection makes them.
+
+    Returns
+    -------
+    ``level``, ``nodes`` and one column per name of `SATURATION_CLASSES`, sorted from the top level down.
+    """
+    fullness = pl.col("mass") / pl.col("capacity").clip(lower_bound=1e-12)
+    step = (
+        pl.when(pl.col("mass") <= 1e-9)
+        .then(0)
+        .when(fullness < 0.25)
+        .then(1)
+        .when(fullness < 1)
+        .then(2)
+        .when(fullness < 4)
+        .then(3)
+        .otherwise(4)
+    )
+    return (
+        saturation.with_columns(step.alias("step"))
+        .group_by("level")
+        .agg(
+            pl.len().alias("nodes"),
+            *((pl.col("step") == i).sum().alias(name) for i, name in enumerate(SATURATION_CLASSES)),
+        )
+        .sort("level", descending=True)
+    )
+
+
+def saturation_bars(classes: pl.DataFrame) -> Chart:
+    """Plot, per level, the share of concepts that the selection leaves empty, starts and fills."""
+    names = [f"level {level}" if level else "leaves" for level in classes["level"]]
+    bars = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "x": (classes[name] / classes["nodes"]).round(5).to_list(),
+            "y": names,
+            "customdata": classes[name].to_list(),
+            "marker": {"color": color, "line": {"color": "#ffffff", "width": 1}},
+            "hovertemplate": name + ": %{customdata:,} concepts (%{x:.1%})<extra>%{y}</extra>",
+        }
+        for name, color in zip(SATURATION_CLASSES, STEPS, strict=True)
+    ]
+    return {
+        "data": bars,
+        "layout": _layout(
+            height=110 + 34 * classes.height,
+            barmode="stack",
+            bargap=0.25,
+            xaxis={"tickformat": ".0%", "range": [0, 1]},
+            yaxis={"type": "category", "autorange": "reversed", "showgrid": False},
+            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+            margin={"l": 8, "r": 12, "t": 56, "b": 8},
+        ),
+    }
+
+
+def _layout(height: int, xaxis: Chart, yaxis: Chart, **more: Any) -> Chart:  # noqa: ANN401 (plotly's own options)
+    axis = {
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "automargin": True,
+        "fixedrange": True,  # a finger that scrolls the page must not zoom the plot
+        "ticks": "",
+        "title": {"standoff": 8},
+    }
+    layout: Chart = {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 36, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "inherit", "size": 13, "color": INK},
+        "xaxis": axis | xaxis,
+        "yaxis": axis | yaxis,
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#c9ced4", "font": {"color": INK}},
+    }
+    return layout | more

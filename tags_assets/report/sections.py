@@ -1,0 +1,396 @@
+"""The sections of the report: what each shows, ready for the template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tags_assets.report import charts, words
+from tags_assets.report.inputs import ROWS_SHOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tags_assets.report.inputs import ReportInput
+
+Context = dict[str, object]
+Charts = dict[str, charts.Chart]
+
+SNIPPET = 420
+"""Characters of a row's prompt and of its answer that are shown."""
+
+NAMED = 8
+"""Shortages told in a sentence each; the rest stand in a table."""
+
+
+def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """Choose the numbers at the head of the page: label, value, a note."""
+    figures = report.figures
+    chosen: list[tuple[str, str, str]] = []
+    selected = words.real(figures.get("rows_selected"))
+    if selected is not None:
+        tokens = words.real(figures.get("tokens_selected"))
+        chosen.append(
+            ("Rows selected", words.number(selected), f"{words.number(tokens)} tokens" if tokens else "")
+        )
+    kl, pool, floor = (words.real(figures.get(name)) for name in ("kl", "kl_pool", "kl_floor"))
+    if kl is not None:
+        notes = [f"random sample {words.number(pool)}"] if pool is not None else []
+        notes += [f"limit {words.number(floor)}"] if floor is not None else []
+        chosen.append(("KL to the target", words.number(kl), ", ".join(notes)))
+    certificate = words.real(figures.get("certificate"))
+    if certificate is not None:
+        chosen.append(("Of the best possible", words.percent(certificate, 2), "at least, by a proven bound"))
+    leaves = shares.filter(pl.col("level") == 0)
+    touched, held = leaves.filter(pl.col("selection") > 0).height, leaves.filter(pl.col("pool") > 0).height
+    if held:
+        chosen.append(
+            (
+                "Concepts touched",
+                words.percent(touched / held, 0),
+                f"{touched:,} of the pool’s {held:,} leaves",
+            )
+        )
+    if not report.shortages.is_empty():
+        chosen.append(
+            (
+                "In short supply",
+                f"{report.shortages.height:,}",
+                "concepts the pool lacks" if report.shortages.height > 1 else "concept the pool lacks",
+            )
+        )
+    return chosen
+
+
+def ruler(figures: Mapping[str, object]) -> Context | None:
+    """Place floor, selection and random sample on a line, in percent of its length."""
+    kl, floor, pool = (words.real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
+    if kl is None or floor is None or pool is None:
+        return None
+    longest = max(kl, floor, pool)
+    if longest <= 0:
+        return None
+    place = {
+        name: round(max(v, 0.0) / longest * 100, 1)
+        for name, v in (("kl", kl), ("floor", floor), ("pool", pool))
+    }
+    texts = {f"{name}_text": words.number(v) for name, v in (("kl", kl), ("floor", floor), ("pool", pool))}
+
+    def side(percent: float) -> str:
+        return "toleft" if percent > 72 else "middle" if percent > 22 else ""
+
+    return {
+        **place,
+        **texts,
+        "went": round(max(place["pool"] - place["kl"], 0.0), 1),
+        "kl_side": side(place["kl"]),
+        "floor_side": "toleft" if place["floor"] > 22 else "",
+        "words": f"Distance from the target: limit {texts['floor_text']}, this selection {texts['kl_text']}, "
+        f"random sample {texts['pool_text']} nats",
+    }
+
+
+def asked_section(parts: pl.DataFrame, plots: Charts) -> Context:
+    """Concept by concept: what was asked, what the pool has, what was reached."""
+    plots["chart-asked"] = charts.asked_and_reached(parts)
+    has_target = bool(parts["target"].is_not_null().any())
+    heads = ["concept", *(["target"] if has_target else []), "pool", "selection", "selected rows"]
+    order = "target" if has_target else "selection_share"
+    rows = [
+        [
+            row["path"],
+            *([words.percent(row["target"])] if has_target else []),
+            words.percent(row["pool_share"]),
+            words.percent(row["selection_share"]),
+            words.number(round(row["selection"])),
+        ]
+        for row in parts.sort([order, "path"], descending=[True, False], nulls_last=True).iter_rows(
+            named=True
+        )
+    ]
+    caption = (
+        "Shares of the whole, concept by concept: a selection that met the target exactly would put each blue dot on its "
+        "orange diamond. Together these concepts are the whole tree."
+        if has_target
+        else "Shares of the whole, concept by concept. Together these concepts are the whole tree."
+    )
+    return {"asked_caption": caption, "asked_heads": heads, "asked_rows": rows}
+
+
+def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
+    """Name what the target wants and the pool does not hold."""
+    paths = shares.select("node_id", pl.col("path").alias("concept"))
+    short = (
+        report.shortages.join(paths, on="node_id", how="left")
+        .with_columns(
+            pl.col("concept").fill_null(pl.col("node_id")), missing=pl.col("wanted") - pl.col("supply")
+        )
+        .filter(pl.col("missing") > 0)
+        .sort(["missing", "concept"], descending=[True, False])
+    )
+    said = [
+        words.shortage(f"“{row['concept']}”", row["wanted"], row["supply"], row["reached"])
+        for row in short.head(NAMED).iter_rows(named=True)
+    ]
+    total = float(short["missing"].sum())
+    lead = (
+        f"{'One concept is' if short.height == 1 else f'{short.height:,} concepts are'} in short supply, {words.rows(total)} "
+        "in all: this is the data to go and get."
+    )
+    return {
+        "shortages": said,
+        "shortages_lead": lead,
+        "shortages_none": "Nothing: the pool holds enough of every concept that the target asks for.",
+        "shortages_more": [
+            [
+                row["concept"],
+                words.number(round(row["supply"], 1), 1),
+                words.number(round(row["wanted"], 1), 1),
+                words.number(round(row["missing"], 1), 1),
+                words.number(row["reached"] and round(row["reached"], 1), 1),
+            ]
+            for row in short.head(100).iter_rows(named=True)
+        ]
+        if short.height > NAMED
+        else [],
+    }
+
+
+def curve_section(report: ReportInput, plots: Charts) -> Context:
+    """What a smaller or a larger budget would buy."""
+    curve = report.gain_curve
+    if curve.height < 2 or not float(curve["value"].max() or 0.0) > 0:  # type: ignore[arg-type]
+        return {"curve_rows": [], "curve_lead": ""}
+    selected = words.real(report.figures.get("rows_selected"))
+    budget = int(selected) if selected else int(curve["rows"].max())  # type: ignore[arg-type]
+    plots["chart-gain"], table = charts.gain_curve(curve, budget)
+    half = next((share for at, share in table if at == max(1, round(budget / 2))), None)
+    beyond = [(at, share) for at, share in table if at > budget]
+    lead = (
+        f"Rows are ranked in the order in which they were picked, so the first n of them are the selection for a budget of "
+        f"n. {words.budget_buys(max(1, round(budget / 2)), half or 1.0).capitalize()}"
+    )
+    lead += f"; {words.budget_buys(*beyond[-1])}." if beyond else "."
+    return {
+        "curve_lead": lead,
+        "curve_rows": [[f"{at:,}", words.percent(share)] for at, share in table],
+    }
+
+
+def drivers_section(report: ReportInput) -> Context:
+    """Top nodes and tags, with the rows that carry them."""
+    context: Context = {}
+    for kind in ("node", "tag"):
+        top = (
+            report.drivers.filter(pl.col("kind") == kind)
+            .sort(["share", "key"], descending=[True, False])
+            .head(15)
+        )
+        most = max(float(top["share"].max() or 0.0), 1e-12)  # type: ignore[arg-type]
+        context[f"{kind}_drivers"] = [
+            {
+                "name": charts.last_steps(row["name"], 3),
+                "share": words.percent(row["share"], 2),
+                "rows": words.number(row["rows"]),
+                "width": round(100 * max(row["share"], 0.0) / most, 1),
+                "examples": [snippet(text, 260) for text in (row["examples"] or [])[:3]],
+            }
+            for row in top.iter_rows(named=True)
+        ]
+    return context
+
+
+def rows_section(report: ReportInput) -> Context:
+    """The first picks, with their texts."""
+    shown = report.rows.sort("rank").head(ROWS_SHOWN)
+    total = words.real(report.figures.get("rows_selected")) or float(report.rows.height)
+    lead = (
+        "In the order in which they were picked: the first one adds most, each later one what the ones before it left "
+        "open."
+    )
+    if total > shown.height:
+        lead += f" These are the first {shown.height:,} of {words.number(total)}; all are in subset.jsonl and in the table selected_subset."
+    return {
+        "rows_lead": lead,
+        "rows": [
+            {
+                "rank": f"{row['rank']:,}",
+                "name": row["id"] or row["instance_id"],
+                "source": row["source"] or "",
+                "gain": words.number(row["gain"], 4),
+                "quality": words.number(row["quality"]),
+                "prompt": snippet(row["prompt"]),
+                "response": snippet(row["response"]),
+                "tags": (row["tags"] or [])[:8],
+            }
+            for row in shown.iter_rows(named=True)
+        ],
+    }
+
+
+def before_section(report: ReportInput, plots: Charts) -> Context:
+    """Quality, sources, languages and lengths of pool and selection."""
+    pool = report.pool
+    if pool.is_empty():
+        return {"has_pool": False, "before_lines": [], "source_rows": [], "language_rows": []}
+    chosen = pool.filter("selected")
+    context: Context = {"has_pool": True}
+    plots["chart-quality"] = charts.histogram(
+        _numbers(pool["quality"]), _numbers(chosen["quality"]), title="quality, 0 to 1"
+    )
+    length = pl.col("prompt_tokens").cast(pl.Float64) + pl.col("response_tokens").cast(pl.Float64)
+    lengths = [_numbers(frame.select(length).to_series()) for frame in (pool, chosen)]
+    plots["chart-lengths"] = charts.histogram(*lengths, title="tokens", logarithmic=True)
+    for name, column in (("source", "source"), ("language", "language")):
+        plots[f"chart-{name}s"], table = charts.shares(pool.select("selected", column), column)
+        context[f"{name}_rows"] = [
+            [row["value"], words.percent(row["pool"]), words.percent(row["selection"])]
+            for row in table.iter_rows(named=True)
+        ]
+    lines = []
+    before, after = pool["quality"].mean(), chosen["quality"].mean()
+    if before is not None and after is not None:
+        lines.append(
+            f"Mean quality goes from {words.number(before)} in the pool to {words.number(after)} in the selection."
+        )
+    if len(lengths[0]) and len(lengths[1]):
+        lines.append(
+            f"A row of the pool has {words.number(round(float(np.median(lengths[0]))))} tokens in the middle, one of the "
+            f"selection {words.number(round(float(np.median(lengths[1]))))}."
+        )
+    context["before_lines"] = [" ".join(lines)] if lines else []
+    return context
+
+
+def diversity_section(report: ReportInput, plots: Charts) -> Context:
+    """Coverage and effective numbers per level, phylogenetic diversity, saturation."""
+    context: Context = {"diversity_rows": [], "saturation_rows": [], "saturation_heads": []}
+    diversity, figures = report.diversity.sort("level", descending=True), report.figures
+    lines = []
+    if not diversity.is_empty():
+        plots["chart-coverage"] = charts.coverage(diversity)
+        context["diversity_rows"] = [
+            [
+                f"level {row['level']}" if row["level"] else "leaves",
+                words.number(row["nodes"]),
+                words.number(row["covered_pool"]),
+                words.number(row["covered_selection"]),
+                words.number(row["effective_pool"], 1),
+                words.number(row["effective_selection"], 1),
+            ]
+            for row in diversity.iter_rows(named=True)
+        ]
+        leaves = diversity.row(-1, named=True)
+        lines.append(
+            f"Counted by how evenly rows spread over the leaves, the pool is as varied as {words.number(leaves['effective_pool'], 0)} "
+            f"equally common concepts, the selection as {words.number(leaves['effective_selection'], 0)} (Hill number of "
+            "order 1)."
+        )
+    pool, selection = words.real(figures.get("faith_pd_pool")), words.real(figures.get("faith_pd_selection"))
+    if pool and selection is not None:
+        lines.append(
+            f"It covers {words.percent(selection / pool, 0)} of the tree's branch length that the pool covers (Faith's "
+            "phylogenetic diversity)."
+        )
+    rao_pool, rao = words.real(figures.get("rao_pool")), words.real(figures.get("rao_selection"))
+    if rao_pool is not None and rao is not None:
+        lines.append(
+            f"Two random rows lie {words.number(rao_pool)} apart on the tree in the pool and {words.number(rao)} in the selection "
+            "(Rao's quadratic entropy)."
+        )
+    if not report.saturation.is_empty():
+        classes = charts.saturation_classes(report.saturation)
+        plots["chart-saturation"] = charts.saturation_bars(classes)
+        context["saturation_heads"] = ["level", "concepts", *charts.SATURATION_CLASSES]
+        context["saturation_rows"] = [
+            [
+                f"level {row['level']}" if row["level"] else "leaves",
+                *(words.number(row[name]) for name in ("nodes", *charts.SATURATION_CLASSES)),
+            ]
+            for row in classes.iter_rows(named=True)
+        ]
+    context["diversity_lines"] = [" ".join(lines)] if lines else []
+    return context
+
+
+def nearly_section(report: ReportInput) -> Context:
+    """Rows that came closest, and what beat them."""
+    return {
+        "nearly": [
+            {
+                "name": row["id"] or row["instance_id"],
+                "source": row["source"] or "",
+                "gain": words.number(row["gain"], 4),
+                "quality": words.number(row["quality"]),
+                "prompt": snippet(row["prompt"], 260),
+                "beaten_by": snippet(row["beaten_by"], 200),
+                "reason": row["reason"] or "",
+            }
+            for row in report.nearly.head(20).iter_rows(named=True)
+        ]
+    }
+
+
+def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
+    """What moved since the version before."""
+    changes = report.changes
+    if changes is None:
+        return {"changes": None}
+    moved: list[list[str]] = []
+    if not changes.shares.is_empty():
+        table = (
+            changes.shares.join(shares.select("node_id", "path"), on="node_id", how="left")
+            .with_columns((pl.col("after") - pl.col("before")).alias("change"))
+            .filter(pl.col("change").abs() > 1e-9)
+            .sort(pl.col("change").abs(), descending=True)
+            .head(12)
+        )
+        moved = [
+            [
+                row["path"] or row["node_id"],
+                words.percent(row["before"]),
+                words.percent(row["after"]),
+                f"{row['change'] * 100:+.1f} points",
+            ]
+            for row in table.iter_rows(named=True)
+        ]
+    total = changes.kept + changes.dropped
+    same = f" ({words.percent(changes.kept / total, 0)} of the rows before)" if total else ""
+    return {
+        "changes": {
+            "headline": f"Since {changes.previous}: {changes.kept:,} rows stayed{same}, {changes.dropped:,} left, "
+            f"{changes.added:,} came.",
+            "reasons": list(changes.reasons),
+            "shares": moved,
+            "dropped": _examples(changes.dropped_rows),
+            "added": _examples(changes.added_rows),
+        }
+    }
+
+
+def snippet(text: str | None, length: int = SNIPPET) -> str:
+    """Cut a row's text to what is worth reading here, at a word where one ends nearby."""
+    text = (text or "").strip()
+    if len(text) <= length:
+        return text
+    cut = text[:length]
+    space = cut.rfind(" ")
+    return (cut[:space] if space > length * 0.8 else cut).rstrip() + " …"
+
+
+def _examples(rows: pl.DataFrame) -> list[dict[str, str]]:
+    return [
+        {
+            "name": row.get("id") or row.get("instance_id") or "",
+            "source": row.get("source") or "",
+            "prompt": snippet(row.get("prompt"), 160),
+        }
+        for row in rows.head(8).iter_rows(named=True)
+    ]
+
+
+def _numbers(column: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    values: np.ndarray[tuple[int], np.dtype[np.float64]] = column.drop_nulls().cast(pl.Float64).to_numpy()
+    return values

@@ -1,0 +1,193 @@
+"""What the figures say, in sentences a reader who has never seen KL can use."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIGURES: dict[str, str] = {
+    "rows_in": "rows read",
+    "rows_kept": "rows kept",
+    "rows_rejected": "rows that could not be read",
+    "rows_duplicate": "duplicates and near-duplicates",
+    "rows_filtered": "rows that a rule of yours took out",
+    "rows_untagged": "kept rows without a single tag",
+    "rows_eligible": "rows to choose from",
+    "rows_selected": "rows selected",
+    "tokens_selected": "tokens selected",
+    "budget": "budget, in rows",
+    "alignment": "alignment (lambda): 0 = information alone, 1 = target alone",
+    "breadth": "breadth: variety against precision inside the target",
+    "kl": "KL(T, P_S): how far the selection is from the target, in nats",
+    "kl_reverse": "KL(P_S, T): how far it strays outside the target, in nats",
+    "kl_pool": "KL(T, P) of the pool as it is, in nats",
+    "kl_floor": "lower bound of KL(T, P_S) over all selections of this size, in nats",
+    "certificate": "value reached over an upper bound of the best possible",
+    "gain": "value of the objective",
+    "faith_pd_pool": "Faith's phylogenetic diversity, pool",
+    "faith_pd_selection": "Faith's phylogenetic diversity, selection",
+    "rao_pool": "Rao's quadratic entropy, pool",
+    "rao_selection": "Rao's quadratic entropy, selection",
+    "seed": "seed",
+}
+"""Figures that the report knows, and how it names them. Others are listed by their own names."""
+
+
+def number(value: object, digits: int = 2) -> str:
+    """Write a number as a person reads it: 19,636; 0.41; 1.2e-05; an absent one as an en dash."""
+    if value is None or isinstance(value, str):
+        return value or "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return str(value)
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) < 10 ** -(digits + 1):
+        return f"{value:.1e}"
+    return f"{value:,.{digits}f}"
+
+
+def percent(share: object, digits: int = 1) -> str:
+    """Write a share of 1 as a percentage; "under 0.1%" rather than 0.0% where there is something."""
+    value = real(share)
+    if value is None:
+        return "–"
+    least = 10 ** -(digits + 2)
+    if 0 < value < least:
+        return f"under {least * 100:.{digits}f}%"
+    return f"{value * 100:.{digits}f}%"
+
+
+def times(log2_ratio: object) -> str:
+    """Write a log2 ratio as "2.3 times" its reference, or "a third"-free: "0.3 times"."""
+    value = real(log2_ratio)
+    if value is None:
+        return "–"
+    ratio = 2.0**value
+    return f"×{ratio:.0f}" if ratio >= 10 else f"×{ratio:.1f}" if ratio >= 0.95 else f"×{ratio:.2f}"
+
+
+def rows(value: object) -> str:
+    """Write a mass in rows: "31 rows", "1 row", "under 1 row"."""
+    count = real(value) or 0.0
+    if 0 < count < 0.5:
+        return "under 1 row"
+    whole = round(count)
+    return f"{whole:,} row" if whole == 1 else f"{whole:,} rows"
+
+
+def real(value: object) -> float | None:
+    """Read a figure that may be absent, not a number, or a text."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def headline(figures: Mapping[str, object], target: str) -> str:
+    """Say in one sentence what was chosen, from what, for what."""
+    selected, eligible = real(figures.get("rows_selected")), real(figures.get("rows_eligible"))
+    what = f"{number(selected)} rows" if selected is not None else "A selection"
+    of = ""
+    if selected is not None and eligible:
+        of = f" of {number(eligible)} ({percent(selected / eligible)})"
+    aim = "to teach as much of the pool as they can" if target == "pool" else f"for “{target}”"
+    return f"{what}{of}, chosen {aim}."
+
+
+def intake(figures: Mapping[str, object]) -> str | None:
+    """Say what became of every row that came in."""
+    if real(figures.get("rows_in")) is None:
+        return None
+    parts = [
+        f"{number(figures[name])} {words}"
+        for name, words in (
+            ("rows_rejected", "could not be read"),
+            ("rows_duplicate", "were duplicates"),
+            ("rows_filtered", "were taken out by a rule of yours"),
+            ("rows_untagged", "had no tag"),
+        )
+        if (real(figures.get(name)) or 0) > 0
+    ]
+    lost = _listed(parts) if parts else "none was lost"
+    eligible = real(figures.get("rows_eligible"))
+    left = f", which leaves {number(eligible)} to choose from" if eligible is not None else ""
+    return f"{number(figures['rows_in'])} rows came in: {lost}{left}."
+
+
+def closeness(figures: Mapping[str, object], target: str) -> list[str]:
+    """Say how near the target the selection came, and how near it could have come."""
+    kl, floor, pool = (real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
+    if kl is None:
+        return []
+    wish = "the pool's own mix" if target == "pool" else "the target"
+    said = []
+    if pool is not None and pool > 0:
+        said.append(
+            f"A random sample would be {number(pool)} nats away from {wish} (KL divergence); "
+            f"this selection is {number(kl)} away."
+        )
+    else:
+        said.append(
+            f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match)."
+        )
+    if floor is not None:
+        said.append(
+            f"No selection of this size from this pool can come nearer than {number(floor)} "
+            "(a lower bound: the true limit may be higher)."
+        )
+        if pool is not None and pool - floor > 1e-9 and pool > kl:
+            closed = min(max((pool - kl) / (pool - floor), 0.0), 1.0)
+            said.append(f"It went at least {percent(closed, 0)} of the way that this pool allows.")
+    reverse = real(figures.get("kl_reverse"))
+    if reverse is not None:
+        said.append(
+            f"The other way round, {number(reverse)} nats: this one grows with picks that the target did not ask for."
+        )
+    return said
+
+
+def certificate(figures: Mapping[str, object]) -> str:
+    """Say what the certificate proves and what it does not."""
+    value = real(figures.get("certificate"))
+    if value is None:
+        return "No certificate was computed for this selection."
+    if value >= 1.0 - 1e-9:
+        reached = "This is a best possible selection under the objective, proved by a matching upper bound."
+    else:
+        short = max(1.0 - value, 10**-4)
+        reached = (
+            f"No selection within this budget and these constraints can score more than {percent(short / value, 2)} above this "
+            f"one: it reaches {percent(value, 2)} of a proven upper bound."
+        )
+    weak = (
+        " The bound is loose for small budgets, so the truth is likely better than this."
+        if value < 0.99
+        else ""
+    )
+    return f"{reached}{weak} This certifies the search, not the objective: whether these rows train well is for an evaluation to say."
+
+
+def shortage(name: str, wanted: float, supply: float, reached: float | None = None) -> str:
+    """Name one concept in short supply, with the numbers that say what to go and get."""
+    got = f" The selection has {rows(reached)}." if reached is not None else ""
+    return (
+        f"The pool has {rows(supply)} on {name}, the target wants {rows(wanted)}: "
+        f"{rows(wanted - supply)} missing.{got}"
+    )
+
+
+def budget_buys(at: int, share: float) -> str:
+    """Say what a smaller or larger budget would have given."""
+    return f"a budget of {rows(at)} gives {percent(share, 0)} of the value"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
