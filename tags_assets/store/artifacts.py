@@ -1,0 +1,509 @@
+"""The store of artifact versions: immutable files, and a pointer to the current one of each."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import orjson
+
+from tags_assets.errors import UserError
+from tags_assets.store import artifact_file
+from tags_assets.store.connections import Connections, connect_in_memory
+from tags_assets.store.durable import disk_errors, replace_file, scratch_file, sync
+from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, quote_name, resolve_home
+from tags_assets.store.lock import locked
+from tags_assets.store.sql import is_sql_name, load_sql
+from tags_assets.store.versions import (
+    ArtifactVersion,
+    VersionRecord,
+    header_bytes,
+    version_from_header,
+    version_from_row,
+    version_row,
+)
+from tags_assets.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import polars as pl
+
+    from tags_assets.store.artifact_file import Rows, Vectors
+    from tags_assets.store.catalogue import Catalogue
+    from tags_assets.store.connections import Connect
+    from tags_assets.store.warehouse import Publication
+
+_log = logging.getLogger(__name__)
+
+
+class ArtifactStore:
+    """Immutable versions of assets below one home; any number of processes may read and write at once.
+
+    A version is one DuckDB file, written out of sight and renamed into place, never touched again. What is current is said by a
+    small file of its own, so that going back to an older version rewrites nothing. Nothing is created until something is written:
+    a read-only home can be read.
+
+    Parameters
+    ----------
+    home
+        Folder of everything; need not exist.
+    connect
+        Opens an in-memory DuckDB instance (`StoreResource` gives dagster-duckdb's).
+    memory_limit
+        DuckDB's memory limit for one such instance; more is spilled to disk below the home. None: DuckDB's own.
+
+    Raises
+    ------
+    UserError
+        From every method, where the disk is full, the home refuses writes, or an artifact is damaged (which is then moved
+        to ``HOME/quarantine``).
+    """
+
+    def __init__(
+        self, home: Path | str, *, connect: Connect = connect_in_memory, memory_limit: str | None = "1GB"
+    ) -> None:
+        self.layout = Layout(resolve_home(home))
+        self.connections = Connections(connect, memory_limit=memory_limit, spill=self.layout.spill)
+        self.warehouse = Warehouse(self)
+        self._known: dict[Path, tuple[tuple[int, int, int], ArtifactVersion]] = {}
+
+    @property
+    def home(self) -> Path:
+        return self.layout.home
+
+    def __repr__(self) -> str:
+        return f"ArtifactStore({str(self.home)!r})"
+
+    # What there is
+
+    def find(self, asset: str, data_version: str, partition: str | None = None) -> ArtifactVersion | None:
+        """Return a version if it exists and is whole; a damaged one is moved to quarantine and counts as absent."""
+        path = self.layout.file(asset, partition, data_version)
+        try:
+            return self._load(path)
+        except UserError as error:
+            _log.warning("%s", error)
+            return None
+
+    def current(self, asset: str, partition: str | None = None) -> ArtifactVersion | None:
+        """Return the current version: the one pointed to, else the newest on disk; None if there is none or it was retired.
+
+        Raises
+        ------
+        UserError
+            If the current version turns out to be damaged. It is moved to quarantine, and the newest whole one is current from then on.
+        """
+        pointed = self._pointed(asset, partition)
+        if pointed is not None:
+            if "retired" in pointed:
+                return None
+            with suppress(ValueError, KeyError):
+                version = self._load(self.layout.file(asset, partition, str(pointed["data_version"])))
+                if version is not None:
+                    return version
+        return max(self.versions(asset, partition), key=_age, default=None)
+
+    def versions(self, asset: str, partition: str | None = None) -> list[ArtifactVersion]:
+        """Every whole version of an asset (of one partition), oldest first."""
+        names = self.layout.data_versions(asset, partition)
+        found = (self.find(asset, name, partition) for name in names)
+        return sorted((version for version in found if version is not None), key=_age)
+
+    def locate(self, asset: str, data_version: str) -> ArtifactVersion | None:
+        """Return a version whatever its partition: fingerprints tell partitions apart."""
+        for partition in self.layout.partitions(asset):
+            version = self.find(asset, data_version, partition)
+            if version is not None:
+                return version
+        return None
+
+    def assets(self) -> list[str]:
+        """Names of the assets that have versions here or had them once."""
+        return self.layout.assets()
+
+    def partitions(self, asset: str) -> list[str | None]:
+        """Partitions of an asset that have a current version; ``[None]`` for an unpartitioned asset."""
+        return [
+            partition
+            for partition in self.layout.partitions(asset)
+            if self.current(asset, partition) is not None
+        ]
+
+    def snapshot(self) -> dict[tuple[str, str | None], ArtifactVersion]:
+        """Return the current version of everything, keyed by asset and partition."""
+        keys = ((asset, partition) for asset in self.assets() for partition in self.layout.partitions(asset))
+        versions = (self.current(asset, partition) for asset, partition in keys)
+        return {version.key: version for version in versions if version is not None}
+
+    # Writing
+
+    def write(
+        self,
+        asset: str,
+        data_version: str,
+        tables: Rows | Mapping[str, Rows],
+        *,
+        partition: str | None = None,
+        record: VersionRecord | None = None,
+        make_current: bool = True,
+    ) -> ArtifactVersion:
+        """Write a version; where it exists already (another process may have been faster), return that one.
+
+        Parameters
+        ----------
+        asset, data_version, partition
+            What it is. The data version is the caller's fingerprint of the inputs.
+        tables
+            The ``data`` table, or a mapping of table names to tables with ``data`` among them. A table is a DataFrame, a
+            LazyFrame or an iterable of DataFrames with one schema; the last two are never whole in memory. They are
+            computed while an in-memory connection is held, which blocks nobody.
+        record
+            Code version, configuration, upstream versions and figures to keep with it.
+        make_current
+            Whether it becomes the current version.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the tables cannot be stored as they are: see `artifact_file.storable`.
+        """
+        named = tables if isinstance(tables, Mapping) else {"data": tables}
+        if "data" not in named or "history" in named or VERSION_TABLE in named:
+            raise ValueError(
+                f"{asset}: an artifact has a table data and none called history: {sorted(named)}"
+            )
+        version = self.find(asset, data_version, partition)
+        if version is None:
+            with disk_errors(self.home):
+                version = self._write(asset, data_version, named, partition, record or VersionRecord())
+        if make_current:
+            self.set_current(version)
+        return version
+
+    def set_current(self, version: ArtifactVersion) -> None:
+        """Make a version (an older one as well) the current one of its asset and partition. Nothing is rewritten."""
+        with disk_errors(self.home):
+            pointed = self._pointed(*version.key)
+            if pointed is None or pointed.get("data_version") != version.data_version:
+                replace_file(
+                    self.layout.pointer(*version.key), orjson.dumps({"data_version": version.data_version})
+                )
+
+    def remove_partition(self, asset: str, partition: str, *, keep_versions: bool = True) -> None:
+        """Take a partition out of what is current; nothing happens where there is none.
+
+        Its versions stay readable (and findable: a target that comes back is reused) until retention removes them,
+        unless `keep_versions` is false. Publish afterwards.
+        """
+        folder = self.layout.folder(asset, partition)
+        if not folder.is_dir():
+            return
+        with disk_errors(self.home), locked(self.layout.commit_lock):
+            replace_file(self.layout.pointer(asset, partition), orjson.dumps({"retired": True}))
+            if not keep_versions:
+                for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".duckdb"):
+                    path.unlink(missing_ok=True)
+                with suppress(OSError):  # somebody wrote a new version meanwhile
+                    folder.rmdir()
+
+    # Reading
+
+    def read(
+        self,
+        asset: str,
+        table: str = "data",
+        *,
+        partition: str | None = None,
+        data_version: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Read a table of a version (the current one unless said), in the order in which it was written.
+
+        Raises
+        ------
+        UserError
+            If there is no such version, table or column.
+        """
+        return self.read_version(self.require(asset, data_version, partition), table, columns=columns)
+
+    def read_version(
+        self, version: ArtifactVersion, table: str = "data", *, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Read a table of a version that is already in hand; as `read`."""
+        self._check(version, table, columns)
+        with self._reading(version):
+            return artifact_file.read_table(self.connections, version.path, table, columns)
+
+    def read_batches(
+        self,
+        version: ArtifactVersion,
+        table: str = "data",
+        *,
+        columns: Sequence[str] | None = None,
+        rows: int = 65_536,
+    ) -> Iterator[pl.DataFrame]:
+        """Read a table in pieces of about `rows` rows, in order, never whole in memory."""
+        self._check(version, table, columns)
+        with self._reading(version):
+            yield from artifact_file.read_batches(self.connections, version.path, table, columns, rows)
+
+    def read_vectors(
+        self,
+        asset: str,
+        table: str = "data",
+        *,
+        id_column: str = "instance_id",
+        vector_column: str = "vector",
+        partition: str | None = None,
+        data_version: str | None = None,
+    ) -> Vectors:
+        """Read embeddings as ids and one float32 matrix (n_rows, n_dimensions), in the order of the table.
+
+        Raises
+        ------
+        ValueError
+            If vectors are missing or differ in length.
+        UserError
+            As `read`.
+        """
+        version = self.require(asset, data_version, partition)
+        self._check(version, table, (id_column, vector_column))
+        with self._reading(version):
+            return artifact_file.read_vectors(
+                self.connections, version.path, table, version.tables[table], id_column, vector_column
+            )
+
+    def query(
+        self,
+        sql: str,
+        versions: Mapping[str, ArtifactVersion | Sequence[ArtifactVersion]],
+        params: Mapping[str, object] | Sequence[object] | None = None,
+        *,
+        frames: Mapping[str, pl.DataFrame] | None = None,
+    ) -> pl.DataFrame:
+        """Run one SQL query over artifacts of fixed versions: it sees one version of the world.
+
+        Parameters
+        ----------
+        sql
+            A select statement, or the name of a file below ``sql/``.
+        versions
+            Alias to a version: ``data`` is the table `alias` in the query, an auxiliary table is ``alias_<table>``. Several
+            versions under one alias (partitions, say) are read as one table, columns matched by name.
+        params
+            Values for ``$name`` or ``?`` in the query.
+        frames
+            Further tables, from memory.
+        """
+        sources = {
+            alias: [of] if isinstance(of, ArtifactVersion) else list(of) for alias, of in versions.items()
+        }
+        files: dict[str, Path] = {}
+        for version in (version for group in sources.values() for version in group):
+            files.setdefault(_database(version), version.path)
+        with self._reading(*(version for group in sources.values() for version in group)):  # noqa: SIM117
+            with self.connections.attached(files) as cursor:
+                for alias, group in sources.items():
+                    _define(cursor, check_identifier("alias", alias), group)
+                for name, frame in (frames or {}).items():
+                    cursor.register(check_identifier("alias", name), frame)
+                return artifact_file.fetch(cursor, load_sql(sql) if is_sql_name(sql) else sql, params)
+
+    def require(
+        self, asset: str, data_version: str | None = None, partition: str | None = None
+    ) -> ArtifactVersion:
+        """Return a version (the current one unless said), or say what to do where there is none.
+
+        Raises
+        ------
+        UserError
+            If it does not exist.
+        """
+        name = asset if partition is None else f"{asset}[{partition}]"
+        if data_version is not None:
+            version = self.find(asset, data_version, partition)
+            if version is None:
+                known = self.layout.data_versions(asset, partition)
+                raise UserError.unknown(f"version of {name}", data_version, known, where=str(self.home))
+            return version
+        version = self.current(asset, partition)
+        if version is None:
+            raise UserError(
+                f"{name} has not been made yet", where=str(self.home), mend=f"Materialise {asset} first."
+            )
+        return version
+
+    # The warehouse
+
+    def publish(self, catalogue: Catalogue | None = None) -> Publication:
+        """Make ``HOME/warehouse.duckdb`` show what is on disk now: see `Warehouse.publish`."""
+        return self.warehouse.publish(catalogue)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.connections.close()
+
+    # Inside
+
+    def _write(
+        self,
+        asset: str,
+        data_version: str,
+        tables: Mapping[str, Rows],
+        partition: str | None,
+        record: VersionRecord,
+    ) -> ArtifactVersion:
+        final = self.layout.file(asset, partition, data_version)
+        header = self.layout.header(asset, partition, data_version)
+        with scratch_file(self.layout.scratch) as beside:
+            stored = artifact_file.write_tables(self.connections, beside, tables)
+            created_at = self._next_moment(asset, partition)
+            row = version_row(asset, partition, data_version, created_at, record, stored)
+            artifact_file.write_version_row(self.connections, beside, row)
+            if beside.with_name(f"{beside.name}.wal").exists():
+                raise OSError(f"DuckDB left a write-ahead log beside {beside}")
+            sync(beside)
+            content = header_bytes(
+                row, file_bytes=beside.stat().st_size, file_digest=artifact_file.digest_file(beside)
+            )
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.layout.commit_lock):
+                other = self.find(asset, data_version, partition)
+                if other is not None:
+                    return other
+                final.parent.mkdir(parents=True, exist_ok=True)  # a removal may have taken it
+                replace_file(header, content)
+                beside.replace(final)
+                sync(final.parent)
+        return version_from_header(content, final)
+
+    def _next_moment(self, asset: str, partition: str | None) -> datetime:
+        """Return now, or just after the newest version where the clock went back."""
+        newest = max((version.created_at for version in self.versions(asset, partition)), default=None)
+        now = datetime.now(UTC)
+        return now if newest is None else max(now, newest + timedelta(microseconds=1))
+
+    def _load(self, path: Path) -> ArtifactVersion | None:
+        """Read what is known of an artifact; None if there is no file.
+
+        Raises
+        ------
+        UserError
+            If the file is not as long as it was written, or does not say what it is.
+        """
+        for attempt in range(3):
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+            known = self._known.get(path)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            version: ArtifactVersion | None
+            try:
+                version = version_from_header(path.with_suffix(".json").read_bytes(), path)
+            except (FileNotFoundError, KeyError, TypeError, ValueError):
+                version = self._rebuild_header(path, status.st_size)
+            if version is None:
+                return None
+            if version.file_bytes == status.st_size:
+                self._known[path] = (stamp, version)
+                return version
+            time.sleep(0.01 * attempt)  # it may have been removed and made again between the two looks
+        raise self._damaged(path, f"{status.st_size} bytes long instead of {version.file_bytes}")
+
+    def _rebuild_header(self, path: Path, size: int) -> ArtifactVersion | None:
+        try:
+            row = artifact_file.read_version_row(self.connections, path)
+            digest = artifact_file.digest_file(path)
+            version = version_from_row(row, path, file_bytes=size, file_digest=digest)
+        except FileNotFoundError:
+            return None
+        except (duckdb.Error, KeyError, TypeError, ValueError) as error:
+            if not path.exists():
+                return None
+            raise self._damaged(path, _first_line(error)) from error
+        with suppress(OSError):  # a read-only home: read it again next time
+            replace_file(path.with_suffix(".json"), header_bytes(row, file_bytes=size, file_digest=digest))
+        return version
+
+    def _pointed(self, asset: str, partition: str | None) -> dict[str, object] | None:
+        try:
+            pointed = orjson.loads(self.layout.pointer(asset, partition).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, orjson.JSONDecodeError):
+            return None
+        return pointed if isinstance(pointed, dict) else None
+
+    def _check(self, version: ArtifactVersion, table: str, columns: Sequence[str] | None) -> None:
+        if table not in version.tables:
+            raise UserError.unknown(f"table of {version}", table, version.tables)
+        known = [name for name, _ in version.tables[table].columns]
+        for column in columns or ():
+            if column not in known:
+                raise UserError.unknown(f"column of {version} ({table})", column, known)
+
+    @contextmanager
+    def _reading(self, *versions: ArtifactVersion) -> Iterator[None]:
+        """Tell a damaged or removed artifact from the reader's own trouble."""
+        try:
+            with disk_errors(self.home):
+                yield
+        except duckdb.Error as error:
+            for version in versions:
+                if not version.path.exists():
+                    raise UserError(
+                        "this version was removed while it was being read",
+                        where=str(version),
+                        mend="Run again; keep more versions if this happens often.",
+                    ) from error
+                if artifact_file.digest_file(version.path) != version.file_digest:
+                    raise self._damaged(version.path, _first_line(error)) from error
+            raise
+
+    def _damaged(self, path: Path, why: str) -> UserError:
+        """Move a damaged artifact out of the way, and return the error that says so."""
+        relative = path.relative_to(self.layout.artifacts)
+        away = self.layout.quarantine / f"{'--'.join(relative.parts[:-1])}--{path.stem}--{os.getpid()}.duckdb"
+        try:
+            self.layout.quarantine.mkdir(parents=True, exist_ok=True)
+            path.replace(away)
+            with suppress(OSError):
+                path.with_suffix(".json").replace(away.with_suffix(".json"))
+            done = f"It was moved to {away.relative_to(self.home)}; run again and it is made anew."
+        except FileNotFoundError:
+            done = "Another process has moved it away; run again and it is made anew."
+        except OSError as error:
+            done = f"It could not be moved away ({error.strerror}): delete it and run again."
+        return UserError(f"damaged: {why}", where=str(path.relative_to(self.home)), mend=done)
+
+
+def _age(version: ArtifactVersion) -> tuple[datetime, str]:
+    return version.created_at, version.data_version
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _database(version: ArtifactVersion) -> str:
+    """Return the name under which a version is attached for a query."""
+    return f"{version.asset} {version.partition} {version.data_version}"
+
+
+def _define(cursor: duckdb.DuckDBPyConnection, alias: str, versions: Sequence[ArtifactVersion]) -> None:
+    """Create the temporary views of one alias."""
+    names = {table: None for version in versions for table in version.tables}
+    for table in names:
+        view = quote_name(alias if table == "data" else f"{alias}_{table}")
+        holders = [version for version in versions if table in version.tables]
+        parts = (f"from {quote_name(_database(version))}.{quote_name(table)}" for version in holders)
+        cursor.execute(f"create temp view {view} as {' union all by name '.join(parts)}")
