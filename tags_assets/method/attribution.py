@@ -1,0 +1,263 @@
+"""Why each row is in: its gain, taken apart over the nodes of the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log1p
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numba import njit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tags_assets.method.constraints import Constraints
+    from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.method.objective import Objective
+
+PARTS = ("gain", "closeness", "coverage")
+GAIN, CLOSENESS, COVERAGE = range(3)
+
+ATTRIBUTION_SCHEMA: dict[str, pl.DataType] = {
+    "instance_id": pl.String(),
+    "node_id": pl.String(),
+    "part": pl.String(),
+    "amount": pl.Float64(),
+}
+"""Columns of the table ``selection_attribution`` but for ``target``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """What each node gave to each pick, in the unit of the objective. The amounts of a pick add up to its gain.
+
+    Attributes
+    ----------
+    pick
+        Position in the selection, ascending, int32 (n,).
+    node
+        Number of the node; a leaf for closeness and coverage, int32 (n,).
+    part
+        Index into `PARTS`, int8 (n,).
+    amount
+        float64 (n,).
+    """
+
+    pick: NDArray[np.int32]
+    node: NDArray[np.int32]
+    part: NDArray[np.int8]
+    amount: NDArray[np.float64]
+
+    def totals(self, n_picks: int) -> NDArray[np.float64]:
+        """Sum per pick and part, float64 (n_picks, 3) in the order of `PARTS`."""
+        place = self.pick.astype(np.int64) * len(PARTS) + self.part
+        return np.bincount(place, weights=self.amount, minlength=n_picks * len(PARTS)).reshape(n_picks, -1)
+
+    def to_frame(self, tree: KnowledgeTree, instance_ids: Sequence[str]) -> pl.DataFrame:
+        """Name picks and nodes: `ATTRIBUTION_SCHEMA`. `instance_ids` are those of the picks, in their order."""
+        ids, nodes = pl.Series(instance_ids, dtype=pl.String), pl.Series(tree.node_ids, dtype=pl.String)
+        parts = pl.Series(PARTS, dtype=pl.String)
+        return pl.DataFrame(
+            {
+                "instance_id": ids.gather(self.pick),
+                "node_id": nodes.gather(self.node),
+                "part": parts.gather(self.part),
+                "amount": self.amount,
+            },
+            schema=ATTRIBUTION_SCHEMA,
+        )
+
+
+def attribute(
+    objective: Objective,
+    rows: NDArray[np.int64],
+    *,
+    n_nodes: int,
+    closeness_indptr: NDArray[np.int64],
+    closeness_leaves: NDArray[np.int32],
+    closeness_amounts: NDArray[np.float64],
+) -> Attribution:
+    """Replay the picks in their order and write down what each feature gave.
+
+    Parameters
+    ----------
+    objective
+        As it was maximised: features below `n_nodes` are nodes, the rest leaves (coverage).
+    rows
+        The picks in their order, int64 (k,).
+    n_nodes
+        Nodes of the tree.
+    closeness_indptr, closeness_leaves, closeness_amounts
+        The bonuses of the picks, taken apart over leaves, as CSR with one row per pick; empty without a target.
+    """
+    pick, node, part, amount = _replay(
+        rows,
+        objective.indptr,
+        objective.indices,
+        objective.values,
+        objective.scale,
+        objective.capacity.copy(),
+        n_nodes,
+        closeness_indptr,
+        closeness_leaves,
+        closeness_amounts,
+    )
+    return Attribution(pick, node, part, amount)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _replay(
+    rows: NDArray[np.int64],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    filled: NDArray[np.float64],
+    n_nodes: int,
+    closeness_indptr: NDArray[np.int64],
+    closeness_leaves: NDArray[np.int32],
+    closeness_amounts: NDArray[np.float64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int8], NDArray[np.float64]]:
+    most = len(closeness_leaves)
+    for row in rows:
+        most += indptr[row + 1] - indptr[row]
+    pick = np.empty(most, dtype=np.int32)
+    node = np.empty(most, dtype=np.int32)
+    part = np.empty(most, dtype=np.int8)
+    amount = np.empty(most)
+    n = 0
+    for r in range(len(rows)):
+        for j in range(indptr[rows[r]], indptr[rows[r] + 1]):
+            f = indices[j]
+            if scale[f] > 0.0:
+                pick[n] = r
+                node[n] = f if f < n_nodes else f - n_nodes
+                part[n] = GAIN if f < n_nodes else COVERAGE
+                amount[n] = scale[f] * log1p(values[j] / filled[f])
+                n += 1
+            filled[f] += values[j]
+        for j in range(closeness_indptr[r], closeness_indptr[r + 1]):
+            pick[n] = r
+            node[n] = closeness_leaves[j]
+            part[n] = CLOSENESS
+            amount[n] = closeness_amounts[j]
+            n += 1
+    return pick[:n], node[:n], part[:n], amount[:n]
+
+
+@dataclass(frozen=True, eq=False)
+class RunnersUp:
+    """Rows that came closest to being picked.
+
+    Attributes
+    ----------
+    rows
+        By falling gain, int64 (n,).
+    gains
+        What each would add to the selection, float64 (n,).
+    beaten_by
+        The pick (its position) that took most of the row's gain away, -1 where none took any, int64 (n,).
+    reasons
+        Why the row is not in, in words.
+    """
+
+    rows: NDArray[np.int64]
+    gains: NDArray[np.float64]
+    beaten_by: NDArray[np.int64]
+    reasons: tuple[str, ...]
+
+    def numbered(self, numbers: NDArray[np.int64]) -> RunnersUp:
+        """Number the rows as ``numbers[row]``."""
+        return RunnersUp(numbers[self.rows], self.gains, self.beaten_by, self.reasons)
+
+
+def find_runners_up(
+    objective: Objective, rows: NDArray[np.int64], constraints: Constraints, *, n: int = 20
+) -> RunnersUp:
+    """Find the rows of the largest gain beside the selection, and what took their place.
+
+    Parameters
+    ----------
+    objective
+        As it was maximised.
+    rows
+        The picks in their order, int64 (k,).
+    constraints
+        What they kept to: a full cap is given as the reason where there is one.
+    n
+        Rows at most.
+    """
+    gains = objective.gains(objective.masses(rows))
+    if constraints.by_tokens:
+        gains = gains / constraints.cost
+    gains[rows] = -np.inf
+    n = min(n, objective.n_rows - len(rows))
+    if n <= 0:
+        nothing = np.zeros(0, dtype=np.int64)
+        return RunnersUp(nothing, np.zeros(0), nothing, ())
+    nearest = np.argpartition(-gains, n - 1)[:n]
+    nearest = nearest[np.lexsort((nearest, -gains[nearest]))]
+    lost_to = _largest_loss(
+        nearest,
+        rows,
+        objective.indptr,
+        objective.indices,
+        objective.values,
+        objective.scale,
+        objective.capacity,
+        objective.n_features,
+    )
+    held = constraints.group_cost(rows)
+    full = [
+        [
+            constraints.group_names[g]
+            for g in np.flatnonzero(constraints.class_groups[constraints.row_class[row]])
+            if held[g] + constraints.cost[row] > constraints.caps[g]
+        ]
+        for row in nearest
+    ]
+    reasons = tuple(
+        f"max_share of {' and '.join(names)} is used up" if names else "picks before it cover its concepts"
+        for names in full
+    )
+    own = objective.gains(objective.masses(rows))[nearest] if constraints.by_tokens else gains[nearest]
+    return RunnersUp(nearest.astype(np.int64), own, lost_to, reasons)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _largest_loss(
+    runners: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    capacity: NDArray[np.float64],
+    n_features: int,
+) -> NDArray[np.int64]:
+    """Replay the picks and note for each runner the one whose masses cost it most of its gain."""
+    out = np.full(len(runners), -1, dtype=np.int64)
+    own = np.zeros(n_features)
+    for r in range(len(runners)):
+        for j in range(indptr[runners[r]], indptr[runners[r] + 1]):
+            own[indices[j]] = values[j]
+        filled = capacity.copy()
+        most = 0.0
+        for p in range(len(rows)):
+            loss = 0.0
+            for j in range(indptr[rows[p]], indptr[rows[p] + 1]):
+                f = indices[j]
+                before = filled[f]
+                filled[f] += values[j]
+                if own[f] > 0.0 and scale[f] > 0.0:
+                    loss += scale[f] * (log1p(own[f] / before) - log1p(own[f] / filled[f]))
+            if loss > most:
+                most = loss
+                out[r] = p
+        for j in range(indptr[runners[r]], indptr[runners[r] + 1]):
+            own[indices[j]] = 0.0
+    return out

@@ -1,0 +1,392 @@
+"""What a selection must keep to: its budget, caps and floors on attributes, rows that it must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from tags_assets.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+NO_CAP = np.int64(2**62)
+_ROUNDING = 1e-9  # 0.3 * 10 is 3, also where floating point says 2.9999999999999996
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be selected: exactly one of the three is given.
+
+    Attributes
+    ----------
+    fraction
+        Share of the eligible rows, in (0, 1].
+    rows
+        Number of rows.
+    tokens
+        Most tokens (prompt and response) that the selected rows may hold together.
+    """
+
+    fraction: float | None = None
+    rows: int | None = None
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("fraction", "rows", "tokens") if getattr(self, name) is not None]
+        if len(given) != 1:
+            what = " and ".join(given) if given else "nothing"
+            raise UserError(
+                f"a budget is one of fraction, rows and tokens, and {what} is given", where="budget"
+            )
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise UserError(f"a fraction must lie in (0, 1], not {self.fraction:g}", where="budget.fraction")
+        for name in ("rows", "tokens"):
+            amount = getattr(self, name)
+            if amount is not None and amount < 1:
+                raise UserError(f"a budget of {amount} {name} selects nothing", where=f"budget.{name}")
+
+    def __str__(self) -> str:
+        if self.fraction is not None:
+            return f"{self.fraction:.4g} of the eligible rows"
+        return f"{self.rows:,} rows" if self.rows is not None else f"{self.tokens:,} tokens"
+
+    def n_rows(self, n_eligible: int) -> int:
+        """Rows that a fraction or a number of rows buys: a fraction is rounded down, to one row at least."""
+        if self.rows is not None:
+            return self.rows
+        if self.fraction is None:
+            raise ValueError("a budget of tokens has no fixed number of rows")
+        return max(1, int(self.fraction * n_eligible + _ROUNDING))
+
+
+@dataclass(frozen=True, eq=False)
+class Constraints:
+    """The feasible sets, over rows that are already candidates.
+
+    A *group* is one value of one attribute that a cap or a floor names. A *class* is a set of rows that lie in
+    the same groups: rows of one class are exchangeable as far as feasibility goes, and there are few classes.
+
+    Attributes
+    ----------
+    budget
+        Rows or tokens. Rows: exactly so many are selected. Tokens: at most so many.
+    cost
+        What each row takes from the budget, int64 (n_rows,): 1, or its tokens.
+    by_tokens
+        Whether the budget is one of tokens.
+    include
+        Rows that must be selected, int64, ascending.
+    row_class
+        Class of each row, int32 (n_rows,).
+    class_groups
+        Whether a class lies in a group, bool (n_classes, n_groups).
+    supply
+        Cost of all rows of a class, int64 (n_classes,).
+    caps, floors
+        Most and least cost of a group's selected rows, int64 (n_groups,); ``NO_CAP`` and 0 where there is none.
+    group_names
+        As ``language=de``, (n_groups,).
+    group_attribute
+        Number of the attribute of each group, int64 (n_groups,).
+    """
+
+    budget: int
+    cost: NDArray[np.int64]
+    by_tokens: bool
+    include: NDArray[np.int64]
+    row_class: NDArray[np.int32]
+    class_groups: NDArray[np.bool_]
+    supply: NDArray[np.int64]
+    caps: NDArray[np.int64]
+    floors: NDArray[np.int64]
+    group_names: tuple[str, ...]
+    group_attribute: NDArray[np.int64]
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.cost)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_groups)
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.group_names)
+
+    @property
+    def unit(self) -> str:
+        return "tokens" if self.by_tokens else "rows"
+
+    @property
+    def one_attribute(self) -> bool:
+        """Whether groups are disjoint, so that a row lies in one of them at most."""
+        return len(np.unique(self.group_attribute)) <= 1
+
+    def class_cost(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Cost of `rows` per class, int64 (n_classes,)."""
+        out = np.zeros(self.n_classes, dtype=np.int64)
+        np.add.at(out, self.row_class[rows], self.cost[rows])
+        return out
+
+    def group_cost(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Cost of `rows` per group, int64 (n_groups,)."""
+        return self.class_groups.T.astype(np.int64) @ self.class_cost(rows)
+
+    def violations(self, rows: NDArray[np.integer]) -> list[str]:
+        """Say which constraints `rows` break, and by how much; empty where they keep to all."""
+        spent, held = int(self.cost[rows].sum()), self.group_cost(rows)
+        found: list[str] = []
+        if spent > self.budget or (not self.by_tokens and spent != self.budget):
+            found.append(f"{spent:,} {self.unit} selected, the budget is {self.budget:,}")
+        if len(np.unique(rows)) != len(rows):
+            found.append("a row is selected twice")
+        missing = len(np.setdiff1d(self.include, rows))
+        if missing:
+            found.append(f"{missing:,} rows of include are not selected")
+        for g, name in enumerate(self.group_names):
+            if held[g] > self.caps[g]:
+                found.append(
+                    f"max_share of {name} allows {self.caps[g]:,} {self.unit}, {held[g]:,} are selected"
+                )
+            if held[g] < self.floors[g]:
+                found.append(f"min_share of {name} asks for {self.floors[g]:,} {self.unit}, got {held[g]:,}")
+        return found
+
+    def plan(self, taken: NDArray[np.int64], *, margin: int = 0) -> NDArray[np.int64] | None:
+        """Find how much of each class completes `taken` to a feasible selection.
+
+        Parameters
+        ----------
+        taken
+            Cost of the selected rows of each class, int64 (n_classes,).
+        margin
+            Tokens by which the budget and the caps are kept free, for plans that are overshot by part of a row.
+
+        Returns
+        -------
+        NDArray or None
+            Cost of each class in all, at least `taken`, int64 (n_classes,); None where there is no way. Of rows:
+            an exact plan of the whole budget. Of tokens: the fewest that fill the floors.
+        """
+        if self.n_groups == 0 and not self.by_tokens:
+            return (
+                np.array([self.budget], dtype=np.int64) if taken[0] <= self.budget <= self.supply[0] else None
+            )
+        if np.any(taken > self.supply):
+            return None
+        most = self.budget - margin
+        held = self.class_groups.T.astype(float)
+        caps = np.minimum(self.caps - margin, most).astype(float)
+        if np.any(caps < self.floors) or most < 0:
+            return None
+        answer = milp(
+            np.full(self.n_classes, float(self.by_tokens)),
+            constraints=[
+                LinearConstraint(np.ones((1, self.n_classes)), 0 if self.by_tokens else most, most),
+                LinearConstraint(held, self.floors.astype(float), caps),
+            ],
+            bounds=Bounds(taken.astype(float), self.supply.astype(float)),
+            integrality=np.full(self.n_classes, int(not self.by_tokens)),
+        )
+        if answer.x is None:
+            return None
+        return (
+            np.ceil(answer.x - 1e-6).astype(np.int64)
+            if self.by_tokens
+            else np.rint(answer.x).astype(np.int64)
+        )
+
+    def check(self) -> None:
+        """Raise a `UserError` that says which constraint cannot be met, and by how much.
+
+        Budgets of rows are decided exactly. Whether rows fill floors of tokens to the token is a subset-sum
+        problem: here parts of rows count, the rest shows when the selection is made.
+        """
+        unit, supply = self.unit, int(self.supply.sum())
+        if not self.by_tokens and self.budget > supply:
+            raise UserError(
+                f"asks for {self.budget:,} rows and {supply:,} can be selected: {self.budget - supply:,} too many",
+                where="budget",
+                mend="Lower the budget, or loosen what excludes rows.",
+            )
+        included = int(self.cost[self.include].sum())
+        if included > self.budget:
+            raise UserError(
+                f"the rows named need {included:,} {unit} and the budget is {self.budget:,}: "
+                f"{included - self.budget:,} too many",
+                where="constraints.include",
+            )
+        cheapest = int(self.cost.min()) if len(self.cost) else 0
+        if self.by_tokens and cheapest > self.budget:
+            raise UserError(
+                f"{self.budget:,} tokens hold no row: the shortest has {cheapest:,}", where="budget.tokens"
+            )
+        self._check_groups()
+        taken = self.class_cost(self.include)
+        if self.n_groups and self.plan(taken) is None:
+            raise UserError(
+                f"these cannot all hold in {self.budget:,} {unit}: {self._least_violations(taken)}",
+                where="constraints",
+                mend="Loosen one of them, or change the budget.",
+            )
+
+    def _check_groups(self) -> None:
+        unit, held = self.unit, self.class_groups.T.astype(np.int64) @ self.supply
+        included = self.group_cost(self.include)
+        for g, name in enumerate(self.group_names):
+            if self.floors[g] > self.caps[g]:
+                raise UserError(
+                    f"asks for {self.floors[g]:,} {unit} and max_share allows {self.caps[g]:,}: "
+                    f"{self.floors[g] - self.caps[g]:,} too many",
+                    where=f"constraints.min_share {name}",
+                )
+            if self.floors[g] > held[g]:
+                raise UserError(
+                    f"asks for {self.floors[g]:,} {unit} and {held[g]:,} can be selected: "
+                    f"{self.floors[g] - held[g]:,} too few",
+                    where=f"constraints.min_share {name}",
+                    mend="Lower the share or the budget, or add such rows to the pool.",
+                )
+            if included[g] > self.caps[g]:
+                raise UserError(
+                    f"allows {self.caps[g]:,} {unit} and include names {included[g]:,}: "
+                    f"{included[g] - self.caps[g]:,} too many",
+                    where=f"constraints.max_share {name}",
+                )
+        for attribute in np.unique(self.group_attribute):
+            asked = int(self.floors[self.group_attribute == attribute].sum())
+            if asked > self.budget:
+                names = ", ".join(
+                    self.group_names[g]
+                    for g in np.flatnonzero((self.group_attribute == attribute) & (self.floors > 0))
+                )
+                raise UserError(
+                    f"the floors of {names} ask for {asked:,} {unit} and the budget is {self.budget:,}: "
+                    f"{asked - self.budget:,} too many",
+                    where="constraints.min_share",
+                )
+
+    def _least_violations(self, taken: NDArray[np.int64]) -> str:
+        """Say which constraints would have to give way, by the least in all."""
+        n, groups, unit = self.n_classes, self.n_groups, self.unit
+        # Unknowns: cost per class, then what each floor lacks, what each cap exceeds, what the budget lacks.
+        held = np.hstack(
+            [self.class_groups.T.astype(float), np.eye(groups), -np.eye(groups), np.zeros((groups, 1))]
+        )
+        total = np.concatenate([np.ones(n), np.zeros(2 * groups), [1.0]])[None, :]
+        answer = milp(
+            np.concatenate([np.zeros(n), np.ones(2 * groups + 1)]),
+            constraints=[
+                LinearConstraint(total, 0 if self.by_tokens else self.budget, self.budget),
+                LinearConstraint(
+                    held, self.floors.astype(float), np.minimum(self.caps, self.budget).astype(float)
+                ),
+            ],
+            bounds=Bounds(
+                np.concatenate([taken.astype(float), np.zeros(2 * groups + 1)]),
+                np.concatenate([self.supply.astype(float), np.full(2 * groups + 1, float(self.budget))]),
+            ),
+            integrality=np.full(n + 2 * groups + 1, int(not self.by_tokens)),
+        )
+        slack = np.ceil(answer.x[n:] - 1e-6).astype(np.int64)
+        lacks, exceeds, left = slack[:groups], slack[groups:-1], int(slack[-1])
+        said = [
+            f"min_share of {self.group_names[g]} lacks {lacks[g]:,} {unit}" for g in np.flatnonzero(lacks)
+        ]
+        said += [
+            f"max_share of {self.group_names[g]} is {exceeds[g]:,} {unit} too low"
+            for g in np.flatnonzero(exceeds)
+        ]
+        if left:
+            said.append(f"the caps leave {self.budget - left:,} {unit}, {left:,} too few")
+        return "; ".join(said)
+
+
+def build_constraints(
+    n_rows: int,
+    budget: int,
+    *,
+    tokens: NDArray[np.integer] | None = None,
+    attributes: Mapping[str, Sequence[object] | NDArray[np.generic]] | None = None,
+    max_share: Mapping[str, Mapping[str, float]] | None = None,
+    min_share: Mapping[str, Mapping[str, float]] | None = None,
+    include: NDArray[np.integer] | None = None,
+) -> Constraints:
+    """Number the groups and classes that the shares of a target name.
+
+    Parameters
+    ----------
+    n_rows
+        Candidate rows.
+    budget
+        In rows, or in tokens where `tokens` is given.
+    tokens
+        Tokens of each row, (n_rows,): makes the budget, and with it every share, one of tokens.
+    attributes
+        Values of each attribute per row, (n_rows,), compared as text.
+    max_share, min_share
+        Attribute -> value -> share of the budget. A cap is rounded down, a floor up.
+    include
+        Rows that must be selected.
+
+    Raises
+    ------
+    UserError
+        For an attribute that is not there and for constraints that cannot be met, with the amount.
+    """
+    max_share, min_share, attributes = max_share or {}, min_share or {}, attributes or {}
+    cost = (
+        np.ones(n_rows, dtype=np.int64)
+        if tokens is None
+        else np.maximum(np.asarray(tokens, dtype=np.int64), 1)
+    )
+    names: list[str] = []
+    group_attribute: list[int] = []
+    caps: list[int] = []
+    floors: list[int] = []
+    codes = np.zeros(n_rows, dtype=np.int64)
+    members: list[NDArray[np.bool_]] = []
+    used = sorted({*max_share, *min_share})
+    for number, attribute in enumerate(used):
+        if attribute not in attributes:
+            kind = "max_share" if attribute in max_share else "min_share"
+            raise UserError.unknown("column", attribute, attributes, where=f"constraints.{kind}")
+        of_row = np.asarray(attributes[attribute]).astype(str)
+        ceiling, floor = max_share.get(attribute, {}), min_share.get(attribute, {})
+        for value in sorted({*ceiling, *floor}):
+            names.append(f"{attribute}={value}")
+            group_attribute.append(number)
+            caps.append(int(ceiling[value] * budget + _ROUNDING) if value in ceiling else int(NO_CAP))
+            floors.append(int(np.ceil(floor.get(value, 0.0) * budget - _ROUNDING)))
+            members.append(of_row == str(value))
+    for member in members:
+        # Renumbering at each step keeps the codes small, however many groups there are.
+        _, codes = np.unique(codes * 2 + member, return_inverse=True)
+    n_classes = int(codes.max()) + 1 if n_rows else 1
+    class_groups = np.zeros((n_classes, len(names)), dtype=bool)
+    for g, member in enumerate(members):
+        class_groups[codes[member], g] = True
+    supply = np.zeros(n_classes, dtype=np.int64)
+    np.add.at(supply, codes, cost)
+    constraints = Constraints(
+        budget=int(budget),
+        cost=cost,
+        by_tokens=tokens is not None,
+        include=np.unique(np.asarray([] if include is None else include, dtype=np.int64)),
+        row_class=codes.astype(np.int32),
+        class_groups=class_groups,
+        supply=supply,
+        caps=np.array(caps, dtype=np.int64),
+        floors=np.array(floors, dtype=np.int64),
+        group_names=tuple(names),
+        group_attribute=np.array(group_attribute, dtype=np.int64),
+    )
+    constraints.check()
+    return constraints

@@ -1,0 +1,337 @@
+"""The objective: concave coverage of weighted features plus a bonus per row.
+
+Everything that TAGS maximises has one shape, over rows i, features f and a set S of rows::
+
+    F(S) = sum over f of w_f c_f log(1 + m_f(S) / c_f) + sum over S of b_i,    m_f(S) = sum over S of x_if
+
+Information gain is this with the tree's nodes as features (x_iv = q_i a_iv), coverage of a target with the
+leaves as features (x_il = p_i(l), c_l = a_l, w_l = T_l / a_l), closeness is the bonus. A blend of them is the
+features side by side with their weights scaled. Solver, certificate and attribution know this shape alone.
+
+The formulas are this project's own (those of arXiv 2601.13995 are not public in a copy that could be found);
+the shape is feature-based coverage (Wei, Liu, Kirchhoff and Bilmes, 2014) laid on a tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import log1p
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tags_assets.method.knowledge_tree import KnowledgeTree
+
+CAPACITY_TEMPER = 0.5
+"""Power of the pool's mass that sets a leaf's fair share: 1 repeats the pool, 0 treats all leaves alike."""
+
+CAPACITY_SHARE = 1.0
+"""Capacity of a node as a multiple of its fair share of the budget."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """F(S) over sparse features.
+
+    Attributes
+    ----------
+    indptr, indices, values
+        Features of the rows in CSR form: int64 (n_rows + 1,), int32 (nnz,), float32 (nnz,) and not negative.
+        Stored values are exact by definition: every sum is taken over them in float64.
+    weight
+        w_f >= 0, the slope of feature f at no mass, float64 (n_features,).
+    capacity
+        c_f > 0, the mass at which a feature counts as covered (its slope has halved), float64 (n_features,).
+    bonus
+        b_i, of any sign, float64 (n_rows,).
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float32]
+    weight: NDArray[np.float64]
+    capacity: NDArray[np.float64]
+    bonus: NDArray[np.float64]
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_features(self) -> int:
+        return len(self.weight)
+
+    @cached_property
+    def scale(self) -> NDArray[np.float64]:
+        """w_f c_f, float64 (n_features,)."""
+        return self.weight * self.capacity
+
+    def reweighted(self, weight: NDArray[np.float64], bonus: NDArray[np.float64]) -> Objective:
+        """Keep the features (shared, not copied) under other weights and bonuses."""
+        return replace(self, weight=weight, bonus=bonus)
+
+    def masses(
+        self, rows: NDArray[np.integer], shares: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Sum x_if over `rows`, each taken by its share (1 where none is given): m, float64 (n_features,)."""
+        if shares is None:
+            shares = np.ones(len(rows))
+        out: NDArray[np.float64] = _masses(
+            rows.astype(np.int64), shares, self.indptr, self.indices, self.values, self.n_features
+        )
+        return out
+
+    def concave_value(self, mass: NDArray[np.float64]) -> float:
+        """Sum of w_f c_f log(1 + m_f / c_f): F without the bonuses."""
+        return float(np.dot(self.scale, np.log1p(mass / self.capacity)))
+
+    def value(self, rows: NDArray[np.integer]) -> float:
+        """F(rows)."""
+        return self.concave_value(self.masses(rows)) + float(self.bonus[rows].sum())
+
+    def slopes(self, mass: NDArray[np.float64]) -> NDArray[np.float64]:
+        """dF/dm_f at the given masses, float64 (n_features,)."""
+        slope: NDArray[np.float64] = self.scale / (self.capacity + mass)
+        return slope
+
+    def gradient(self, mass: NDArray[np.float64]) -> NDArray[np.float64]:
+        """dF/dy_i at the given masses: b_i + sum over f of x_if dF/dm_f, float64 (n_rows,)."""
+        out: NDArray[np.float64] = _gradient(
+            self.indptr, self.indices, self.values, self.slopes(mass), self.bonus
+        )
+        return out
+
+    def gains(self, mass: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each row would add to a set that has the given masses, float64 (n_rows,)."""
+        out: NDArray[np.float64] = _gains(
+            self.indptr, self.indices, self.values, self.scale, self.capacity + mass, self.bonus
+        )
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class NodeWeights:
+    """How much each node of the tree counts: w_v and c_v, float64 (n_nodes,)."""
+
+    weight: NDArray[np.float64]
+    capacity: NDArray[np.float64]
+
+
+def node_weights(
+    tree: KnowledgeTree,
+    pool: NDArray[np.float64],
+    n_picks: float,
+    mean_quality: float,
+    *,
+    temper: float = CAPACITY_TEMPER,
+    capacity_share: float = CAPACITY_SHARE,
+) -> NodeWeights:
+    """Choose w_v and c_v of the information gain (ours).
+
+    A leaf's fair share of the budget is pi_l^temper, normalised: between the pool's own mixture (temper 1) and
+    every concept alike (temper 0), as in temperature sampling. A node's fair share is the sum over its leaves,
+    so one selection can be fair on every level at once, and every level has the same total capacity
+    ``n_picks * mean_quality * capacity_share``. c_v is that share of the mass that the budget buys: a concept
+    counts as covered when it has its fair share. At small budgets a leaf's capacity is far below one row's
+    mass, all leaves saturate at a touch and the upper levels decide; at large budgets the leaves do.
+
+    w_v is the branch length 1 - cos(node, parent): as in Faith's phylogenetic diversity, covering a branch is
+    worth its length. Levels then count by their mean branch length, near-synonymous siblings count little,
+    and a node that merely repeats its parent (an only child, and the root) counts nothing.
+
+    Parameters
+    ----------
+    tree
+        The knowledge tree.
+    pool
+        pi, the pool's share of each leaf, float64 (n_leaves,), sums to 1.
+    n_picks
+        Rows that the budget buys.
+    mean_quality
+        Mean q of the rows to choose from, in (0, 1].
+    """
+    fair = pool**temper
+    fair_of_node = tree.ancestors.T @ (fair / fair.sum())
+    budget_mass = max(n_picks * mean_quality * capacity_share, 1e-9)
+    return NodeWeights(
+        weight=np.maximum(tree.branch_length, 0.0),
+        # A node that no row can reach still needs a capacity to divide by.
+        capacity=np.maximum(np.asarray(fair_of_node) * budget_mass, 1e-9),
+    )
+
+
+def tree_objective(
+    grounding: sparse.csr_array,
+    tree: KnowledgeTree,
+    quality: NDArray[np.float64],
+    nodes: NodeWeights,
+    *,
+    coverage_capacity: NDArray[np.float64] | None = None,
+) -> Objective:
+    """Lay out the features of the rows: nodes of the tree, then (for a target) its leaves.
+
+    Parameters
+    ----------
+    grounding
+        p_i(l), positive, float64 CSR (n_rows, n_leaves), no leaf stored twice in a row.
+    tree
+        The knowledge tree; nodes of weight 0 take no room.
+    quality
+        q_i in [0, 1], float64 (n_rows,).
+    nodes
+        w_v and c_v.
+    coverage_capacity
+        a_l, float64 (n_leaves,); adds features ``n_nodes + l`` of value p_i(l) and capacity a_l.
+
+    Returns
+    -------
+    Objective
+        Weighted as information gain alone: bonuses and the weights of coverage are 0 until reweighted.
+    """
+    with_coverage = coverage_capacity is not None
+    counted = nodes.weight > 0
+    indptr, indices, values = _tree_features(
+        grounding.indptr.astype(np.int64),
+        grounding.indices.astype(np.int32),
+        grounding.data,
+        quality,
+        tree.parent,
+        counted,
+        with_coverage,
+    )
+    weight, capacity = nodes.weight, nodes.capacity
+    if coverage_capacity is not None:
+        weight = np.concatenate([weight, np.zeros(tree.n_leaves)])
+        capacity = np.concatenate([capacity, coverage_capacity])
+    return Objective(indptr, indices, values, weight, capacity, np.zeros(len(quality)))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def row_gain(
+    row: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    filled: NDArray[np.float64],
+    bonus: NDArray[np.float64],
+) -> float:
+    """F(S + row) - F(S) where ``filled`` is c_f + m_f(S): the one arithmetic that every gain is taken by.
+
+    Division, product and sum are monotone in float64, so a gain taken later is never larger but for the last
+    bit of log1p; the solver allows for that bit.
+    """
+    total = bonus[row]
+    for j in range(indptr[row], indptr[row + 1]):
+        f = indices[j]
+        if scale[f] > 0.0:
+            total += scale[f] * log1p(values[j] / filled[f])
+    return total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _gains(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    filled: NDArray[np.float64],
+    bonus: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    out = np.empty(len(bonus))
+    for i in range(len(bonus)):
+        out[i] = row_gain(i, indptr, indices, values, scale, filled, bonus)
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _gradient(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    slope: NDArray[np.float64],
+    bonus: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    out = bonus.copy()
+    for i in range(len(bonus)):
+        total = 0.0
+        for j in range(indptr[i], indptr[i + 1]):
+            total += slope[indices[j]] * values[j]
+        out[i] += total
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _masses(
+    rows: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    n_features: int,
+) -> NDArray[np.float64]:
+    out = np.zeros(n_features)
+    for r in range(len(rows)):
+        for j in range(indptr[rows[r]], indptr[rows[r] + 1]):
+            out[indices[j]] += shares[r] * values[j]
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _tree_features(
+    indptr: NDArray[np.int64],
+    leaves: NDArray[np.int32],
+    mass: NDArray[np.float64],
+    quality: NDArray[np.float64],
+    parent: NDArray[np.int32],
+    counted: NDArray[np.bool_],
+    with_coverage: bool,  # noqa: FBT001 (numba takes no keyword-only arguments)
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Write q_i a_iv for each counted node above a row's leaves, then p_i(l), as CSR in two passes."""
+    n_rows, n_nodes = len(indptr) - 1, len(parent)
+    seen_by = np.full(n_nodes, -1, dtype=np.int64)
+    out_indptr = np.zeros(n_rows + 1, dtype=np.int64)
+    for i in range(n_rows):
+        count = 0
+        for j in range(indptr[i], indptr[i + 1]):
+            v = leaves[j]
+            while v >= 0 and seen_by[v] != i:
+                seen_by[v] = i
+                if counted[v]:
+                    count += 1
+                v = parent[v]
+            if with_coverage:
+                count += 1
+        out_indptr[i + 1] = out_indptr[i] + count
+    out_indices = np.empty(out_indptr[n_rows], dtype=np.int32)
+    out_values = np.empty(out_indptr[n_rows], dtype=np.float32)
+    total = np.zeros(n_nodes)
+    for i in range(n_rows):
+        start = out_indptr[i]
+        end = start
+        for j in range(indptr[i], indptr[i + 1]):
+            v = leaves[j]
+            while v >= 0:
+                if counted[v]:
+                    # Masses are positive, so a total of 0 is a node not met yet.
+                    if total[v] == 0.0:
+                        out_indices[end] = v
+                        end += 1
+                    total[v] += mass[j]
+                v = parent[v]
+        for e in range(start, end):
+            v = out_indices[e]
+            out_values[e] = quality[i] * total[v]
+            total[v] = 0.0
+        if with_coverage:
+            for j in range(indptr[i], indptr[i + 1]):
+                out_indices[end] = n_nodes + leaves[j]
+                out_values[end] = mass[j]
+                end += 1
+    return out_indptr, out_indices, out_values
