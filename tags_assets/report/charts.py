@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Chart = dict[str, Any]
 
-# Okabe and Ito's palette: told apart with any of the common colour-vision deficiencies. Marks differ in shape as well.
+# Okabe and Ito's palette: told apart with any of the common colour-vision deficiencies. Marks differ in shape
+# as well.
 POOL, SELECTION, TARGET, INK, GRID = "#9aa3ad", "#0072b2", "#d55e00", "#2b3138", "#e6e8eb"
 POOL_FILL, SELECTION_FILL = "rgba(154,163,173,.35)", "rgba(0,114,178,.12)"
 STEPS = ["#eceef0", "#cfe3f1", "#8fbfe0", "#3f93c9", "#00568a"]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HALF_A_ROW = 0.5
-"""Added to both sides of a ratio, so that a concept of two rows does not shout louder than one of two thousand (ours:
-the Jeffreys prior of a count)."""
+"""Added to both sides of a ratio, so that a concept of two rows does not shout louder than one of two
+thousand (ours: the Jeffreys prior of a count)."""
 
 
 def concept_shares(nodes: pl.DataFrame, masses: pl.DataFrame) -> pl.DataFrame:
@@ -29,10 +29,11 @@ def concept_shares(nodes: pl.DataFrame, masses: pl.DataFrame) -> pl.DataFrame:
 
     Returns
     -------
-    One row per node, sorted from the root down and then by id: ``node_id, parent_id, level, name, description, path``,
-    ``parent`` (row number of the parent here, -1 at the root), ``pool``, ``selection`` (rows' mass), ``target``
-    (share, null where the target is null throughout), ``pool_share``, ``selection_share``, ``against_pool`` and
-    ``against_target`` (log2 of the selection's share over the other's, half a row added to both).
+    One row per node, sorted from the root down and then by id: ``node_id, parent_id, level, name,
+    description, path``, ``parent`` (row number of the parent here, -1 at the root), ``pool``, ``selection``
+    (rows' mass), ``target`` (share, null where the target is null throughout), ``pool_share``,
+    ``selection_share``, ``against_pool`` and ``against_target`` (log2 of the selection's share over the
+    other's, half a row added to both).
 
     Raises
     ------
@@ -85,7 +86,9 @@ def concept_shares(nodes: pl.DataFrame, masses: pl.DataFrame) -> pl.DataFrame:
 def add_up(
     values: NDArray[np.float64], parent: NDArray[np.int64], level: NDArray[np.int16]
 ) -> NDArray[np.float64]:
-    """Add each leaf's value to all nodes above it, (n_nodes,); what inner nodes bring themselves is dropped."""
+    """Add each leaf's value to all nodes above it, (n_nodes,); what inner nodes bring themselves is
+    dropped.
+    """
     sums = np.where(level == 0, values, 0.0)
     for height in range(int(level.max())):
         here = np.flatnonzero((level == height) & (parent >= 0))
@@ -96,13 +99,14 @@ def add_up(
 def partition(shares: pl.DataFrame, size: int = 16) -> pl.DataFrame:
     """Choose about ``size`` concepts that together are the whole tree, finer where there is more to see.
 
-    Starting from the root, the concept that weighs most (the larger of its shares in target, selection and pool) is
-    replaced by its children until there are enough of them. Ours: a level of the tree would be either too coarse to
-    read or too long.
+    Starting from the root, the concept that weighs most (the larger of its shares in target, selection and
+    pool) is replaced by its children until there are enough of them. Ours: a level of the tree would be
+    either too coarse to read or too long.
 
     Returns
     -------
-    Rows of ``shares`` whose masses add up to the root's, plus at most one row ``others`` for what holds the rest.
+    Rows of ``shares`` whose masses add up to the root's, plus at most one row ``others`` for what holds the
+    rest.
     """
     parent = shares["parent"].to_numpy()
     weight = shares.select(

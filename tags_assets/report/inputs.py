@@ -49,8 +49,8 @@ DRIVER_SCHEMA: dict[str, pl.DataType] = {
     "rows": pl.Int64(),
     "examples": pl.List(pl.String()),
 }
-"""Top nodes (``kind`` is ``node``, ``key`` its id) and tags (``kind`` is ``tag``), each with its share of the whole
-gain, the number of selected rows that carry it and the texts of some of them."""
+"""Top nodes (``kind`` is ``node``, ``key`` its id) and tags (``kind`` is ``tag``), each with its share of the
+whole gain, the number of selected rows that carry it and the texts of some of them."""
 
 SHORTAGE_SCHEMA: dict[str, pl.DataType] = {
     "node_id": pl.String(),
@@ -72,8 +72,8 @@ NEARLY_SCHEMA: dict[str, pl.DataType] = {
     "beaten_by": pl.String(),
     "reason": pl.String(),
 }
-"""Rows that came closest to being picked, with the gain that they would add now and the selected row that took
-their place (``beaten_by``: the beginning of its text)."""
+"""Rows that came closest to being picked, with the gain that they would add now and the selected row that
+took their place (``beaten_by``: the beginning of its text)."""
 
 DIVERSITY_SCHEMA: dict[str, pl.DataType] = {
     "level": pl.Int64(),
@@ -83,8 +83,8 @@ DIVERSITY_SCHEMA: dict[str, pl.DataType] = {
     "effective_pool": pl.Float64(),
     "effective_selection": pl.Float64(),
 }
-"""Per level of the tree: its nodes, how many of them the pool and the selection touch, and the effective number of
-nodes (Hill number of order 1, the exponential of Shannon's entropy)."""
+"""Per level of the tree: its nodes, how many of them the pool and the selection touch, and the effective
+number of nodes (Hill number of order 1, the exponential of Shannon's entropy)."""
 
 SATURATION_SCHEMA: dict[str, pl.DataType] = {
     "node_id": pl.String(),
@@ -92,7 +92,8 @@ SATURATION_SCHEMA: dict[str, pl.DataType] = {
     "mass": pl.Float64(),
     "capacity": pl.Float64(),
 }
-"""Per node: quality-weighted mass m_v of the selection, and the capacity c_v at which the node counts as covered."""
+"""Per node: quality-weighted mass m_v of the selection, and the capacity c_v at which the node counts as
+covered."""
 
 ROWS_SHOWN = 200
 """Selected rows that one report shows; `subset.jsonl` and the warehouse have them all."""
@@ -145,7 +146,8 @@ class ReportInput:
     pool, rows, drivers, shortages, nearly, diversity, saturation
         See the schemas above. An absent frame takes its section's plot away and says so.
     gain_curve
-        ``rows`` and ``value``: value of the first n picks, in the order of rank, any scale. It may go on beyond the budget.
+        ``rows`` and ``value``: value of the first n picks, in the order of rank, any scale. It may go on
+        beyond the budget.
     changes
         Against the version before, or None at the first version.
     messages

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from tags_assets.report.inputs import ReportInput
 
 UNDER_TO_OVER = ("#8a4500", "#cf7d2c", "#f0c99d", "#f3f3f0", "#b3d2e8", "#4f97c8", "#084a86")
-"""From an eighth to eight times: orange to blue, which every common colour-vision deficiency tells apart, with equal
-lightness at equal distance from the middle."""
+"""From an eighth to eight times: orange to blue, which every common colour-vision deficiency tells apart,
+with equal lightness at equal distance from the middle."""
 
 LARGEST = 5_000_000
 """Bytes that a report stays below."""
@@ -50,9 +50,9 @@ LARGEST = 5_000_000
 def render_report(report: ReportInput) -> str:
     """Render one selection's report as a single HTML document.
 
-    The document carries its style, its script, its data and plotly.js, and a content security policy that forbids
-    every request and every script but its own two (by hash): text of the rows cannot run, whatever it holds. It is a
-    function of its input alone: equal input, equal bytes.
+    The document carries its style, its script, its data and plotly.js, and a content security policy that
+    forbids every request and every script but its own two (by hash): text of the rows cannot run, whatever it
+    holds. It is a function of its input alone: equal input, equal bytes.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def render_report(report: ReportInput) -> str:
 def clean(value: object) -> object:
     """Make text of rows safe to look at: no control characters and none that turn the line's direction.
 
-    HTML itself is escaped by the template; what is left are characters that browsers draw as nothing or that make
-    one line run over another.
+    HTML itself is escaped by the template; what is left are characters that browsers draw as nothing or that
+    make one line run over another.
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value

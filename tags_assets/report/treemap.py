@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NODES_DRAWN = 6_000
-"""Nodes that one report carries: quick to draw on a phone, about 150 kB compressed. The rest are told by number; all
-are in the table ``knowledge_tree``."""
+"""Nodes that one report carries: quick to draw on a phone, about 150 kB compressed. The rest are told by
+number; all are in the table ``knowledge_tree``."""
 
 LONGEST_NOTE = 140
 """Characters of a node's description that the report carries."""
@@ -23,10 +23,10 @@ LONGEST_NOTE = 140
 def treemap(shares: pl.DataFrame, *, most: int = NODES_DRAWN) -> dict[str, list[object]]:
     """Lay the tree out as columns for the page's script, parents before children.
 
-    The nodes with most mass are kept (a parent has at least its child's mass, so what is kept is a tree); what a kept
-    node holds beyond its kept children becomes one node "smaller concepts". An only child that bears its parent's
-    name is drawn once. Sizes are whole thousandths of a row, added up after rounding, because a treemap whose children
-    outweigh their parent by a rounding error is not drawn at all.
+    The nodes with most mass are kept (a parent has at least its child's mass, so what is kept is a tree);
+    what a kept node holds beyond its kept children becomes one node "smaller concepts". An only child that
+    bears its parent's name is drawn once. Sizes are whole thousandths of a row, added up after rounding,
+    because a treemap whose children outweigh their parent by a rounding error is not drawn at all.
 
     Parameters
     ----------
@@ -35,8 +35,9 @@ def treemap(shares: pl.DataFrame, *, most: int = NODES_DRAWN) -> dict[str, list[
 
     Returns
     -------
-    Columns of equal length: ``id``, ``parent`` (position, -1 at the root), ``name``, ``about``, ``size``, ``pool``,
-    ``selection`` (rows), ``target`` (share or null), ``by_pool``, ``by_target`` (log2 ratios or null).
+    Columns of equal length: ``id``, ``parent`` (position, -1 at the root), ``name``, ``about``, ``size``,
+    ``pool``, ``selection`` (rows), ``target`` (share or null), ``by_pool``, ``by_target`` (log2 ratios or
+    null).
     """
     kept, above = _kept(shares, most)
     drawn = (
@@ -74,7 +75,8 @@ def _kept(shares: pl.DataFrame, most: int) -> tuple[NDArray[np.bool_], NDArray[n
     parent = shares["parent"].to_numpy()
     weight = shares.select(pl.max_horizontal("pool_share", "selection_share")).to_series().to_numpy()
     kept = np.zeros(len(weight), dtype=bool)
-    # `shares` runs from the root down, so among equals the upper node comes first and what is kept stays a tree.
+    # `shares` runs from the root down, so among equals the upper node comes first and what is kept stays a
+    # tree.
     kept[np.argsort(-weight, kind="stable")[:most]] = True
     kept = (kept & (weight > 0)) | (parent < 0)
     names = shares["name"].to_list()
@@ -89,7 +91,9 @@ def _kept(shares: pl.DataFrame, most: int) -> tuple[NDArray[np.bool_], NDArray[n
 
 
 def _smaller_concepts(drawn: pl.DataFrame) -> pl.DataFrame:
-    """What drawn nodes hold beyond their drawn children, one row each, with numbers of their own (negative, below -1)."""
+    """What drawn nodes hold beyond their drawn children, one row each, with numbers of their own (negative,
+    below -1).
+    """
     below = drawn.group_by(pl.col("above").alias("number")).agg(pl.col("pool", "selection", "target").sum())
     left = pl.col("pool", "selection", "target") - pl.col("pool_below", "selection_below", "target_below")
     return (
@@ -114,7 +118,8 @@ def _sizes(pool: NDArray[np.float64], parent: NDArray[np.int64]) -> NDArray[np.i
     is_leaf = np.ones(len(pool), dtype=bool)
     is_leaf[parent[parent >= 0]] = False
     size: NDArray[np.int64] = np.where(is_leaf, np.maximum(np.rint(pool * 1000), 1), 0).astype(np.int64)
-    # Rows of "smaller concepts" stand at the end but have no children, so from the end every child precedes its parent.
+    # Rows of "smaller concepts" stand at the end but have no children, so from the end every child precedes
+    # its parent.
     for place in range(len(size) - 1, -1, -1):
         if parent[place] >= 0:
             size[parent[place]] += size[place]

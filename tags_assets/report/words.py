@@ -149,7 +149,8 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     reverse = real(figures.get("kl_reverse"))
     if reverse is not None:
         said.append(
-            f"The other way round, {number(reverse)} nats: this one grows with picks that the target did not ask for."
+            f"The other way round, {number(reverse)} nats: this one grows with picks that the target did not "
+            f"ask for."
         )
     return said
 
@@ -164,7 +165,8 @@ def certificate(figures: Mapping[str, object]) -> str:
     else:
         short = max(1.0 - value, 10**-4)
         reached = (
-            f"No selection within this budget and these constraints can score more than {percent(short / value, 2)} above this "
+            f"No selection within this budget and these constraints can score more than "
+            f"{percent(short / value, 2)} above this "
             f"one: it reaches {percent(value, 2)} of a proven upper bound."
         )
     weak = (

@@ -152,7 +152,8 @@ def sample_report(
     gains = np.sort(rng.gamma(1.0, 0.02, budget))[::-1] + 0.002
     curve = np.cumsum(np.r_[gains, gains[-1] * np.geomspace(1, 0.3, budget)])
     texts = [
-        f"A shop sells apples at {a} cents each. How much do {b} apples cost, and what change is left from $20?"
+        f"A shop sells apples at {a} cents each. How much do {b} apples cost, and what change is left from "
+        f"$20?"
         for a, b in rng.integers(2, 90, (budget, 2)).tolist()
     ]
     texts[: len(HOSTILE)] = HOSTILE
@@ -279,7 +280,8 @@ def sample_report(
             ],
         ),
         messages=[
-            "12 rows have no tags and cannot be chosen. They are listed in instance_scores with eligible = false."
+            ("12 rows have no tags and cannot be chosen. They are listed in instance_scores with eligible = "
+            "false.")
         ],
         made="22 November 2026, 18:40",
         version="3f9ac1d2",
