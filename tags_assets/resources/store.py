@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-import duckdb
 from dagster import ConfigurableResource
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
@@ -14,6 +13,8 @@ from tags_assets.store.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    import duckdb
 
 
 class StoreResource(ConfigurableResource[ArtifactStore]):
@@ -52,8 +53,9 @@ def _artifact_store(home: str, memory_limit: str) -> ArtifactStore:
 
 
 def _connect() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-    # In memory: artifacts are attached to it, so no file is held open longer than it takes to read or write it, and
-    # the resource's one way to connect (read-write, with retries while a file is locked) does no harm.
+    # In memory: artifacts are attached to it, so no file is held open longer than it takes to read or write
+    # it, and the resource's one way to connect (read-write, with retries while a file is locked) does no
+    # harm.
     connection: AbstractContextManager[duckdb.DuckDBPyConnection] = DuckDBResource(
         database=":memory:"
     ).get_connection()

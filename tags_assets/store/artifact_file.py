@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
     from numpy.typing import NDArray
+    from polars._typing import PolarsDataType
 
     from tags_assets.store.connections import Connections
     from tags_assets.store.versions import Columns
@@ -110,7 +111,7 @@ def read_batches(
 
 
 def read_vectors(
-    connections: Connections, path: Path, table: str, stored: StoredTable, id_column: str, vector_column: str
+    connections: Connections, path: Path, table: str, *, rows: int, id_column: str, vector_column: str
 ) -> Vectors:
     """Read embeddings into one matrix, with no second copy of it in memory.
 
@@ -131,7 +132,7 @@ def read_vectors(
                 f"{path.name}: the vectors of {table}.{vector_column} are not all of length {width}"
             )
         if matrix is None:
-            matrix = np.empty((stored.rows, width), dtype=np.float32)
+            matrix = np.empty((rows, width), dtype=np.float32)
         matrix[filled : filled + piece.height] = flat.reshape(piece.height, width)
         filled += piece.height
         ids.append(piece[id_column])
@@ -204,7 +205,7 @@ def _check_type(dtype: pl.DataType, where: str) -> None:
         raise TypeError(f"{where}: {dtype} cannot be stored and read back as it is")
 
 
-def _instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
+def _instance(dtype: PolarsDataType) -> pl.DataType:
     return dtype() if isinstance(dtype, type) else dtype
 
 
@@ -262,15 +263,11 @@ def _insert(cursor: duckdb.DuckDBPyConnection, name: str, table: _Table) -> None
     target = f"artifact.{quote_name(name)}"
     for number, piece in enumerate(table.batches):
         if piece.schema != table.schema:
-            raise ValueError(
-                f"{name}: piece {number} has other columns than the first: {_difference(piece.schema, table.schema)}"
-            )
+            difference = _difference(piece.schema, table.schema)
+            raise ValueError(f"{name}: piece {number} has other columns than the first: {difference}")
         cursor.register("incoming", piece)
-        cursor.execute(
-            f"create table {target} as from incoming"
-            if number == 0
-            else f"insert into {target} from incoming"
-        )
+        verb = f"create table {target} as" if number == 0 else f"insert into {target}"
+        cursor.execute(f"{verb} from incoming")
         cursor.unregister("incoming")
 
 
@@ -287,21 +284,14 @@ def _describe(cursor: duckdb.DuckDBPyConnection, name: str) -> StoredTable:
     table = f"artifact.{quote_name(name)}"
     columns = _columns(cursor, table)
     values = ", ".join(quote_name(column) for column, _ in columns)
-    rows, total = _row(
-        cursor.execute(f"select count(*), coalesce(bit_xor(hash(rowid, {values})), 0) from {table}")
-    )
-    return StoredTable(rows=int(str(rows)), columns=columns, checksum=f"{int(str(total)):016x}")
+    ((rows, checksum),) = cursor.execute(
+        f"select count(*), coalesce(bit_xor(hash(rowid, {values})), 0) from {table}"
+    ).fetchall()
+    return StoredTable(rows=rows, columns=columns, checksum=f"{checksum:016x}")
 
 
 def _columns(cursor: duckdb.DuckDBPyConnection, relation: str) -> Columns:
     return tuple((str(row[0]), str(row[1])) for row in cursor.execute(f"describe {relation}").fetchall())
-
-
-def _row(result: duckdb.DuckDBPyConnection) -> tuple[object, ...]:
-    row = result.fetchone()
-    if row is None:
-        raise ValueError("an aggregate returned no row")
-    return row
 
 
 def _select(table: str, columns: Iterable[str] | None) -> str:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import time
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,21 +15,23 @@ from tags_assets.errors import UserError
 from tags_assets.store import artifact_file
 from tags_assets.store.connections import Connections, connect_in_memory
 from tags_assets.store.durable import disk_errors, replace_file, scratch_file, sync
+from tags_assets.store.health import Health, health
 from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, quote_name, resolve_home
 from tags_assets.store.lock import locked
+from tags_assets.store.retention import Pruning, prune
 from tags_assets.store.sql import is_sql_name, load_sql
 from tags_assets.store.versions import (
     ArtifactVersion,
     VersionRecord,
     header_bytes,
     version_from_header,
-    version_from_row,
     version_row,
 )
 from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import polars as pl
 
@@ -47,9 +46,9 @@ _log = logging.getLogger(__name__)
 class ArtifactStore:
     """Immutable versions of assets below one home; any number of processes may read and write at once.
 
-    A version is one DuckDB file, written out of sight and renamed into place, never touched again. What is current is said by a
-    small file of its own, so that going back to an older version rewrites nothing. Nothing is created until something is written:
-    a read-only home can be read.
+    A version is one DuckDB file, written out of sight and renamed into place, never touched again. What is
+    current is said by a small file of its own, so that going back to an older version rewrites nothing.
+    Nothing is created until something is written: a read-only home can be read.
 
     Parameters
     ----------
@@ -58,13 +57,14 @@ class ArtifactStore:
     connect
         Opens an in-memory DuckDB instance (`StoreResource` gives dagster-duckdb's).
     memory_limit
-        DuckDB's memory limit for one such instance; more is spilled to disk below the home. None: DuckDB's own.
+        DuckDB's memory limit for one such instance; more is spilled to disk below the home. None: DuckDB's
+        own.
 
     Raises
     ------
     UserError
-        From every method, where the disk is full, the home refuses writes, or an artifact is damaged (which is then moved
-        to ``HOME/quarantine``).
+        From every method, where the disk is full, the home refuses writes, or an artifact is damaged (which
+        is then moved to ``HOME/quarantine``).
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ArtifactStore:
         self.layout = Layout(resolve_home(home))
         self.connections = Connections(connect, memory_limit=memory_limit, spill=self.layout.spill)
         self.warehouse = Warehouse(self)
-        self._known: dict[Path, tuple[tuple[int, int, int], ArtifactVersion]] = {}
+        self._shelf = Shelf(self.layout, self.connections)
 
     @property
     def home(self) -> Path:
@@ -85,28 +85,29 @@ class ArtifactStore:
     # What there is
 
     def find(self, asset: str, data_version: str, partition: str | None = None) -> ArtifactVersion | None:
-        """Return a version if it exists and is whole; a damaged one is moved to quarantine and counts as absent."""
-        path = self.layout.file(asset, partition, data_version)
+        """Return a version if it exists; a damaged one goes to quarantine and counts as absent."""
         try:
-            return self._load(path)
+            return self.inspect(asset, data_version, partition)
         except UserError as error:
             _log.warning("%s", error)
             return None
 
     def current(self, asset: str, partition: str | None = None) -> ArtifactVersion | None:
-        """Return the current version: the one pointed to, else the newest on disk; None if there is none or it was retired.
+        """Return the current version: the one pointed to, else the newest on disk; None if there is none or
+        it was retired.
 
         Raises
         ------
         UserError
-            If the current version turns out to be damaged. It is moved to quarantine, and the newest whole one is current from then on.
+            If the current version turns out to be damaged. It is moved to quarantine, and the newest whole
+            one is current from then on.
         """
         pointed = self._pointed(asset, partition)
         if pointed is not None:
             if "retired" in pointed:
                 return None
             with suppress(ValueError, KeyError):
-                version = self._load(self.layout.file(asset, partition, str(pointed["data_version"])))
+                version = self._shelf.load(self.layout.file(asset, partition, str(pointed["data_version"])))
                 if version is not None:
                     return version
         return max(self.versions(asset, partition), key=_age, default=None)
@@ -116,6 +117,21 @@ class ArtifactStore:
         names = self.layout.data_versions(asset, partition)
         found = (self.find(asset, name, partition) for name in names)
         return sorted((version for version in found if version is not None), key=_age)
+
+    def inspect(
+        self, asset: str, data_version: str, partition: str | None = None, *, deep: bool = False
+    ) -> ArtifactVersion | None:
+        """As `find`, but a damaged version raises; `deep` compares the whole file with its checksum.
+
+        Raises
+        ------
+        UserError
+            If it is damaged. It is moved to quarantine.
+        """
+        version = self._shelf.load(self.layout.file(asset, partition, data_version))
+        if version is not None and deep and artifact_file.digest_file(version.path) != version.file_digest:
+            raise self._shelf.damaged(version.path, "its content does not fit its checksum")
+        return version
 
     def locate(self, asset: str, data_version: str) -> ArtifactVersion | None:
         """Return a version whatever its partition: fingerprints tell partitions apart."""
@@ -138,10 +154,18 @@ class ArtifactStore:
         ]
 
     def snapshot(self) -> dict[tuple[str, str | None], ArtifactVersion]:
-        """Return the current version of everything, keyed by asset and partition."""
-        keys = ((asset, partition) for asset in self.assets() for partition in self.layout.partitions(asset))
-        versions = (self.current(asset, partition) for asset, partition in keys)
-        return {version.key: version for version in versions if version is not None}
+        """Return the current version of everything; where one is damaged, the newest whole one counts."""
+        found: dict[tuple[str, str | None], ArtifactVersion] = {}
+        for asset in self.assets():
+            for partition in self.layout.partitions(asset):
+                try:
+                    version = self.current(asset, partition)
+                except UserError as error:
+                    _log.warning("%s", error)
+                    version = self.current(asset, partition)
+                if version is not None:
+                    found[version.key] = version
+        return found
 
     # Writing
 
@@ -162,9 +186,9 @@ class ArtifactStore:
         asset, data_version, partition
             What it is. The data version is the caller's fingerprint of the inputs.
         tables
-            The ``data`` table, or a mapping of table names to tables with ``data`` among them. A table is a DataFrame, a
-            LazyFrame or an iterable of DataFrames with one schema; the last two are never whole in memory. They are
-            computed while an in-memory connection is held, which blocks nobody.
+            The ``data`` table, or a mapping of table names to tables with ``data`` among them. A table is a
+            DataFrame, a LazyFrame or an iterable of DataFrames with one schema; the last two are never whole
+            in memory. They are computed while an in-memory connection is held, which blocks nobody.
         record
             Code version, configuration, upstream versions and figures to keep with it.
         make_current
@@ -189,7 +213,7 @@ class ArtifactStore:
         return version
 
     def set_current(self, version: ArtifactVersion) -> None:
-        """Make a version (an older one as well) the current one of its asset and partition. Nothing is rewritten."""
+        """Make a version, an older one as well, the current one of its asset and partition."""
         with disk_errors(self.home):
             pointed = self._pointed(*version.key)
             if pointed is None or pointed.get("data_version") != version.data_version:
@@ -200,8 +224,8 @@ class ArtifactStore:
     def remove_partition(self, asset: str, partition: str, *, keep_versions: bool = True) -> None:
         """Take a partition out of what is current; nothing happens where there is none.
 
-        Its versions stay readable (and findable: a target that comes back is reused) until retention removes them,
-        unless `keep_versions` is false. Publish afterwards.
+        Its versions stay readable (and findable: a target that comes back is reused) until retention removes
+        them, unless `keep_versions` is false. Publish afterwards.
         """
         folder = self.layout.folder(asset, partition)
         if not folder.is_dir():
@@ -239,7 +263,7 @@ class ArtifactStore:
     ) -> pl.DataFrame:
         """Read a table of a version that is already in hand; as `read`."""
         self._check(version, table, columns)
-        with self._reading(version):
+        with self._shelf.reading(version):
             return artifact_file.read_table(self.connections, version.path, table, columns)
 
     def read_batches(
@@ -252,7 +276,7 @@ class ArtifactStore:
     ) -> Iterator[pl.DataFrame]:
         """Read a table in pieces of about `rows` rows, in order, never whole in memory."""
         self._check(version, table, columns)
-        with self._reading(version):
+        with self._shelf.reading(version):
             yield from artifact_file.read_batches(self.connections, version.path, table, columns, rows)
 
     def read_vectors(
@@ -276,9 +300,14 @@ class ArtifactStore:
         """
         version = self.require(asset, data_version, partition)
         self._check(version, table, (id_column, vector_column))
-        with self._reading(version):
+        with self._shelf.reading(version):
             return artifact_file.read_vectors(
-                self.connections, version.path, table, version.tables[table], id_column, vector_column
+                self.connections,
+                version.path,
+                table,
+                rows=version.tables[table].rows,
+                id_column=id_column,
+                vector_column=vector_column,
             )
 
     def query(
@@ -296,8 +325,9 @@ class ArtifactStore:
         sql
             A select statement, or the name of a file below ``sql/``.
         versions
-            Alias to a version: ``data`` is the table `alias` in the query, an auxiliary table is ``alias_<table>``. Several
-            versions under one alias (partitions, say) are read as one table, columns matched by name.
+            Alias to a version: ``data`` is the table `alias` in the query, an auxiliary table is
+            ``alias_<table>``. Several versions under one alias (partitions, say) are read as one table,
+            columns matched by name.
         params
             Values for ``$name`` or ``?`` in the query.
         frames
@@ -309,7 +339,7 @@ class ArtifactStore:
         files: dict[str, Path] = {}
         for version in (version for group in sources.values() for version in group):
             files.setdefault(_database(version), version.path)
-        with self._reading(*(version for group in sources.values() for version in group)):  # noqa: SIM117
+        with self._shelf.reading(*(version for group in sources.values() for version in group)):  # noqa: SIM117
             with self.connections.attached(files) as cursor:
                 for alias, group in sources.items():
                     _define(cursor, check_identifier("alias", alias), group)
@@ -347,6 +377,14 @@ class ArtifactStore:
         """Make ``HOME/warehouse.duckdb`` show what is on disk now: see `Warehouse.publish`."""
         return self.warehouse.publish(catalogue)
 
+    def prune(self, keep: int, *, dry_run: bool = True, grace: timedelta = timedelta(0)) -> Pruning:
+        """Remove all but the last versions and what those were made from: see `retention.prune`."""
+        return prune(self, keep, dry_run=dry_run, grace=grace)
+
+    def health(self, *, deep: bool = False) -> Health:
+        """Say how the home is doing: see `health.health`."""
+        return health(self, deep=deep)
+
     def close(self) -> None:
         """Close idle connections."""
         self.connections.close()
@@ -366,7 +404,7 @@ class ArtifactStore:
         with scratch_file(self.layout.scratch) as beside:
             stored = artifact_file.write_tables(self.connections, beside, tables)
             created_at = self._next_moment(asset, partition)
-            row = version_row(asset, partition, data_version, created_at, record, stored)
+            row = version_row((asset, partition), data_version, created_at, record, stored)
             artifact_file.write_version_row(self.connections, beside, row)
             if beside.with_name(f"{beside.name}.wal").exists():
                 raise OSError(f"DuckDB left a write-ahead log beside {beside}")
@@ -391,51 +429,6 @@ class ArtifactStore:
         now = datetime.now(UTC)
         return now if newest is None else max(now, newest + timedelta(microseconds=1))
 
-    def _load(self, path: Path) -> ArtifactVersion | None:
-        """Read what is known of an artifact; None if there is no file.
-
-        Raises
-        ------
-        UserError
-            If the file is not as long as it was written, or does not say what it is.
-        """
-        for attempt in range(3):
-            try:
-                status = path.stat()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            known = self._known.get(path)
-            if known is not None and known[0] == stamp:
-                return known[1]
-            version: ArtifactVersion | None
-            try:
-                version = version_from_header(path.with_suffix(".json").read_bytes(), path)
-            except (FileNotFoundError, KeyError, TypeError, ValueError):
-                version = self._rebuild_header(path, status.st_size)
-            if version is None:
-                return None
-            if version.file_bytes == status.st_size:
-                self._known[path] = (stamp, version)
-                return version
-            time.sleep(0.01 * attempt)  # it may have been removed and made again between the two looks
-        raise self._damaged(path, f"{status.st_size} bytes long instead of {version.file_bytes}")
-
-    def _rebuild_header(self, path: Path, size: int) -> ArtifactVersion | None:
-        try:
-            row = artifact_file.read_version_row(self.connections, path)
-            digest = artifact_file.digest_file(path)
-            version = version_from_row(row, path, file_bytes=size, file_digest=digest)
-        except FileNotFoundError:
-            return None
-        except (duckdb.Error, KeyError, TypeError, ValueError) as error:
-            if not path.exists():
-                return None
-            raise self._damaged(path, _first_line(error)) from error
-        with suppress(OSError):  # a read-only home: read it again next time
-            replace_file(path.with_suffix(".json"), header_bytes(row, file_bytes=size, file_digest=digest))
-        return version
-
     def _pointed(self, asset: str, partition: str | None) -> dict[str, object] | None:
         try:
             pointed = orjson.loads(self.layout.pointer(asset, partition).read_bytes())
@@ -451,47 +444,9 @@ class ArtifactStore:
             if column not in known:
                 raise UserError.unknown(f"column of {version} ({table})", column, known)
 
-    @contextmanager
-    def _reading(self, *versions: ArtifactVersion) -> Iterator[None]:
-        """Tell a damaged or removed artifact from the reader's own trouble."""
-        try:
-            with disk_errors(self.home):
-                yield
-        except duckdb.Error as error:
-            for version in versions:
-                if not version.path.exists():
-                    raise UserError(
-                        "this version was removed while it was being read",
-                        where=str(version),
-                        mend="Run again; keep more versions if this happens often.",
-                    ) from error
-                if artifact_file.digest_file(version.path) != version.file_digest:
-                    raise self._damaged(version.path, _first_line(error)) from error
-            raise
-
-    def _damaged(self, path: Path, why: str) -> UserError:
-        """Move a damaged artifact out of the way, and return the error that says so."""
-        relative = path.relative_to(self.layout.artifacts)
-        away = self.layout.quarantine / f"{'--'.join(relative.parts[:-1])}--{path.stem}--{os.getpid()}.duckdb"
-        try:
-            self.layout.quarantine.mkdir(parents=True, exist_ok=True)
-            path.replace(away)
-            with suppress(OSError):
-                path.with_suffix(".json").replace(away.with_suffix(".json"))
-            done = f"It was moved to {away.relative_to(self.home)}; run again and it is made anew."
-        except FileNotFoundError:
-            done = "Another process has moved it away; run again and it is made anew."
-        except OSError as error:
-            done = f"It could not be moved away ({error.strerror}): delete it and run again."
-        return UserError(f"damaged: {why}", where=str(path.relative_to(self.home)), mend=done)
-
 
 def _age(version: ArtifactVersion) -> tuple[datetime, str]:
     return version.created_at, version.data_version
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _database(version: ArtifactVersion) -> str:

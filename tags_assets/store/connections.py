@@ -1,6 +1,7 @@
 """In-memory DuckDB instances, to which artifacts are attached for as long as they are read or written.
 
-An instance costs some 20 ms to start and 2 ms to use again, so idle ones are kept. An idle instance has nothing attached: it blocks nobody.
+An instance costs some 20 ms to start and 2 ms to use again, so idle ones are kept. An idle instance has
+nothing attached: it blocks nobody.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class _Instance:
 
     def close(self) -> None:
         with suppress(duckdb.Error):
-            # DuckDBResource closes at the end of its block, but not where the block raised: so it always ends well here.
+            # DuckDBResource closes at the end of its block, but not where the block raised: so it always ends
+            # well here.
             self.context.__exit__(None, None, None)
 
 
@@ -53,7 +55,8 @@ class Connections:
     memory_limit
         DuckDB's limit for an instance, as ``1GB``; None leaves DuckDB's own (80% of the machine).
     spill
-        Folder below which an instance may put what exceeds the limit. DuckDB creates its part of it when it must.
+        Folder below which an instance may put what exceeds the limit. DuckDB creates its part of it when it
+        must.
     """
 
     def __init__(self, connect: Connect, *, memory_limit: str | None, spill: Path) -> None:
@@ -80,8 +83,8 @@ class Connections:
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a connection with DuckDB files attached under the given names; they are detached at the end.
 
-        Unlike `read_duckdb`, which hands out the rows of a larger table in no particular order, an attached table is
-        read in the order in which it was written.
+        Unlike `read_duckdb`, which hands out the rows of a larger table in no particular order, an attached
+        table is read in the order in which it was written.
         """
         mode = ", ".join(part for part in ("read_only" if read_only else "", options) if part)
         with self.cursor() as cursor:

@@ -54,8 +54,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def scratch_file(folder: Path, suffix: str = ".duckdb") -> Iterator[Path]:
     """Give a name in `folder` for a file under construction; what is left there afterwards is removed.
 
-    The name carries the process id for people to read. What decides whether the file is garbage is a lock held beside it: it vanishes
-    with the process, on whatever machine or in whatever container that ran.
+    The name carries the process id for people to read. What decides whether the file is garbage is a lock
+    held beside it: it vanishes with the process, on whatever machine or in whatever container that ran.
     """
     folder.mkdir(parents=True, exist_ok=True)
     while True:
@@ -94,7 +94,7 @@ def collect_abandoned(folder: Path) -> int:
 
 
 def collect_spill(folder: Path, *, older_than: float = 86_400.0) -> None:
-    """Remove what DuckDB moved out of the memory of processes that were killed; DuckDB removes its own otherwise."""
+    """Remove what killed processes moved out of memory (DuckDB tidies up after the living)."""
     for path in folder.iterdir() if folder.is_dir() else ():
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > older_than:

@@ -76,9 +76,10 @@ def fingerprint_texts(texts: Iterable[str | bytes]) -> str:
 def canonical(value: object) -> str:
     """Return the one JSON text for a value.
 
-    Keys are sorted; there is no white space; a float that is a whole number is written as one (as in RFC 8785), any other in its
-    shortest exact form; text is escaped to ASCII and otherwise taken as it is. Tuples are lists, sets are sorted, enums are their
-    values, dataclasses and pydantic models their fields; dates are ISO text and bytes hexadecimal, both marked as such.
+    Keys are sorted; there is no white space; a float that is a whole number is written as one (as in RFC
+    8785), any other in its shortest exact form; text is escaped to ASCII and otherwise taken as it is. Tuples
+    are lists, sets are sorted, enums are their values, dataclasses and pydantic models their fields; dates
+    are ISO text and bytes hexadecimal, both marked as such.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def canonical(value: object) -> str:
         raise ValueError("value nests too deeply (or within itself) for a fingerprint") from error
 
 
-def _plain(value: object, where: str) -> object:  # noqa: PLR0911 - one return for each kind of value
+def _plain(value: object, where: str) -> object:  # noqa: C901, PLR0911 - one case for each kind
     if value is None or (isinstance(value, (bool, str)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):

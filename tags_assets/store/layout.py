@@ -36,9 +36,9 @@ def check_data_version(data_version: str) -> str:
 def check_partition(partition: str) -> str:
     """Return a partition's name if it is a slug; ValueError otherwise.
 
-    A slug is made of letters and digits of any script, ``_``, ``-`` and ``.``; it starts with a letter, a digit or
-    ``_``, is in lower case and in Unicode's composed form (file systems disagree about both), and is at most
-    200 bytes long.
+    A slug is made of letters and digits of any script, ``_``, ``-`` and ``.``; it starts with a letter, a
+    digit or ``_``, is in lower case and in Unicode's composed form (file systems disagree about both), and is
+    at most 200 bytes long.
     """
     plain = unicodedata.normalize("NFC", partition).casefold() == partition
     if not (plain and _PARTITION.fullmatch(partition) and len(partition.encode()) <= 200):
@@ -57,7 +57,7 @@ def quote_text(text: str) -> str:
 
 
 def quote_file(path: Path) -> str:
-    """Return `path` as an SQL string for DuckDB's readers, which would expand ``*``, ``?`` and ``[`` in it."""
+    """Return `path` as an SQL string in which DuckDB's readers find no wildcard."""
     return quote_text(re.sub(r"[*?\[]", lambda wildcard: f"[{wildcard[0]}]", str(path)))
 
 
@@ -65,9 +65,10 @@ def quote_file(path: Path) -> str:
 class Layout:
     """The paths below one home.
 
-    ``artifacts/<asset>/<partition or ->/<data_version>.duckdb`` is an artifact version, and ``<data_version>.json``
-    beside it repeats its ``_version`` row for those who only want to know what there is; it can be rebuilt from the artifact.
-    ``current.pointer`` in the same folder says which version is current.
+    ``artifacts/<asset>/<partition or ->/<data_version>.duckdb`` is an artifact version, and
+    ``<data_version>.json`` beside it repeats its ``_version`` row for those who only want to know what there
+    is; it can be rebuilt from the artifact. ``current.pointer`` in the same folder says which version is
+    current.
     """
 
     home: Path

@@ -21,7 +21,8 @@ def try_lock(path: Path, *, create: bool = True) -> int | None:
     Returns
     -------
     int or None
-        A file descriptor to hand to `unlock`; None if somebody holds the lock, or the file went away meanwhile.
+        A file descriptor to hand to `unlock`; None if somebody holds the lock, or the file went away
+        meanwhile.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Columns = tuple[tuple[str, str], ...]
@@ -29,8 +29,8 @@ class VersionRecord:
     upstream
         Asset (or ``asset/partition``) to the data version that was read.
     metadata
-        Anything else worth keeping: figures, the tree that node ids were carried over from, seconds. JSON values and
-        numpy scalars; not part of the fingerprint.
+        Anything else worth keeping: figures, the tree that node ids were carried over from, seconds. JSON
+        values and numpy scalars; not part of the fingerprint.
     """
 
     code_version: str = ""
@@ -43,8 +43,8 @@ class VersionRecord:
 class StoredTable:
     """One table of an artifact.
 
-    `checksum` covers values and their order (not the file's bytes, in which DuckDB leaves stamps of its own): two
-    artifacts with equal checksums hold the same rows in the same order.
+    `checksum` covers values and their order (not the file's bytes, in which DuckDB leaves stamps of its own):
+    two artifacts with equal checksums hold the same rows in the same order.
     """
 
     rows: int
@@ -100,8 +100,7 @@ class ArtifactVersion:
 
 
 def version_row(
-    asset: str,
-    partition: str | None,
+    key: tuple[str, str | None],
     data_version: str,
     created_at: datetime,
     record: VersionRecord,
@@ -109,8 +108,8 @@ def version_row(
 ) -> dict[str, object]:
     """Return the row of ``_version``: plain columns, with JSON text where values nest."""
     return {
-        "asset": asset,
-        "partition": partition,
+        "asset": key[0],
+        "partition": key[1],
         "data_version": data_version,
         "created_at": created_at,
         "code_version": record.code_version,

@@ -6,12 +6,10 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from string import Template
 from typing import TYPE_CHECKING
 
 import duckdb
 import orjson
-import polars as pl
 
 from tags_assets import __version__
 from tags_assets.errors import UserError
@@ -25,28 +23,20 @@ from tags_assets.store.durable import (
     sync,
 )
 from tags_assets.store.fingerprint import fingerprint_texts
-from tags_assets.store.layout import quote_file, quote_name, quote_text
+from tags_assets.store.layout import quote_text
 from tags_assets.store.lock import locked
 from tags_assets.store.sql import load_sql, sql_names
+from tags_assets.store.views import World, create_views
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.catalogue import Catalogue, KnownAsset
-    from tags_assets.store.versions import ArtifactVersion, Columns
+    from tags_assets.store.versions import ArtifactVersion
 
 _log = logging.getLogger(__name__)
-
-_FILE = "_artifact_file"
-# What a history view adds, unless the table has a column of that name. Each is read off the file's name where it can be, so that
-# a condition on it opens the files that it names and no other.
-_HISTORY = {
-    "data_version": (f"parse_filename(artifact.{_FILE}, true)", "VARCHAR"),
-    "partition": (f"nullif(parse_path(artifact.{_FILE})[-2], '-')", "VARCHAR"),
-    "created_at": ("version.created_at", "TIMESTAMP WITH TIME ZONE"),
-}
 
 
 @dataclass(frozen=True)
@@ -65,13 +55,16 @@ class Publication:
 class Warehouse:
     """``HOME/warehouse.duckdb``.
 
-    - A view named after each asset shows its current version (all partitions together); auxiliary tables are ``<asset>_<table>``.
-    - ``<asset>_history`` and ``<asset>_<table>_history`` show all versions, with ``data_version``, ``partition`` and ``created_at``.
+    - A view named after each asset shows its current version (all partitions together); auxiliary tables are
+      ``<asset>_<table>``.
+    - ``<asset>_history`` and ``<asset>_<table>_history`` show all versions, with ``data_version``,
+      ``partition`` and ``created_at``.
     - The table ``asset_versions`` lists every version with what it was made from.
-    - Each ``sql/lineage/<name>.sql`` becomes a view: one select statement, below comment lines that describe it.
+    - Each ``sql/lineage/<name>.sql`` becomes a view: one select statement, below comment lines that describe
+      it.
 
-    Views of one publication never change, so a query sees one version of the world. They name absolute paths: `open` notices
-    a home that was moved or copied and publishes it anew.
+    Views of one publication never change, so a query sees one version of the world. They name absolute paths:
+    `open` notices a home that was moved or copied and publishes it anew.
     """
 
     def __init__(self, store: ArtifactStore) -> None:
@@ -83,13 +76,14 @@ class Warehouse:
     ) -> Publication:
         """Make the warehouse show what is on disk now; nothing happens where it does already.
 
-        It is built beside and renamed, under a lock, from what lies on disk: of several publishers at once none loses another's
-        version. Who has the old file open keeps reading it.
+        It is built beside and renamed, under a lock, from what lies on disk: of several publishers at once
+        none loses another's version. Who has the old file open keeps reading it.
 
         Parameters
         ----------
         catalogue
-            Descriptions, and schemas for the empty views of assets without versions. It is remembered: None means the last one given.
+            Descriptions, and schemas for the empty views of assets without versions. It is remembered: None
+            means the last one given.
         without
             Versions about to be removed.
 
@@ -121,29 +115,31 @@ class Warehouse:
                         {"warehouse": beside}, read_only=False, options="block_size 16384"
                     ) as cursor:
                         cursor.execute("use warehouse")
-                        views, skipped = self._define(cursor, known, without)
+                        views, skipped = create_views(cursor, self._world(known, without))
                         cursor.execute("use memory")
                     sync(beside)
-                    # A log left by someone who opened the file for writing does not fit the new file, which would then not open.
+                    # A log left by someone who opened the file for writing does not fit the new file, which
+                    # would then not open.
                     self._log_file.unlink(missing_ok=True)
                     beside.replace(self._layout.warehouse)
                     self._log_file.unlink(missing_ok=True)
                 state = {
                     "home": str(self._layout.home),
                     "digest": digest,
-                    "views": views,
+                    "views": len(views),
                     "skipped": skipped,
                     "file": self._stamp(),
                     "catalogue": catalogues.to_json(known),
                 }
                 replace_file(self._layout.warehouse_state, orjson.dumps(state))
-        return Publication(self._layout.warehouse, True, views, time.perf_counter() - started, skipped)
+        return Publication(self._layout.warehouse, True, len(views), time.perf_counter() - started, skipped)
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        """Open the warehouse for reading, as current as the artifacts on disk; the caller closes the connection.
+        """Open the warehouse for reading, as current as the artifacts on disk; the caller closes the
+        connection.
 
-        The connection is an in-memory one to which the warehouse is attached read-only and in which it is the default, so it
-        blocks nobody. In a home that cannot be written to, the views are made in memory.
+        The connection is an in-memory one to which the warehouse is attached read-only and in which it is the
+        default, so it blocks nobody. In a home that cannot be written to, the views are made in memory.
         """
         try:
             self.publish()
@@ -186,7 +182,7 @@ class Warehouse:
 
     def _open_in_memory(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
-        self._define(connection, self._known(None, self._remembered()), ())
+        create_views(connection, self._world(self._known(None, self._remembered()), ()))
         return connection
 
     def _remembered(self) -> dict[str, object]:
@@ -227,203 +223,33 @@ class Warehouse:
         except FileNotFoundError:
             return False
 
-    def _define(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        known: Mapping[str, KnownAsset],
-        without: Collection[ArtifactVersion],
-    ) -> tuple[int, dict[str, str]]:
-        """Create the table of versions and all views; returns how many views, and which lineage views were skipped and why."""
-        excluded = {version.path for version in without}
-        store = self._store
+    def _world(self, known: Mapping[str, KnownAsset], without: Collection[ArtifactVersion]) -> World:
+        """Look at what is on disk."""
+        gone = {version.path for version in without}
+        # What is current first: a version that is written in the meantime is then among all that there are.
+        current = {version.path for version in self._store.snapshot().values()} - gone
         every = {
             asset: [
                 version
                 for partition in self._layout.partitions(asset)
-                for version in store.versions(asset, partition)
-                if version.path not in excluded
+                for version in self._store.versions(asset, partition)
+                if version.path not in gone
             ]
-            for asset in store.assets()
+            for asset in self._layout.assets()
         }
-        current = {version.path for version in store.snapshot().values()} - excluded
-        cursor.execute("begin")
-        cursor.register("incoming", _versions_frame(every, current))
-        cursor.execute("create table asset_versions as from incoming")
-        cursor.unregister("incoming")
-        cursor.execute(
-            "comment on table asset_versions is 'All versions of all assets: one row per version.'"
-        )
-        views: dict[str, str] = {}
-        for asset in sorted({*every, *known}):
-            views.update(
-                _asset_views(cursor, asset, every.get(asset, []), current, known.get(asset), taken=views)
-            )
-        cursor.execute("commit")
-        skipped = _lineage_views(cursor, views)
-        return len(views), skipped
+        return World(every, current, known)
 
 
 def open_warehouse(home: Path | str) -> duckdb.DuckDBPyConnection:
     """Open a home's warehouse for reading: ``open_warehouse(".tags").sql("from selected_subset")``.
 
-    See `Warehouse.open`. Unlike a plain ``duckdb.connect``, it never locks anyone out, and gets the newest state also where an
-    older one is open in the same process.
+    See `Warehouse.open`. Unlike a plain ``duckdb.connect``, it never locks anyone out, and gets the newest
+    state also where an older one is open in the same process.
     """
-    from tags_assets.store.artifacts import ArtifactStore  # noqa: PLC0415 - the store has a warehouse, which has a store
+    # The store has a warehouse, which has a store.
+    from tags_assets.store.artifacts import ArtifactStore  # noqa: PLC0415
 
     return ArtifactStore(home).warehouse.open()
-
-
-def _asset_views(
-    cursor: duckdb.DuckDBPyConnection,
-    asset: str,
-    versions: Sequence[ArtifactVersion],
-    current: Collection[Path],
-    known: KnownAsset | None,
-    taken: Mapping[str, str],
-) -> dict[str, str]:
-    """Create the views of one asset; returns their names and what they show."""
-    described = known.description if known is not None else ""
-    schemas = dict(known.tables) if known is not None else {}
-    for version in versions:  # the newest version's columns where the catalogue does not know the table
-        schemas.update(
-            {
-                name: table.columns
-                for name, table in version.tables.items()
-                if name not in (known.tables if known else {})
-            }
-        )
-    made: dict[str, str] = {}
-    for table, columns in schemas.items():
-        holders = [version for version in versions if table in version.tables]
-        name = asset if table == "data" else f"{asset}_{table}"
-        history = f"{name}_history"
-        for view in (name, history):
-            if view in taken or view in made:
-                raise ValueError(f"two tables would be shown as {view}: rename one")
-        shown = [version for version in holders if version.path in current]
-        rows = _union(table, shown) if shown else _no_rows(columns)
-        _create_view(cursor, name, rows, described if table == "data" else f"{table} of {asset}")
-        own = {column.lower() for column, _ in columns} | {
-            column.lower() for version in holders for column, _ in version.tables[table].columns
-        }
-        added = {column: how for column, how in _HISTORY.items() if column not in own}
-        if holders:
-            expressions = ", ".join(
-                f"{expression} as {quote_name(column)}" for column, (expression, _) in added.items()
-            )
-            rows = Template(load_sql("warehouse/history")).substitute(
-                rows=_union(table, holders, named=True),
-                columns=expressions or "version.path as artifact_path",
-            )
-        else:
-            rows = _no_rows((*columns, *((column, kind) for column, (_, kind) in added.items())))
-        _create_view(cursor, history, rows, f"All versions of {name}.")
-        made[name], made[history] = described, f"All versions of {name}."
-    return made
-
-
-def _union(table: str, versions: Sequence[ArtifactVersion], *, named: bool = False) -> str:
-    """Return a query over the same table of several artifacts.
-
-    Artifacts with equal columns share one reader. DuckDB then opens one of each group to learn the columns, instead of all.
-    """
-    groups: dict[Columns, list[str]] = {}
-    for version in versions:
-        groups.setdefault(version.tables[table].columns, []).append(quote_file(version.path))
-    options = f", filename = {quote_text(_FILE)}" if named else ""
-    readers = (
-        f"from read_duckdb([{', '.join(files)}], table_name = {quote_text(table)}{options})"
-        for files in groups.values()
-    )
-    return " union all by name ".join(readers)
-
-
-def _no_rows(columns: Columns) -> str:
-    typed = ", ".join(f"cast(null as {kind}) as {quote_name(name)}" for name, kind in columns)
-    return f"select {typed} where false"
-
-
-def _create_view(cursor: duckdb.DuckDBPyConnection, name: str, rows: str, description: str) -> None:
-    cursor.execute(f"create view {quote_name(name)} as {rows}")
-    if description:
-        cursor.execute(f"comment on view {quote_name(name)} is {quote_text(' '.join(description.split()))}")
-
-
-def _lineage_views(cursor: duckdb.DuckDBPyConnection, views: dict[str, str]) -> dict[str, str]:
-    """Create the views of ``sql/lineage``, each as soon as those that it reads are there; returns which could not be, and why."""
-    waiting = {name.rsplit("/", 1)[1]: load_sql(name) for name in sql_names("lineage")}
-    skipped = {name: f"an asset has the name {name}" for name in waiting if name in views}
-    progress = True
-    while progress:
-        progress = False
-        for name in [name for name in waiting if name not in views]:
-            description, select = _described(waiting[name])
-            try:
-                _create_view(cursor, name, select, description)
-            except duckdb.Error as error:
-                skipped[name] = str(error).strip().splitlines()[0]
-            else:
-                skipped.pop(name, None)
-                views[name] = description
-                progress = True
-    for name, reason in skipped.items():
-        _log.info("lineage view %s was skipped: %s", name, reason)
-    return skipped
-
-
-def _described(text: str) -> tuple[str, str]:
-    """Split an SQL file into the comment that it begins with and its statement."""
-    lines = text.strip().splitlines()
-    comment = list(_leading(lines))
-    return " ".join(line.removeprefix("--").strip() for line in comment), "\n".join(
-        lines[len(comment) :]
-    ).strip().rstrip(";")
-
-
-def _leading(lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        if not line.startswith("--"):
-            return
-        yield line
-
-
-def _versions_frame(
-    every: Mapping[str, Sequence[ArtifactVersion]], current: Collection[Path]
-) -> pl.DataFrame:
-    rows = [
-        {
-            "asset": version.asset,
-            "partition": version.partition,
-            "data_version": version.data_version,
-            "is_current": version.path in current,
-            "created_at": version.created_at,
-            "rows": version.rows,
-            "code_version": version.code_version,
-            "config": orjson.dumps(version.config).decode(),
-            "upstream": orjson.dumps(version.upstream).decode(),
-            "metadata": orjson.dumps(version.metadata).decode(),
-            "path": str(version.path),
-        }
-        for versions in every.values()
-        for version in versions
-    ]
-    schema = pl.Schema(
-        {
-            "asset": pl.String,
-            "partition": pl.String,
-            "data_version": pl.String,
-            "is_current": pl.Boolean,
-            "created_at": pl.Datetime("us", "UTC"),
-            "rows": pl.Int64,
-            "code_version": pl.String,
-            "config": pl.String,
-            "upstream": pl.String,
-            "metadata": pl.String,
-            "path": pl.String,
-        }
-    )
-    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _count(state: Mapping[str, object]) -> int:

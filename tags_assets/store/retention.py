@@ -1,0 +1,111 @@
+"""Which versions may go: all but the last few and what those were made from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tags_assets.errors import UserError
+from tags_assets.store.durable import disk_errors
+
+if TYPE_CHECKING:
+    from tags_assets.store.artifacts import ArtifactStore
+    from tags_assets.store.versions import ArtifactVersion
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What a retention rule removes, or would remove."""
+
+    removed: tuple[ArtifactVersion, ...]
+    kept: tuple[ArtifactVersion, ...]
+    freed_bytes: int
+    dry_run: bool
+
+
+def prune(
+    store: ArtifactStore, keep: int, *, dry_run: bool = True, grace: timedelta = timedelta(0)
+) -> Pruning:
+    """Remove all versions but those that a rule keeps.
+
+    Kept are, of each asset and partition, the last `keep` versions and the current one; whatever is younger
+    than `grace`; and everything that a kept version was made from, all the way up, so that every selection
+    that is left can still be explained.
+
+    Parameters
+    ----------
+    store
+        Where.
+    keep
+        How many versions to keep, at least 1.
+    dry_run
+        Only say what would go.
+    grace
+        Protects the inputs of runs that are in progress: give it longer than a run takes where runs go on
+        beside it.
+
+    Raises
+    ------
+    UserError
+        If `keep` is less than 1, or the home cannot be written to.
+    """
+    if keep < 1:
+        raise UserError(f"cannot keep {keep} versions", mend="Keep at least 1.")
+    versions = {
+        (version.asset, version.data_version): version
+        for asset in store.assets()
+        for partition in store.layout.partitions(asset)
+        for version in store.versions(asset, partition)
+    }
+    groups: dict[tuple[str, str | None], list[ArtifactVersion]] = defaultdict(list)
+    for version in versions.values():
+        groups[version.key].append(version)
+    # `versions` lists them by age.
+    roots = [version for group in groups.values() for version in group[-keep:]]
+    roots += store.snapshot().values()
+    young = datetime.now(UTC) - grace
+    roots += [version for version in versions.values() if version.created_at > young]
+    kept = _with_upstream(roots, versions)
+    removed = tuple(version for key, version in versions.items() if key not in kept)
+    if not dry_run and removed:
+        with disk_errors(store.home):
+            # First out of sight, then off the disk: nobody who opens the warehouse finds a view over a
+            # missing file.
+            store.warehouse.publish(without=removed)
+            for version in removed:
+                _remove(version)
+            store.warehouse.publish()
+    return Pruning(
+        removed=removed,
+        kept=tuple(kept.values()),
+        freed_bytes=sum(version.file_bytes for version in removed),
+        dry_run=dry_run,
+    )
+
+
+def _with_upstream(
+    roots: list[ArtifactVersion], versions: dict[tuple[str, str], ArtifactVersion]
+) -> dict[tuple[str, str], ArtifactVersion]:
+    """Return the roots and all stored versions that they were made from."""
+    kept: dict[tuple[str, str], ArtifactVersion] = {}
+    waiting = list(roots)
+    while waiting:
+        version = waiting.pop()
+        key = (version.asset, version.data_version)
+        if key in kept:
+            continue
+        kept[key] = version
+        # Upstream is named by asset or asset/partition; its data version alone tells partitions apart.
+        above = ((name.split("/", 1)[0], data_version) for name, data_version in version.upstream.items())
+        waiting.extend(versions[key] for key in above if key in versions)
+    return kept
+
+
+def _remove(version: ArtifactVersion) -> None:
+    version.path.unlink(missing_ok=True)
+    version.path.with_suffix(".json").unlink(missing_ok=True)
+    with suppress(OSError):  # not empty: other versions, or a pointer
+        version.path.parent.rmdir()

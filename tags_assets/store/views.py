@@ -1,0 +1,203 @@
+"""The SQL of the warehouse's views."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from string import Template
+from typing import TYPE_CHECKING
+
+import duckdb
+import orjson
+import polars as pl
+
+from tags_assets.store.layout import quote_file, quote_name, quote_text
+from tags_assets.store.sql import load_sql, sql_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from tags_assets.store.catalogue import KnownAsset
+    from tags_assets.store.versions import ArtifactVersion, Columns
+
+_log = logging.getLogger(__name__)
+
+_FILE = "_artifact_file"
+# What a history view adds, unless the table has a column of that name. Each is read off the file's name where
+# it can be, so that a condition on it opens the files that it names and no other.
+_HISTORY = {
+    "data_version": (f"parse_filename(artifact.{_FILE}, true)", "VARCHAR"),
+    "partition": (f"nullif(parse_path(artifact.{_FILE})[-2], '-')", "VARCHAR"),
+    "created_at": ("version.created_at", "TIMESTAMP WITH TIME ZONE"),
+}
+_VERSIONS = pl.Schema(
+    [
+        ("asset", pl.String()),
+        ("partition", pl.String()),
+        ("data_version", pl.String()),
+        ("is_current", pl.Boolean()),
+        ("created_at", pl.Datetime("us", "UTC")),
+        ("rows", pl.Int64()),
+        ("code_version", pl.String()),
+        ("config", pl.String()),
+        ("upstream", pl.String()),
+        ("metadata", pl.String()),
+        ("path", pl.String()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a publication shows."""
+
+    every: Mapping[str, Sequence[ArtifactVersion]]
+    """All versions by asset, oldest first."""
+    current: Collection[Path]
+    """Files of the current ones."""
+    known: Mapping[str, KnownAsset]
+    """The catalogue."""
+
+
+def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> tuple[list[str], dict[str, str]]:
+    """Create everything that the warehouse shows.
+
+    Returns
+    -------
+    list of str
+        Names of the views.
+    dict
+        Lineage views that could not be made, and why.
+    """
+    cursor.execute("begin")
+    cursor.register("incoming", _versions_frame(world))
+    cursor.execute("create table asset_versions as from incoming")
+    cursor.unregister("incoming")
+    cursor.execute("comment on table asset_versions is 'Every version of every asset: one row per version.'")
+    views: list[str] = []
+    for asset in sorted({*world.every, *world.known}):
+        for name in _create_asset_views(cursor, asset, world):
+            if name in views:
+                raise ValueError(f"two tables would be shown as {name}: rename one")
+            views.append(name)
+    cursor.execute("commit")
+    # Outside of the transaction, which a view that cannot be made would take with it.
+    lineage, skipped = _create_lineage_views(cursor, views)
+    return views + lineage, skipped
+
+
+def _create_asset_views(cursor: duckdb.DuckDBPyConnection, asset: str, world: World) -> list[str]:
+    """Create the views of one asset's tables: what is current, and all versions."""
+    versions = world.every.get(asset, ())
+    known = world.known.get(asset)
+    # The catalogue says what an asset is now; where it does not know a table, the newest version does.
+    written = {name: table.columns for version in versions for name, table in version.tables.items()}
+    names = []
+    for table, columns in {**written, **(known.tables if known is not None else {})}.items():
+        name = asset if table == "data" else f"{asset}_{table}"
+        holders = [version for version in versions if table in version.tables]
+        current = [version for version in holders if version.path in world.current]
+        description = f"Table {table} of {asset}." if known is None or table != "data" else known.description
+        _create_view(cursor, name, _union(table, current) if current else _no_rows(columns), description)
+        _create_view(cursor, f"{name}_history", _history(table, columns, holders), f"All versions of {name}.")
+        names += [name, f"{name}_history"]
+    return names
+
+
+def _create_lineage_views(
+    cursor: duckdb.DuckDBPyConnection, taken: Collection[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Create the views of ``sql/lineage``, each after those that it reads."""
+    texts = {name.rsplit("/", 1)[1]: load_sql(name) for name in sql_names("lineage")}
+    skipped = {name: "an asset's view has this name" for name in texts if name in taken}
+    waiting = {name: text for name, text in texts.items() if name not in taken}
+    created: list[str] = []
+    progress = True
+    while waiting and progress:
+        progress = False
+        for name, text in list(waiting.items()):
+            description, statement = _split_description(text)
+            try:
+                _create_view(cursor, name, statement, description)
+            except duckdb.Error as error:
+                skipped[name] = str(error).strip().splitlines()[0]
+                continue
+            skipped.pop(name, None)
+            del waiting[name]
+            created.append(name)
+            progress = True
+    for name, reason in skipped.items():
+        _log.info("sql/lineage/%s.sql is not shown: %s", name, reason)
+    return created, skipped
+
+
+def _create_view(cursor: duckdb.DuckDBPyConnection, name: str, statement: str, description: str) -> None:
+    cursor.execute(f"create view {quote_name(name)} as {statement}")
+    if description:
+        text = " ".join(description.split())
+        cursor.execute(f"comment on view {quote_name(name)} is {quote_text(text)}")
+
+
+def _union(table: str, versions: Sequence[ArtifactVersion], *, with_file: bool = False) -> str:
+    """Return a query over the same table of several artifacts.
+
+    Artifacts with equal columns share one reader, so that DuckDB opens one of each kind to learn the columns
+    where `union_by_name` would open all.
+    """
+    kinds: dict[Columns, list[str]] = {}
+    for version in versions:
+        kinds.setdefault(version.tables[table].columns, []).append(quote_file(version.path))
+    options = f", filename = {quote_text(_FILE)}" if with_file else ""
+    readers = (
+        f"from read_duckdb([{', '.join(files)}], table_name = {quote_text(table)}{options})"
+        for files in kinds.values()
+    )
+    return " union all by name ".join(readers)
+
+
+def _history(table: str, columns: Columns, versions: Sequence[ArtifactVersion]) -> str:
+    own = {name.lower() for name, _ in columns}
+    own.update(name.lower() for version in versions for name, _ in version.tables[table].columns)
+    added = {name: how for name, how in _HISTORY.items() if name not in own}
+    if not versions:
+        return _no_rows((*columns, *((name, kind) for name, (_, kind) in added.items())))
+    expressions = [f"{expression} as {quote_name(name)}" for name, (expression, _) in added.items()]
+    return Template(load_sql("warehouse/history")).substitute(
+        rows=_union(table, versions, with_file=True),
+        columns=", ".join([f"artifact.* exclude ({_FILE})", *expressions]),
+    )
+
+
+def _no_rows(columns: Columns) -> str:
+    typed = ", ".join(f"cast(null as {kind}) as {quote_name(name)}" for name, kind in columns)
+    return f"select {typed} where false"
+
+
+def _split_description(text: str) -> tuple[str, str]:
+    """Split an SQL file into the comment lines that it begins with and its statement."""
+    lines = text.strip().splitlines()
+    first = next((index for index, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    description = " ".join(line.removeprefix("--").strip() for line in lines[:first])
+    return description, "\n".join(lines[first:]).strip().rstrip(";")
+
+
+def _versions_frame(world: World) -> pl.DataFrame:
+    rows = [
+        (
+            version.asset,
+            version.partition,
+            version.data_version,
+            version.path in world.current,
+            version.created_at,
+            version.rows,
+            version.code_version,
+            orjson.dumps(version.config).decode(),
+            orjson.dumps(version.upstream).decode(),
+            orjson.dumps(version.metadata).decode(),
+            str(version.path),
+        )
+        for versions in world.every.values()
+        for version in versions
+    ]
+    return pl.DataFrame(rows, schema=_VERSIONS, orient="row")
