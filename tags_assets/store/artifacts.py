@@ -8,7 +8,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import duckdb
 import orjson
 
 from tags_assets.errors import UserError
@@ -19,6 +18,7 @@ from tags_assets.store.health import Health, health
 from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, quote_name, resolve_home
 from tags_assets.store.lock import locked
 from tags_assets.store.retention import Pruning, prune
+from tags_assets.store.shelf import Shelf
 from tags_assets.store.sql import is_sql_name, load_sql
 from tags_assets.store.versions import (
     ArtifactVersion,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import duckdb
     import polars as pl
 
     from tags_assets.store.artifact_file import Rows, Vectors

@@ -52,8 +52,9 @@ class Shelf:
             if version.file_bytes == status.st_size:
                 self._known[path] = (stamp, version)
                 return version
+            lengths = f"{status.st_size} bytes long instead of {version.file_bytes}"
             time.sleep(0.01 * attempt)  # it may have been removed and made again between the two looks
-        raise self.damaged(path, f"{status.st_size} bytes long instead of {version.file_bytes}")
+        raise self.damaged(path, lengths)
 
     def _read_header(self, path: Path) -> ArtifactVersion | None:
         try:
