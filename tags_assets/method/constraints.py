@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tags_assets.errors import UserError
+from tags_assets.method.request import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,53 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_CAP = np.int64(2**62)
-_ROUNDING = 1e-9  # 0.3 * 10 is 3, also where floating point says 2.9999999999999996
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much may be selected: exactly one of the three is given.
-
-    Attributes
-    ----------
-    fraction
-        Share of the eligible rows, in (0, 1].
-    rows
-        Number of rows.
-    tokens
-        Most tokens (prompt and response) that the selected rows may hold together.
-    """
-
-    fraction: float | None = None
-    rows: int | None = None
-    tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        given = [name for name in ("fraction", "rows", "tokens") if getattr(self, name) is not None]
-        if len(given) != 1:
-            what = " and ".join(given) if given else "nothing"
-            raise UserError(
-                f"a budget is one of fraction, rows and tokens, and {what} is given", where="budget"
-            )
-        if self.fraction is not None and not 0 < self.fraction <= 1:
-            raise UserError(f"a fraction must lie in (0, 1], not {self.fraction:g}", where="budget.fraction")
-        for name in ("rows", "tokens"):
-            amount = getattr(self, name)
-            if amount is not None and amount < 1:
-                raise UserError(f"a budget of {amount} {name} selects nothing", where=f"budget.{name}")
-
-    def __str__(self) -> str:
-        if self.fraction is not None:
-            return f"{self.fraction:.4g} of the eligible rows"
-        return f"{self.rows:,} rows" if self.rows is not None else f"{self.tokens:,} tokens"
-
-    def n_rows(self, n_eligible: int) -> int:
-        """Rows that a fraction or a number of rows buys: a fraction is rounded down, to one row at least."""
-        if self.rows is not None:
-            return self.rows
-        if self.fraction is None:
-            raise ValueError("a budget of tokens has no fixed number of rows")
-        return max(1, int(self.fraction * n_eligible + _ROUNDING))
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,8 +317,8 @@ def build_constraints(
         for value in sorted({*ceiling, *floor}):
             names.append(f"{attribute}={value}")
             group_attribute.append(number)
-            caps.append(int(ceiling[value] * budget + _ROUNDING) if value in ceiling else int(NO_CAP))
-            floors.append(int(np.ceil(floor.get(value, 0.0) * budget - _ROUNDING)))
+            caps.append(int(ceiling[value] * budget + ROUNDING) if value in ceiling else int(NO_CAP))
+            floors.append(int(np.ceil(floor.get(value, 0.0) * budget - ROUNDING)))
             members.append(of_row == str(value))
     for member in members:
         # Renumbering at each step keeps the codes small, however many groups there are.

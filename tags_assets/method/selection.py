@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +18,16 @@ from tags_assets.method.alignment import (
     sample_distribution,
     shortages,
 )
-from tags_assets.method.attribution import Attribution, RunnersUp, attribute, find_runners_up
+from tags_assets.method.attribution import Attribution, attribute, find_runners_up
 from tags_assets.method.certificate import Certificate, certify
-from tags_assets.method.constraints import Budget, Constraints, build_constraints
+from tags_assets.method.constraints import Constraints, build_constraints
 from tags_assets.method.objective import NodeWeights, Objective, node_weights, tree_objective
+from tags_assets.method.request import MaxKL, SelectionRequest
+from tags_assets.method.selection_result import FRONTIER_SCHEMA, SelectionFigures, SelectionResult
 from tags_assets.method.solver import Solution, maximise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from scipy import sparse
@@ -33,168 +35,8 @@ if TYPE_CHECKING:
     from tags_assets.method.alignment import TargetDistribution
     from tags_assets.method.knowledge_tree import KnowledgeTree
 
-DEFAULT_BREADTH = 0.3
-DEFAULT_ALIGNMENT = 0.5
 ALIGNMENT_GRID = tuple(round(0.1 * step, 1) for step in range(11))
 """Values of lambda that a ceiling on the KL is tried with, smallest first."""
-
-FRONTIER_SCHEMA: dict[str, pl.DataType] = {
-    "rows": pl.Int64(),
-    "tokens": pl.Int64(),
-    "value": pl.Float64(),
-    "gain": pl.Float64(),
-    "closeness": pl.Float64(),
-    "coverage": pl.Float64(),
-    "kl": pl.Float64(),
-}
-"""One row per pick: what the picks up to it reach together; ``value`` is the sum of the three parts after it."""
-
-
-@dataclass(frozen=True)
-class MaxKL:
-    """A ceiling on KL(T || P_S) in nats, in place of a fixed lambda."""
-
-    ceiling: float
-
-
-@dataclass(frozen=True, eq=False)
-class SelectionRequest:
-    """What is asked for. Arrays are over all rows, (n_rows,).
-
-    Attributes
-    ----------
-    budget
-        Fraction of the eligible rows, rows or tokens.
-    alignment
-        lambda in [0, 1], 0 = information gain alone, 1 = alignment alone; or a ceiling on the KL.
-    breadth
-        Weight of coverage beside closeness, 0 or more: the alignment's variety against its precision.
-    eligible
-        Rows that may be selected at all, bool; all by default. Rows without mass in the tree never are.
-    exclude
-        Rows that the target leaves out, bool.
-    include
-        Numbers of rows that must be selected.
-    min_quality
-        Least quality of a row (``include`` is exempt).
-    max_share, min_share
-        Attribute -> value -> share of the budget, in the budget's own unit (rows or tokens).
-    attributes
-        Attribute -> values per row, for those that the shares name.
-    tokens
-        Tokens of each row; needed for a budget of tokens.
-    names
-        Identifier of each row, for messages.
-    seed
-        Order among rows of exactly equal gain: 0 is the order of the pool, any other a permutation.
-    """
-
-    budget: Budget = field(default_factory=lambda: Budget(fraction=0.05))
-    alignment: float | MaxKL = DEFAULT_ALIGNMENT
-    breadth: float = DEFAULT_BREADTH
-    eligible: NDArray[np.bool_] | None = None
-    exclude: NDArray[np.bool_] | None = None
-    include: Sequence[int] | NDArray[np.integer] = ()
-    min_quality: float = 0.0
-    max_share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    min_share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    attributes: Mapping[str, Sequence[object] | NDArray[np.generic]] = field(default_factory=dict)
-    tokens: NDArray[np.integer] | None = None
-    names: Sequence[str] | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class SelectionFigures:
-    """The numbers of a selection. Divergences are in nats, values in the objective's own unit.
-
-    Attributes
-    ----------
-    n_eligible, n_candidates, n_selected, tokens_selected
-        Rows that the fraction is of; those left after ``exclude`` and ``min_quality``; those selected; and their
-        tokens (None where no tokens were given).
-    budget
-        What was asked for, in words.
-    alignment, breadth
-        lambda and breadth that the selection was made with.
-    value, information_gain, closeness, coverage
-        F, G, and the two terms of A (coverage before it is weighed with breadth).
-    gain_scale, alignment_scale
-        G_g and A_g: what greedy reaches on either part alone (A_g is None where no alignment took part).
-    kl, kl_reverse, kl_pool, kl_floor
-        KL(T || P_S); KL(P_S || T); KL(T || pi), which a random sample would be near; and a lower bound of the
-        first over all selections of this many rows.
-    certificate, bound
-        value / bound, and the bound on the value of every feasible selection.
-    n_evaluations
-        Gains that the last run of the solver computed.
-    strategy, other_value
-        Under a budget of tokens: the better of ``gain`` and ``gain per token``, and the value of the other.
-    """
-
-    n_eligible: int
-    n_candidates: int
-    n_selected: int
-    tokens_selected: int | None
-    budget: str
-    alignment: float
-    breadth: float
-    value: float
-    information_gain: float
-    closeness: float
-    coverage: float
-    gain_scale: float
-    alignment_scale: float | None
-    kl: float
-    kl_reverse: float
-    kl_pool: float
-    kl_floor: float
-    certificate: float
-    bound: float
-    n_evaluations: int
-    strategy: str
-    other_value: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class SelectionResult:
-    """The selected rows and why.
-
-    Attributes
-    ----------
-    rows
-        Numbers of the selected rows in the order of their picks (rank 1 first), int64 (k,).
-    gains
-        What each pick added to the value, float64 (k,).
-    figures
-        See `SelectionFigures`.
-    attribution
-        Each gain taken apart over nodes; picks count from 0 in the order of `rows`.
-    frontier
-        `FRONTIER_SCHEMA`: the value, its parts and the KL of every budget up to this one.
-    leaf_mass
-        n_l(S), float64 (n_leaves,).
-    node_mass, node_capacity
-        m_v(S), weighted with quality, and c_v, float64 (n_nodes,): how far each concept is saturated.
-    shortages
-        Concepts of which the target asks for more than can be had (`tags_assets.method.alignment.shortages`).
-    runners_up
-        Rows that came closest to being picked, with what beat them; numbers are those of all rows.
-    messages
-        What the user should know, one sentence each.
-    """
-
-    rows: NDArray[np.int64]
-    gains: NDArray[np.float64]
-    figures: SelectionFigures
-    attribution: Attribution
-    frontier: pl.DataFrame
-    leaf_mass: NDArray[np.float64]
-    node_mass: NDArray[np.float64]
-    node_capacity: NDArray[np.float64]
-    shortages: pl.DataFrame
-    runners_up: RunnersUp
-    messages: tuple[str, ...]
 
 
 def select(

@@ -1,0 +1,118 @@
+"""What a selection gives back: rows, figures, reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tags_assets.method.attribution import Attribution, RunnersUp
+
+FRONTIER_SCHEMA: dict[str, pl.DataType] = {
+    "rows": pl.Int64(),
+    "tokens": pl.Int64(),
+    "value": pl.Float64(),
+    "gain": pl.Float64(),
+    "closeness": pl.Float64(),
+    "coverage": pl.Float64(),
+    "kl": pl.Float64(),
+}
+"""One row per pick: what the picks up to it reach together; ``value`` is the sum of the three parts after it."""
+
+
+@dataclass(frozen=True)
+class SelectionFigures:
+    """The numbers of a selection. Divergences are in nats, values in the objective's own unit.
+
+    Attributes
+    ----------
+    n_eligible, n_candidates, n_selected, tokens_selected
+        Rows that the fraction is of; those left after ``exclude`` and ``min_quality``; those selected; and their
+        tokens (None where no tokens were given).
+    budget
+        What was asked for, in words.
+    alignment, breadth
+        lambda and breadth that the selection was made with.
+    value, information_gain, closeness, coverage
+        F, G, and the two terms of A (coverage before it is weighed with breadth).
+    gain_scale, alignment_scale
+        G_g and A_g: what greedy reaches on either part alone (A_g is None where no alignment took part).
+    kl, kl_reverse, kl_pool, kl_floor
+        KL(T || P_S); KL(P_S || T); KL(T || pi), which a random sample would be near; and a lower bound of the
+        first over all selections of this many rows.
+    certificate, bound
+        value / bound, and the bound on the value of every feasible selection.
+    n_evaluations
+        Gains that the last run of the solver computed.
+    strategy, other_value
+        Under a budget of tokens: the better of ``gain`` and ``gain per token``, and the value of the other.
+    """
+
+    n_eligible: int
+    n_candidates: int
+    n_selected: int
+    tokens_selected: int | None
+    budget: str
+    alignment: float
+    breadth: float
+    value: float
+    information_gain: float
+    closeness: float
+    coverage: float
+    gain_scale: float
+    alignment_scale: float | None
+    kl: float
+    kl_reverse: float
+    kl_pool: float
+    kl_floor: float
+    certificate: float
+    bound: float
+    n_evaluations: int
+    strategy: str
+    other_value: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionResult:
+    """The selected rows and why.
+
+    Attributes
+    ----------
+    rows
+        Numbers of the selected rows in the order of their picks (rank 1 first), int64 (k,).
+    gains
+        What each pick added to the value, float64 (k,).
+    figures
+        See `SelectionFigures`.
+    attribution
+        Each gain taken apart over nodes; picks count from 0 in the order of `rows`.
+    frontier
+        `FRONTIER_SCHEMA`: the value, its parts and the KL of every budget up to this one.
+    leaf_mass
+        n_l(S), float64 (n_leaves,).
+    node_mass, node_capacity
+        m_v(S), weighted with quality, and c_v, float64 (n_nodes,): how far each concept is saturated.
+    shortages
+        Concepts of which the target asks for more than can be had (`tags_assets.method.alignment.shortages`).
+    runners_up
+        Rows that came closest to being picked, with what beat them; numbers are those of all rows.
+    messages
+        What the user should know, one sentence each.
+    """
+
+    rows: NDArray[np.int64]
+    gains: NDArray[np.float64]
+    figures: SelectionFigures
+    attribution: Attribution
+    frontier: pl.DataFrame
+    leaf_mass: NDArray[np.float64]
+    node_mass: NDArray[np.float64]
+    node_capacity: NDArray[np.float64]
+    shortages: pl.DataFrame
+    runners_up: RunnersUp
+    messages: tuple[str, ...]

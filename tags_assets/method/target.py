@@ -1,0 +1,412 @@
+"""Targets: what the user wants, as a distribution T over the tree's leaves.
+
+T and the pool's pi are positive on every leaf and sum to 1. Formulas ours, on the design's terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tags_assets.errors import UserError
+from tags_assets.method.knowledge_tree import PATH_SEPARATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from tags_assets.method.knowledge_tree import KnowledgeTree
+
+POOL_PSEUDO_ROWS = 0.5
+"""Rows' mass that every leaf is given in pi, so that a leaf that no eligible row reaches has one all the same."""
+
+WEIGHTS_BACK_OFF = 0.02
+"""Share of pi in a target of weights: the user named the nodes, so little else is wanted."""
+
+MAX_EXAMPLES_FOR_BACK_OFF = 4000
+"""Examples that the back-off is fitted on; more do not move it."""
+
+
+@dataclass(frozen=True, eq=False)
+class TargetDistribution:
+    """What a target asks of each leaf.
+
+    Attributes
+    ----------
+    mass
+        T_l > 0, sums to 1, float64 (n_leaves,).
+    pool
+        pi_l > 0, sums to 1, float64 (n_leaves,).
+    supply
+        Mass of the eligible rows at each leaf, in rows, float64 (n_leaves,).
+    origin
+        Where most of T_l comes from, in words, (n_leaves,).
+    kind
+        ``examples``, ``weights``, ``description`` or ``pool``.
+    back_off
+        Weight of each step of the back-off, from the leaf up to the pool: sums to 1, float64 (n_levels,).
+    notes
+        What the user should know about how the target was read.
+    """
+
+    mass: NDArray[np.float64]
+    pool: NDArray[np.float64]
+    supply: NDArray[np.float64]
+    origin: tuple[str, ...]
+    kind: str
+    back_off: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether there is nothing to align to."""
+        return self.divergence_from_pool < 1e-6
+
+    @property
+    def divergence_from_pool(self) -> float:
+        """KL(T || pi) in nats: how far the target is from a random sample."""
+        return kl(self.mass, self.pool)
+
+    def to_frame(self, tree: KnowledgeTree) -> pl.DataFrame:
+        """One row per leaf: ``node_id, mass, pool_mass, supply, origin``."""
+        return pl.DataFrame(
+            {
+                "node_id": list(tree.node_ids[: tree.n_leaves]),
+                "mass": self.mass,
+                "pool_mass": self.pool,
+                "supply": self.supply,
+                "origin": list(self.origin),
+            },
+            schema={
+                "node_id": pl.String(),
+                "mass": pl.Float64(),
+                "pool_mass": pl.Float64(),
+                "supply": pl.Float64(),
+                "origin": pl.String(),
+            },
+        )
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame, tree: KnowledgeTree, kind: str) -> TargetDistribution:
+        """Read the target back from the table that `to_frame` wrote, rows in any order."""
+        number = pl.Series([tree.number_of[node] for node in frame["node_id"]])
+        frame = frame.with_columns(number.alias("leaf")).sort("leaf")
+        return cls(
+            mass=frame["mass"].to_numpy(),
+            pool=frame["pool_mass"].to_numpy(),
+            supply=frame["supply"].to_numpy(),
+            origin=tuple(frame["origin"]),
+            kind=kind,
+            back_off=np.zeros(0),
+        )
+
+
+def pool_distribution(supply: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each leaf in the pool, pi, with `POOL_PSEUDO_ROWS` given to each: positive, sums to 1."""
+    smoothed = supply + POOL_PSEUDO_ROWS
+    pool: NDArray[np.float64] = smoothed / smoothed.sum()
+    return pool
+
+
+def target_from_pool(tree: KnowledgeTree, supply: NDArray[np.float64]) -> TargetDistribution:
+    """Build the target that is the pool itself (global sampling): T = pi.
+
+    Parameters
+    ----------
+    tree
+        The knowledge tree.
+    supply
+        Mass of the eligible rows at each leaf, float64 (n_leaves,).
+    """
+    pool = pool_distribution(supply)
+    return TargetDistribution(pool, pool, supply, ("pool",) * tree.n_leaves, "pool", np.array([1.0]))
+
+
+def target_from_examples(
+    examples: sparse.csr_array,
+    tree: KnowledgeTree,
+    supply: NDArray[np.float64],
+    *,
+    back_off: NDArray[np.float64] | None = None,
+) -> TargetDistribution:
+    """Smooth the concepts of example rows down the tree.
+
+    A few examples touch a few leaves of thousands. So T is a mixture over the levels above: at each level the
+    share that the examples give a node is spread over its leaves as the pool spreads it; the last step is pi.
+    The weights of the levels are fitted by leaving one example out at a time and asking how well the rest
+    foretell it (deleted interpolation: Jelinek and Mercer, 1980, by EM; the tree form is ours). Many alike
+    examples make the leaves weigh most, few or scattered ones the levels above.
+
+    Parameters
+    ----------
+    examples
+        Grounding of the examples, float64 CSR (n_examples, n_leaves); rows without mass are passed over.
+    tree
+        The knowledge tree.
+    supply
+        Mass of the eligible rows at each leaf, float64 (n_leaves,).
+    back_off
+        Weights of the steps from the leaf up to pi, (n_levels,), instead of fitted ones.
+
+    Raises
+    ------
+    UserError
+        Where no example has a concept of the tree.
+    """
+    sums = np.asarray(examples.sum(axis=1)).ravel()
+    examples = examples[np.flatnonzero(sums > 0)]
+    if examples.shape[0] == 0:
+        raise UserError(
+            f"none of the {len(sums):,} examples has a concept that the pool's tree knows",
+            where="target.examples",
+            mend="Give examples nearer to the pool, or say the target as weights or a description.",
+        )
+    examples = examples.multiply(1.0 / sums[sums > 0][:, None]).tocsr()
+    notes = []
+    if len(sums) > examples.shape[0]:
+        notes.append(
+            f"{len(sums) - examples.shape[0]:,} of {len(sums):,} examples have no concept of the tree"
+        )
+    pool = pool_distribution(supply)
+    if back_off is None:
+        back_off = fit_back_off(examples, tree, pool)
+    asked = np.asarray(examples.sum(axis=0)).ravel() / examples.shape[0]
+    return _backed_off(asked, tree, supply, pool, back_off, "examples", tuple(notes))
+
+
+def target_from_weights(
+    weights: Mapping[str, float],
+    tree: KnowledgeTree,
+    supply: NDArray[np.float64],
+    *,
+    where: str = "target.weights",
+) -> TargetDistribution:
+    """Spread weights on nodes over the leaves below them, as the pool spreads them.
+
+    Parameters
+    ----------
+    weights
+        Name, path of names (``programming > python``) or node id -> weight. They count relative to each other.
+    tree
+        The knowledge tree.
+    supply
+        Mass of the eligible rows at each leaf, float64 (n_leaves,).
+    where
+        File and field, for errors.
+
+    Raises
+    ------
+    UserError
+        For an unknown name (with the nearest ones), an ambiguous one (with its paths), and weights that are
+        negative, not finite or all zero.
+    """
+    pool = pool_distribution(supply)
+    below = tree.ancestors.tocsc()
+    mass = np.zeros(tree.n_leaves)
+    named = np.zeros(tree.n_leaves, dtype=np.int64)
+    nodes: list[int] = []
+    for name, weight in weights.items():
+        if not np.isfinite(weight) or weight < 0:
+            raise UserError(f"the weight of {name!r} is {weight:g}; weights are 0 or more", where=where)
+        node = find_node(name, tree, where=where)
+        nodes.append(node)
+        leaves = below.indices[below.indptr[node] : below.indptr[node + 1]]
+        mass[leaves] += weight * pool[leaves] / pool[leaves].sum()
+        named[leaves] = len(nodes)
+    total = mass.sum()
+    if total <= 0:
+        raise UserError("all weights are 0", where=where, mend="Give at least one node a weight above 0.")
+    paths = ["pool", *(f"weight on {tree.paths[node]}" for node in nodes)]
+    return TargetDistribution(
+        mass=(1 - WEIGHTS_BACK_OFF) * mass / total + WEIGHTS_BACK_OFF * pool,
+        pool=pool,
+        supply=supply,
+        origin=tuple(paths[n] for n in named),
+        kind="weights",
+        back_off=np.array([1 - WEIGHTS_BACK_OFF, WEIGHTS_BACK_OFF]),
+    )
+
+
+def target_from_description(
+    vectors: NDArray[np.float32],
+    tree: KnowledgeTree,
+    supply: NDArray[np.float64],
+    *,
+    n_nearest: int = 30,
+    temperature: float = 0.05,
+) -> TargetDistribution:
+    """Take the leaves nearest to a description in words as its examples' concepts, and smooth them down the tree.
+
+    Nearness is the cosine after the pool's mean direction is taken off both sides (what all concepts share says
+    nothing about this one), turned into shares by a softmax over the nearest leaves. One description is one
+    example, so nothing can be left out to fit the back-off: the levels weigh alike up to two above the leaf,
+    with a twentieth for the pool.
+
+    Parameters
+    ----------
+    vectors
+        Unit-norm embeddings of the description, or of its sentences, float32 (n_sentences, n_dims).
+    tree
+        The knowledge tree.
+    supply
+        Mass of the eligible rows at each leaf, float64 (n_leaves,).
+    n_nearest
+        Leaves that a sentence may stand for.
+    temperature
+        Of the softmax, in units of cosine.
+    """
+    pool = pool_distribution(supply)
+    leaves = tree.vectors[: tree.n_leaves].astype(np.float64)
+    mean = pool @ leaves
+    centred = _unit(leaves - mean)
+    likeness = _unit(np.atleast_2d(vectors).astype(np.float64) - mean) @ centred.T
+    asked = np.zeros(tree.n_leaves)
+    for of_sentence in likeness:
+        nearest = np.argsort(-of_sentence, kind="stable")[:n_nearest]
+        share = np.exp((of_sentence[nearest] - of_sentence[nearest[0]]) / temperature)
+        asked[nearest] += share / share.sum()
+    asked /= len(likeness)
+    height = int(tree.level.max())
+    back_off = np.zeros(height + 1)
+    near = min(3, height)
+    back_off[:near] = 0.95 / near
+    back_off[-1] = 1 - back_off[:-1].sum()
+    return _backed_off(asked, tree, supply, pool, back_off, "description", ())
+
+
+def fit_back_off(
+    examples: sparse.csr_array, tree: KnowledgeTree, pool: NDArray[np.float64], *, n_rounds: int = 60
+) -> NDArray[np.float64]:
+    """Weigh the steps of the back-off by how well they foretell an example from the others.
+
+    Parameters
+    ----------
+    examples
+        Rows of sum 1, float64 CSR (n_examples, n_leaves).
+    tree
+        The knowledge tree.
+    pool
+        pi, float64 (n_leaves,).
+
+    Returns
+    -------
+    NDArray
+        Weights of the leaf, of each level above it and (in the root's place) of pi, float64 (n_levels,). Each
+        step is given one example's worth of evidence beforehand, so that one example weighs all alike and
+        no weight is 0.
+    """
+    if examples.shape[0] > MAX_EXAMPLES_FOR_BACK_OFF:
+        chosen = np.linspace(0, examples.shape[0] - 1, MAX_EXAMPLES_FOR_BACK_OFF).astype(np.int64)
+        examples = examples[chosen]
+    n = examples.shape[0]
+    chains = _chains(tree)
+    n_levels = chains.shape[1]
+    if n < 2:
+        return np.full(n_levels, 1.0 / n_levels)
+    above = (examples @ tree.ancestors).tocsr()
+    asked = np.asarray(above.sum(axis=0)).ravel()
+    pool_above = np.asarray(tree.ancestors.T @ pool)
+    row = np.repeat(np.arange(n), np.diff(examples.indptr))
+    leaf, share = examples.indices, examples.data
+    foretold = np.empty((len(leaf), n_levels))
+    for level in range(n_levels):
+        node = chains[leaf, level]
+        own = np.asarray(above[row, node]).ravel()
+        foretold[:, level] = np.maximum(asked[node] - own, 0.0) / (n - 1) / pool_above[node]
+    foretold[:, -1] = 1.0  # the root's share is 1: this step is pi itself
+    weights = np.full(n_levels, 1.0 / n_levels)
+    for _ in range(n_rounds):
+        part = foretold * weights
+        part *= (share / part.sum(axis=1))[:, None]
+        weights = (part.sum(axis=0) + 1.0) / (n + n_levels)
+    return weights
+
+
+def _backed_off(
+    asked: NDArray[np.float64],
+    tree: KnowledgeTree,
+    supply: NDArray[np.float64],
+    pool: NDArray[np.float64],
+    back_off: NDArray[np.float64],
+    kind: str,
+    notes: tuple[str, ...],
+) -> TargetDistribution:
+    """Mix the levels: T_l = sum over steps h of weight_h asked(anc_h(l)) pi_l / pi(anc_h(l))."""
+    chains = _chains(tree)
+    asked_above = np.asarray(tree.ancestors.T @ asked)
+    pool_above = np.asarray(tree.ancestors.T @ pool)
+    parts = back_off * (asked_above / pool_above)[chains] * pool[:, None]
+    mass = parts.sum(axis=1)
+    step = np.argmax(parts, axis=1)
+    words = [f"{kind} under {path}" for path in tree.paths]
+    origin = tuple(
+        kind if h == 0 else "pool" if h == chains.shape[1] - 1 else words[chain[h]]
+        for h, chain in zip(step.tolist(), chains.tolist(), strict=True)
+    )
+    return TargetDistribution(mass / mass.sum(), pool, supply, origin, kind, back_off, notes)
+
+
+def _chains(tree: KnowledgeTree) -> NDArray[np.int64]:
+    """Each leaf and its ancestors up to the root, int64 (n_leaves, n_levels)."""
+    return tree.ancestors.indices.reshape(tree.n_leaves, -1).astype(np.int64)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = vectors / np.where(norm > 0, norm, 1.0)
+    return unit
+
+
+def find_node(name: str, tree: KnowledgeTree, *, where: str | None = None) -> int:
+    """Find the node that a name, a path of names or a node id means.
+
+    Names are compared without case. A path may start anywhere: ``python > pandas`` finds
+    ``programming > python > pandas``. Of nodes of one name that lie above each other the highest is meant.
+
+    Raises
+    ------
+    UserError
+        Where there is none (with the nearest names) or more than one (with their paths).
+    """
+    if name in tree.number_of:
+        return tree.number_of[name]
+    wanted = _normal(name)
+    paths = [_normal(path) for path in tree.paths]
+    found = [v for v, path in enumerate(paths) if path == wanted]
+    if not found:
+        found = [v for v, path in enumerate(paths) if path.endswith(PATH_SEPARATOR + wanted)]
+    if not found:
+        known = {path.rsplit(PATH_SEPARATOR, 1)[-1] for path in paths} | set(paths)
+        raise UserError.unknown("node of the tree", name, known, where=where)
+    among = set(found)
+    highest = [v for v in found if not among.intersection(_above(v, tree))]
+    if len(highest) > 1:
+        listed = "; ".join(f"{tree.paths[v]} ({tree.node_ids[v]})" for v in highest[:6])
+        raise UserError(
+            f"{name!r} names {len(highest)} nodes: {listed}",
+            where=where,
+            mend="Give the path or the node id.",
+        )
+    return highest[0]
+
+
+def _normal(path: str) -> str:
+    return PATH_SEPARATOR.join(" ".join(part.split()).casefold() for part in path.split(">"))
+
+
+def _above(node: int, tree: KnowledgeTree) -> list[int]:
+    out: list[int] = []
+    while (node := int(tree.parent[node])) >= 0:
+        out.append(node)
+    return out
+
+
+def kl(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+    """KL(p || q) in nats; 0 log 0 is 0."""
+    held = p > 0
+    return max(0.0, float(np.sum(p[held] * np.log(p[held] / q[held]))))

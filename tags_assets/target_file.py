@@ -1,0 +1,447 @@
+"""Target files: what a user wants, as YAML that is read strictly.
+
+Every mistake is one line with the file, the line in it, the field and the mend. Nothing that is written there is
+ignored: an unknown key, a key given twice and an empty field are errors.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tags_assets.errors import UserError
+from tags_assets.method.request import DEFAULT_ALIGNMENT, DEFAULT_BREADTH, Budget, MaxKL
+from tags_assets.strict_yaml import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+POOL = "pool"
+"""The name of the target that is the pool itself; no file may take it."""
+
+DEFAULT_BUDGET = Budget(fraction=0.05)
+
+YAML_SUFFIXES = (".yaml", ".yml")
+
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
+_BUDGET = re.compile(
+    r"([0-9][0-9_,]*(?:\.[0-9]+)?|\.[0-9]+)\s*([kmbg]?)\s*(%|rows?|tok(?:ens?)?)?", re.IGNORECASE
+)
+
+
+def parse_budget(text: str, *, where: str = "--budget") -> Budget:
+    """Read ``5%``, ``5000``, ``10k``, ``2Mtok``, ``2_000_000 tokens``, ``500 rows``.
+
+    Raises
+    ------
+    UserError
+        For anything else.
+    """
+    match = _BUDGET.fullmatch(text.strip())
+    if match is None:
+        raise UserError(
+            f"{text!r} is no budget",
+            where=where,
+            mend="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
+        )
+    amount = float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2].lower()]
+    unit = (match[3] or "").lower()
+    if unit == "%":
+        if match[2]:
+            raise UserError(f"{text!r} is no budget: a percentage has no {match[2]}", where=where)
+        if not 0 < amount <= 100:
+            raise UserError(f"{text!r} is not between 0% and 100%", where=where)
+        return Budget(fraction=amount / 100)
+    if not unit and 0 < amount < 1:
+        raise UserError(
+            f"{text!r} is less than one row", where=where, mend=f"For a fraction write {amount:.2%}."
+        )
+    if amount != int(amount):
+        raise UserError(f"{text!r} is no whole number", where=where)
+    if amount < 1:
+        raise UserError(f"{text!r} selects nothing", where=where, mend="Ask for at least 1.")
+    return Budget(tokens=int(amount)) if unit.startswith("tok") else Budget(rows=int(amount))
+
+
+def _no_flags(value: object) -> object:
+    """Refuse flags where a number is meant: pydantic would read ``true`` as 1."""
+    if isinstance(value, bool):
+        raise ValueError("a number is meant, not true or false")  # noqa: TRY004 (pydantic wants a ValueError)
+    return value
+
+
+def _as_text(value: object) -> object:
+    """Take numbers and flags as the text that they were written as: attributes and ids are compared as text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Share = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, le=1)]
+Number = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, allow_inf_nan=False)]
+Text = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+Whole = Annotated[int, BeforeValidator(_no_flags)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BudgetField(_Strict):
+    """``budget:``, one of the three."""
+
+    fraction: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1)] | None = None
+    rows: Annotated[Whole, Field(ge=1)] | None = None
+    tokens: Annotated[Whole, Field(ge=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if isinstance(value, bool) or value is None:
+            raise ValueError("write {fraction: 0.05}, {rows: 5000} or {tokens: 2_000_000}")
+        if isinstance(value, str | int | float):
+            try:
+                read = parse_budget(str(value))
+            except UserError as error:
+                raise ValueError(f"{error.problem}. {error.mend or ''}".strip()) from None
+            return {"fraction": read.fraction, "rows": read.rows, "tokens": read.tokens}
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> BudgetField:
+        given = [name for name in ("fraction", "rows", "tokens") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"one of fraction, rows and tokens, not {' and '.join(given) or 'none of them'}")
+        return self
+
+    def to_budget(self) -> Budget:
+        """Give the budget as the method takes it."""
+        return Budget(self.fraction, self.rows, self.tokens)
+
+
+class Ceiling(_Strict):
+    """``alignment: {max_kl: 0.1}``."""
+
+    max_kl: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, allow_inf_nan=False)]
+
+
+class Wish(_Strict):
+    """``target:``, one of the four ways to say what is wanted."""
+
+    examples: Annotated[str, Field(min_length=1)] | None = None
+    weights: Annotated[dict[Text, Number], Field(min_length=1)] | None = None
+    description: Annotated[str, Field(min_length=1)] | None = None
+    pool: Literal[True] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if value == POOL:
+            return {POOL: True}
+        if isinstance(value, str):
+            raise ValueError(
+                f"say which kind: {{examples: {value}}}, {{description: ...}}, {{weights: ...}} or pool"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Wish:
+        given = [
+            name for name in ("examples", "weights", "description", "pool") if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            raise ValueError(
+                f"one of examples, weights, description and pool, not {' and '.join(given) or 'none of them'}"
+            )
+        return self
+
+    @property
+    def kind(self) -> str:
+        """``examples``, ``weights``, ``description`` or ``pool``."""
+        return next(
+            name for name in ("examples", "weights", "description", "pool") if getattr(self, name) is not None
+        )
+
+
+class Exclude(_Strict):
+    """``exclude: {where: SQL condition}`` over the columns of the rows."""
+
+    where: Annotated[str, Field(min_length=1)]
+
+
+class ConstraintsField(_Strict):
+    """``constraints:``."""
+
+    max_share: dict[Text, dict[Text, Share]] = Field(default_factory=dict)
+    min_share: dict[Text, dict[Text, Share]] = Field(default_factory=dict)
+    include: tuple[Text, ...] = ()
+    exclude: Exclude | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> ConstraintsField:
+        for attribute, floors in self.min_share.items():
+            if sum(floors.values()) > 1 + 1e-9:
+                raise ValueError(f"min_share of {attribute} adds up to {sum(floors.values()):g}, more than 1")
+            for value, floor in floors.items():
+                cap = self.max_share.get(attribute, {}).get(value, 1.0)
+                if floor > cap:
+                    raise ValueError(
+                        f"{attribute}={value} has min_share {floor:g} above its max_share {cap:g}"
+                    )
+        return self
+
+
+class TargetSpec(_Strict):
+    """A target as its file says it, with the defaults filled in.
+
+    Attributes
+    ----------
+    name
+        The file's stem as a slug; ``pool`` where there is no file.
+    path
+        The file, None for the pool.
+    budget
+        None where the file leaves it open.
+    """
+
+    name: str
+    path: Path | None = None
+    budget: BudgetField | None = None
+    breadth: Number = DEFAULT_BREADTH
+    alignment: Share | Ceiling = DEFAULT_ALIGNMENT
+    target: Wish
+    constraints: ConstraintsField = Field(default_factory=ConstraintsField)
+    min_quality: Share = 0.0
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
+
+    @classmethod
+    def of_pool(cls) -> TargetSpec:
+        """Build the target that is the pool itself: global sampling."""
+        return cls(name=POOL, target=Wish(pool=True))
+
+    @property
+    def examples_source(self) -> str | None:
+        """Where the examples are: a file or folder, or ``file.duckdb::table``; relative to the target's file."""
+        if self.target.examples is None:
+            return None
+        named = Path(self.target.examples).expanduser()
+        return str(named if named.is_absolute() or self.path is None else self.path.parent / named)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the target is made of: its own, and its examples."""
+        examples = self.examples_source
+        named = (self.path, None if examples is None else Path(examples.split("::", 1)[0]))
+        return tuple(dict.fromkeys(file for file in named if file is not None))
+
+    @property
+    def method_budget(self) -> Budget:
+        """The budget as the method takes it, `DEFAULT_BUDGET` where the file leaves it open."""
+        return DEFAULT_BUDGET if self.budget is None else self.budget.to_budget()
+
+    @property
+    def method_alignment(self) -> float | MaxKL:
+        """The alignment as the method takes it."""
+        return MaxKL(self.alignment.max_kl) if isinstance(self.alignment, Ceiling) else self.alignment
+
+    def with_budget(self, budget: Budget) -> TargetSpec:
+        """Take another budget than the file's (``--budget``)."""
+        field = BudgetField(fraction=budget.fraction, rows=budget.rows, tokens=budget.tokens)
+        return self.model_copy(update={"budget": field})
+
+    def at(self, field: str) -> str:
+        """Name the file and a field of it, for the ``where`` of an error."""
+        return f"{self.path}: {field}" if self.path is not None else field
+
+
+def slug(name: str) -> str:
+    """Make a name that is safe in paths, SQL and URLs: ``Maths (v2)`` -> ``maths_v2``."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", plain.casefold()).strip("_")
+
+
+def target_name(path: Path) -> str:
+    """Name a target by its file.
+
+    Raises
+    ------
+    UserError
+        Where nothing is left of the stem, or it is ``pool``.
+    """
+    stem = path.name.split(".")[0] if path.suffix.lower() not in YAML_SUFFIXES else path.stem
+    name = slug(stem)
+    if not name:
+        raise UserError(
+            f"the name {stem!r} has no letter or digit of ASCII", where=str(path), mend="Rename it."
+        )
+    if name == POOL:
+        raise UserError(
+            "the name 'pool' is taken by the pool itself", where=str(path), mend="Rename the file."
+        )
+    return name
+
+
+def find_targets(folder: Path) -> dict[str, Path]:
+    """List the target files of a folder by name, in the order of their names.
+
+    Raises
+    ------
+    UserError
+        Where two files have one name.
+    """
+    found: dict[str, Path] = {}
+    files = (
+        [p for p in sorted(folder.glob("*")) if p.suffix.lower() in YAML_SUFFIXES] if folder.is_dir() else []
+    )
+    for path in files:
+        name = target_name(path)
+        if name in found:
+            raise UserError(
+                f"has the same name, {name!r}, as {found[name].name}",
+                where=str(path),
+                mend="Rename one of them.",
+            )
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def resolve_target(text: str, folder: Path) -> Path:
+    """Find the file that ``--target`` means: a path, or the name of a target in the folder.
+
+    Raises
+    ------
+    UserError
+        Where there is none, with the nearest names.
+    """
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    known = find_targets(folder)
+    name = slug(path.stem if path.suffix.lower() in YAML_SUFFIXES else text)
+    if path.parent == Path() and name in known:
+        return known[name]
+    if path.suffix or path.parent != Path():
+        raise UserError(
+            "there is no such file", where=text, mend="Name a target's YAML file or a file of examples."
+        )
+    raise UserError.unknown("target", text, known, where=f"--target, {folder}")
+
+
+def load_target(path: str | Path) -> TargetSpec:
+    """Read a target's YAML file; any other file is a file of examples, with everything else by default.
+
+    Raises
+    ------
+    UserError
+        One line: the file, the line in it, the field, what is wrong, the mend.
+    """
+    path = Path(path)
+    name = target_name(path)
+    if not path.is_file():
+        raise UserError(
+            "there is no such file", where=str(path), mend="Name a target's YAML file or a file of examples."
+        )
+    if path.suffix.lower() not in YAML_SUFFIXES:
+        return TargetSpec(name=name, path=path, target=Wish(examples=path.name))
+    file = read_yaml(path)
+    for field in ("name", "path"):  # these come from the file's name
+        if field in file.document:
+            raise _unknown_field((field,), file)
+    try:
+        spec = TargetSpec.model_validate({**file.document, "name": name, "path": path})
+    except ValidationError as error:
+        raise _one_line(error, file) from None
+    for needed in spec.files:
+        if not needed.exists():
+            raise UserError(
+                f"there is no file {needed}",
+                where=file.place(("target", "examples")),
+                mend="A relative path is taken from the folder of the target's file.",
+            )
+    return spec
+
+
+_FIELDS: Mapping[tuple[str, ...], type[BaseModel]] = {
+    (): TargetSpec,
+    ("budget",): BudgetField,
+    ("alignment",): Ceiling,
+    ("target",): Wish,
+    ("constraints",): ConstraintsField,
+    ("constraints", "exclude"): Exclude,
+}
+
+
+def _unknown_field(field: Sequence[int | str], file: YamlFile) -> UserError:
+    around = tuple(str(step) for step in field[:-1])
+    known = [name for name in _FIELDS[around].model_fields if around or name not in {"name", "path"}]
+    near = get_close_matches(str(field[-1]), known, n=1)
+    return UserError(
+        "there is no such field",
+        where=file.place(field),
+        mend=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}.",
+    )
+
+
+def _one_line(error: ValidationError, file: YamlFile) -> UserError:
+    """Say the first thing that is wrong, by its place in the file."""
+    # A misspelt field explains one that is missing. Of a union's errors the one of the member that was meant lies
+    # deepest.
+    first = min(
+        error.errors(),
+        key=lambda e: (e["type"] != "extra_forbidden", file.line(_field(e)), -len(e["loc"])),
+    )
+    field = _field(first)
+    if first["type"] == "extra_forbidden":
+        return _unknown_field(field, file)
+    kind, given = first["type"], _shown(first["input"])
+    limit = next(iter(first.get("ctx", {}).values()), "")
+    words = {
+        "missing": "is missing",
+        "greater_than": f"{given} is too low: it must be above {limit}",
+        "greater_than_equal": f"{given} is too low: it must be at least {limit}",
+        "less_than": f"{given} is too high: it must be below {limit}",
+        "less_than_equal": f"{given} is too high: it must be at most {limit}",
+        "too_short": "is empty",
+        "string_too_short": "is empty",
+        "int_from_float": f"{given} is no whole number",
+        "value_error": first["msg"].removeprefix("Value error, "),
+    }
+    meant = {
+        "float": "a number",
+        "int": "a whole number",
+        "string": "text",
+        "tuple": "a list",
+        "literal": "true",
+    }
+    message = (
+        words.get(kind) or f"{meant.get(kind.split('_', maxsplit=1)[0], 'a mapping')} is meant, not {given}"
+    )
+    mends: dict[tuple[str, ...], str] = {
+        (
+            "target",
+        ): "Say what is wanted: target: {examples: FILE}, {weights: ...}, {description: ...} or pool.",
+        ("alignment",): "Write a number from 0 (information gain) to 1 (the target), or {max_kl: 0.1}.",
+    }
+    return UserError(message, where=file.place(field), mend=mends.get(tuple(map(str, field))))
+
+
+def _field(error: ErrorDetails) -> tuple[int | str, ...]:
+    """Field as it is written: without the names that pydantic gives to the members of a union and to keys."""
+    return tuple(
+        step
+        for step in error["loc"]
+        if step not in {"Ceiling", "[key]", "float"}
+        and not str(step).startswith(("function-", "constrained-"))
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
