@@ -1,0 +1,49 @@
+-- Why a row is not in: one row per target and row of the pool that it does not hold, lines that could not be read included
+-- (those have a file and a line and no instance_id). `why` is `rejected`, `filtered`, `duplicate`, `near_duplicate`,
+-- `untagged`, `not_eligible` or `not_picked`; `detail` says it in words. A row that was not picked could have been: other
+-- rows added more for the same budget (see `rivals` for which).
+with targets as (
+    select target, count(*) as picks, min(gain) as least_gain
+    from selected_subset
+    group by target
+),
+
+left_out as (
+    select
+        targets.target,
+        raw.instance_id,
+        raw.id,
+        raw.source,
+        raw.file,
+        raw.line,
+        scores.quality,
+        case
+            when filtered.instance_id is not null then 'filtered'
+            when raw.near_duplicate then 'near_duplicate'
+            when raw.duplicate_of is not null then 'duplicate'
+            when tagged.instance_id is null then 'untagged'
+            when not scores.eligible then 'not_eligible'
+            else 'not_picked'
+        end as why,
+        case
+            when filtered.instance_id is not null then concat_ws(': ', 'rule ' || filtered.rule, filtered.detail)
+            when raw.near_duplicate then 'nearly the same as ' || coalesce(raw.duplicate_of, 'another row')
+            when raw.duplicate_of is not null then 'the same as ' || raw.duplicate_of
+            when tagged.instance_id is null then 'no tag was found in it, so it has no place in the tree'
+            when not scores.eligible then 'not among the rows to choose from'
+            else format('{} rows added more', targets.picks)
+        end as detail
+    from raw_instances as raw
+    cross join targets
+    left join filtered_rows as filtered on filtered.instance_id = raw.instance_id
+    left join (select distinct instance_id from grounded_instances) as tagged on tagged.instance_id = raw.instance_id
+    left join instance_scores as scores on scores.instance_id = raw.instance_id
+    anti join selected_subset as picked on picked.target = targets.target and picked.instance_id = raw.instance_id
+)
+
+select target, instance_id, id, source, file, line, why, detail, quality
+from left_out
+union all
+select targets.target, null, null, null, rejected.file, rejected.line, 'rejected', rejected.reason, null
+from rejected_rows as rejected
+cross join targets
