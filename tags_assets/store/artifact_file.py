@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,10 +51,22 @@ class _Table(NamedTuple):
     """Whether `first` is all there is."""
 
 
-def write_tables(connections: Connections, path: Path, tables: Mapping[str, Rows]) -> dict[str, StoredTable]:
-    """Write the tables of a new artifact to a new file, in one transaction and in the order of the rows.
+def write_artifact(
+    connections: Connections,
+    path: Path,
+    tables: Mapping[str, Rows],
+    describe: Callable[[Mapping[str, StoredTable]], Mapping[str, object]],
+) -> Mapping[str, object]:
+    """Write a new artifact to a new file, each table in the order of its rows.
 
-    Columns of dtype Null are stored as VARCHAR, Categorical and Enum as VARCHAR.
+    Columns of dtype Null, Categorical and Enum are stored as VARCHAR.
+
+    Parameters
+    ----------
+    connections, path, tables
+        Where and what.
+    describe
+        Makes the row of ``_version`` out of what was written; the row is returned.
 
     Raises
     ------
@@ -63,26 +75,20 @@ def write_tables(connections: Connections, path: Path, tables: Mapping[str, Rows
     """
     opened = {check_identifier("table", name): _open(name, rows) for name, rows in tables.items()}
     small = all(table.whole and table.first.estimated_size() < _SMALL_BYTES for table in opened.values())
-    with connections.attached(
-        {"artifact": path}, read_only=False, options=_SMALL_BLOCKS if small else ""
-    ) as cursor:
+    options = _SMALL_BLOCKS if small else ""
+    with connections.attached({"artifact": path}, read_only=False, options=options) as cursor:
         cursor.execute(f"set force_compression = '{'zstd' if _has_long_text(opened) else 'auto'}'")
         cursor.execute("begin")
         for name, table in opened.items():
             _insert(cursor, name, table)
-        cursor.execute("commit")
-        stored = {name: _describe(cursor, name) for name in opened}
-        cursor.execute("checkpoint artifact")
-        cursor.execute("set force_compression = 'auto'")
-    return stored
-
-
-def write_version_row(connections: Connections, path: Path, row: Mapping[str, object]) -> None:
-    """Add the one row that says what the artifact is."""
-    with connections.attached({"artifact": path}, read_only=False) as cursor:
+        row = describe({name: _describe(cursor, name) for name in opened})
         cursor.register("incoming", pl.DataFrame([row], infer_schema_length=None))
         cursor.execute(f"create table artifact.{VERSION_TABLE} as from incoming")
         cursor.unregister("incoming")
+        cursor.execute("commit")
+        cursor.execute("checkpoint artifact")
+        cursor.execute("set force_compression = 'auto'")
+    return row
 
 
 def read_version_row(connections: Connections, path: Path) -> dict[str, object]:

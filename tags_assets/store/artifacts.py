@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tags_assets.store.artifact_file import Rows, Vectors
     from tags_assets.store.catalogue import Catalogue
     from tags_assets.store.connections import Connect
+    from tags_assets.store.versions import StoredTable
     from tags_assets.store.warehouse import Publication
 
 _log = logging.getLogger(__name__)
@@ -402,11 +403,13 @@ class ArtifactStore:
     ) -> ArtifactVersion:
         final = self.layout.file(asset, partition, data_version)
         header = self.layout.header(asset, partition, data_version)
-        with scratch_file(self.layout.scratch) as beside:
-            stored = artifact_file.write_tables(self.connections, beside, tables)
+
+        def describe(stored: Mapping[str, StoredTable]) -> Mapping[str, object]:
             created_at = self._next_moment(asset, partition)
-            row = version_row((asset, partition), data_version, created_at, record, stored)
-            artifact_file.write_version_row(self.connections, beside, row)
+            return version_row((asset, partition), data_version, created_at, record, stored)
+
+        with scratch_file(self.layout.scratch) as beside:
+            row = artifact_file.write_artifact(self.connections, beside, tables, describe)
             if beside.with_name(f"{beside.name}.wal").exists():
                 raise OSError(f"DuckDB left a write-ahead log beside {beside}")
             sync(beside)

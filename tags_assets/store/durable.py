@@ -16,7 +16,7 @@ from tags_assets.errors import UserError
 from tags_assets.store.lock import try_lock, unlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -35,23 +35,22 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a small file so that readers see the old content or the new, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{uuid4().hex[:8]}")
-    try:
+def replace_file(path: Path, content: bytes, *, scratch: Path) -> None:
+    """Write a small file so that readers see the old content or the new, never a part.
+
+    `scratch` is a folder on the same file system.
+    """
+    with scratch_file(scratch, ".part") as beside:
         with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
     sync(path.parent)
 
 
 @contextmanager
-def scratch_file(folder: Path, suffix: str = ".duckdb") -> Iterator[Path]:
+def scratch_file(folder: Path, suffix: str) -> Iterator[Path]:
     """Give a name in `folder` for a file under construction; what is left there afterwards is removed.
 
     The name carries the process id for people to read. What decides whether the file is garbage is a lock
@@ -86,7 +85,7 @@ def collect_abandoned(folder: Path) -> int:
         if held is None:
             continue
         try:
-            freed += sum(path.stat().st_size for path in folder.glob(f"{stem}.*"))
+            freed += total_bytes(folder.glob(f"{stem}.*"))
             _remove_all(folder, stem)
         finally:
             unlock(held)
@@ -99,6 +98,15 @@ def collect_spill(folder: Path, *, older_than: float = 86_400.0) -> None:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > older_than:
                 shutil.rmtree(path)
+
+
+def total_bytes(paths: Iterable[Path]) -> int:
+    """Return the size of the files that are (still) there."""
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _stems(folder: Path) -> set[str]:
@@ -147,7 +155,7 @@ def disk_errors(home: Path) -> Iterator[None]:
             ) from error
         if number in _REFUSED or any(text in words for text in _REFUSED_WORDS):
             raise UserError(
-                "this folder cannot be written to",
+                f"the system does not allow it ({words.splitlines()[0]})",
                 where=str(home),
                 mend="Change its permissions, or name another with --home or TAGS_HOME.",
             ) from error

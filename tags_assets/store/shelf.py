@@ -64,8 +64,9 @@ class Shelf:
 
     def _rebuild_header(self, path: Path, size: int) -> ArtifactVersion | None:
         try:
-            row = artifact_file.read_version_row(self._connections, path)
-            digest = artifact_file.digest_file(path)
+            with disk_errors(self._layout.home):
+                digest = artifact_file.digest_file(path)  # first: not being allowed to read is no damage
+                row = artifact_file.read_version_row(self._connections, path)
             version = version_from_row(row, path, file_bytes=size, file_digest=digest)
         except FileNotFoundError:
             return None
@@ -74,7 +75,11 @@ class Shelf:
                 return None
             raise self.damaged(path, _first_line(error)) from error
         with suppress(OSError):  # a read-only home: read it again next time
-            replace_file(path.with_suffix(".json"), header_bytes(row, file_bytes=size, file_digest=digest))
+            replace_file(
+                path.with_suffix(".json"),
+                header_bytes(row, file_bytes=size, file_digest=digest),
+                scratch=self._layout.scratch,
+            )
         return version
 
     @contextmanager

@@ -199,18 +199,17 @@ class Warehouse:
 
     def _digest(self, known: Mapping[str, KnownAsset], without: Collection[ArtifactVersion]) -> str:
         """Return a fingerprint of all that a publication depends on, without opening an artifact."""
-        names = {str(version.path) for version in without}
+        gone = {(version.asset, version.partition, version.data_version) for version in without}
         listing: list[str | bytes] = [__version__, duckdb.__version__, str(self._layout.home)]
         listing.append(orjson.dumps(catalogues.to_json(known), option=orjson.OPT_SORT_KEYS))
         listing.extend(text for name in sql_names("lineage") for text in (name, load_sql(name)))
         for asset in self._layout.assets():
             for partition in self._layout.partitions(asset):
-                folder = self._layout.folder(asset, partition)
-                listing.append(str(folder))
+                listing.append(str(self._layout.folder(asset, partition)))
                 with suppress(FileNotFoundError):
                     listing.append(self._layout.pointer(asset, partition).read_bytes())
-                files = (folder / f"{name}.duckdb" for name in self._layout.data_versions(asset, partition))
-                listing.extend(str(file) for file in files if str(file) not in names)
+                names = self._layout.data_versions(asset, partition)
+                listing.extend(name for name in names if (asset, partition, name) not in gone)
         return fingerprint_texts(listing)
 
     def _stamp(self) -> list[int]:
