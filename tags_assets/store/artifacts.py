@@ -219,9 +219,7 @@ class ArtifactStore:
         with disk_errors(self.home):
             pointed = self._pointed(*version.key)
             if pointed is None or pointed.get("data_version") != version.data_version:
-                replace_file(
-                    self.layout.pointer(*version.key), orjson.dumps({"data_version": version.data_version})
-                )
+                self._point(*version.key, {"data_version": version.data_version})
 
     def remove_partition(self, asset: str, partition: str, *, keep_versions: bool = True) -> None:
         """Take a partition out of what is current; nothing happens where there is none.
@@ -233,7 +231,7 @@ class ArtifactStore:
         if not folder.is_dir():
             return
         with disk_errors(self.home), locked(self.layout.commit_lock):
-            replace_file(self.layout.pointer(asset, partition), orjson.dumps({"retired": True}))
+            self._point(asset, partition, {"retired": True})
             if not keep_versions:
                 for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".duckdb"):
                     path.unlink(missing_ok=True)
@@ -408,7 +406,7 @@ class ArtifactStore:
             created_at = self._next_moment(asset, partition)
             return version_row((asset, partition), data_version, created_at, record, stored)
 
-        with scratch_file(self.layout.scratch) as beside:
+        with scratch_file(self.layout.scratch, ".duckdb") as beside:
             row = artifact_file.write_artifact(self.connections, beside, tables, describe)
             if beside.with_name(f"{beside.name}.wal").exists():
                 raise OSError(f"DuckDB left a write-ahead log beside {beside}")
@@ -422,7 +420,7 @@ class ArtifactStore:
                 if other is not None:
                     return other
                 final.parent.mkdir(parents=True, exist_ok=True)  # a removal may have taken it
-                replace_file(header, content)
+                replace_file(header, content, scratch=self.layout.scratch)
                 beside.replace(final)
                 sync(final.parent)
         return version_from_header(content, final)
@@ -432,6 +430,10 @@ class ArtifactStore:
         newest = max((version.created_at for version in self.versions(asset, partition)), default=None)
         now = datetime.now(UTC)
         return now if newest is None else max(now, newest + timedelta(microseconds=1))
+
+    def _point(self, asset: str, partition: str | None, pointed: Mapping[str, object]) -> None:
+        pointer = self.layout.pointer(asset, partition)
+        replace_file(pointer, orjson.dumps(pointed), scratch=self.layout.scratch)
 
     def _pointed(self, asset: str, partition: str | None) -> dict[str, object] | None:
         try:

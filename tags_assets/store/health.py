@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
-from tags_assets.store.durable import abandoned
+from tags_assets.store.durable import abandoned, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class Health:
         elif self.exists and self.warehouse_is_stale:
             found.append(f"{self.home}: warehouse.duckdb does not show all that there is. Publish it anew.")
         if self.abandoned:
-            size = sum(path.stat().st_size for path in self.abandoned if path.exists())
+            size = total_bytes(self.abandoned)
             found.append(
                 f"{self.home}: {size / 1e6:.1f} MB left by killed processes; the next run removes them."
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.store.durable import disk_errors
+from tags_assets.store.lock import locked
 
 if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
@@ -77,6 +78,7 @@ def prune(
             store.warehouse.publish(without=removed)
             for version in removed:
                 _remove(version)
+            _remove_orphaned_headers(store)
             store.warehouse.publish()
     return Pruning(
         removed=removed,
@@ -102,6 +104,14 @@ def _with_upstream(
         above = ((name.split("/", 1)[0], data_version) for name, data_version in version.upstream.items())
         waiting.extend(versions[key] for key in above if key in versions)
     return kept
+
+
+def _remove_orphaned_headers(store: ArtifactStore) -> None:
+    """Remove headers without an artifact, as a process leaves them that is killed between the two renames."""
+    with locked(store.layout.commit_lock):
+        for header in store.layout.artifacts.glob("*/*/*.json"):
+            if not header.with_suffix(".duckdb").exists():
+                header.unlink(missing_ok=True)
 
 
 def _remove(version: ArtifactVersion) -> None:

@@ -110,7 +110,7 @@ class Warehouse:
                         time.perf_counter() - started,
                         _skipped(state),
                     )
-                with scratch_file(self._layout.home_scratch) as beside:
+                with scratch_file(self._layout.home_scratch, ".duckdb") as beside:
                     with self._store.connections.attached(
                         {"warehouse": beside}, read_only=False, options="block_size 16384"
                     ) as cursor:
@@ -131,7 +131,9 @@ class Warehouse:
                     "file": self._stamp(),
                     "catalogue": catalogues.to_json(known),
                 }
-                replace_file(self._layout.warehouse_state, orjson.dumps(state))
+                replace_file(
+                    self._layout.warehouse_state, orjson.dumps(state), scratch=self._layout.home_scratch
+                )
         return Publication(self._layout.warehouse, True, len(views), time.perf_counter() - started, skipped)
 
     def open(self) -> duckdb.DuckDBPyConnection:
