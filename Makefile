@@ -57,7 +57,7 @@ types: .venv/dev
 
 lock: .venv/dev ## take up the newest versions that pyproject.toml allows
 	@lock() { $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
-		--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" "$$@"; }; \
+		--generate-hashes --no-annotate --no-strip-extras --no-emit-index-url --custom-compile-command "make lock" "$$@"; }; \
 	lock pyproject.toml --group dev --output-file requirements/dev.txt && \
 	lock pyproject.toml --group build --constraint requirements/dev.txt --output-file requirements/runtime.txt && \
 	lock --no-deps requirements/no-deps.in --output-file requirements/no-deps.txt
@@ -76,7 +76,7 @@ $(BIN)/python:
 	@$(if $(UV),$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv,"$(PYTHON)" -m venv .venv)
 
 .venv/runtime: $(BIN)/python requirements/runtime.txt pyproject.toml
-	@echo "Installing the pinned packages (about 1 GB; a minute or two the first time) ..."
+	@echo "Installing the pinned packages (1.5 GB on disk; a minute or two the first time) ..."
 	@$(install) --require-hashes -r requirements/runtime.txt
 	@$(install) --no-deps --no-build-isolation --editable .
 	@$(write_env)
