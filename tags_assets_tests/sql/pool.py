@@ -1,4 +1,5 @@
-"""A small pool with two selections, as the tables of the warehouse: everything that lineage reads, in every case."""
+"""A small pool with two selections, as the tables of the warehouse: everything that lineage reads, in every
+case."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ HOSTILE = "[bold red]</script>\x1b[31m '; drop table selected_subset; -- \u202e"
 def lineage_tables(
     n_rows: int = 60, *, n_fields: int = 3, leaves_per_field: int = 3, picks: int = 8, seed: int = 0
 ) -> Tables:
-    """Make the tables of one pool with the targets ``maths`` and ``pool``; auxiliary tables as ``<asset>_<table>``."""
+    """Make the tables of one pool with the targets ``maths`` and ``pool``; auxiliary tables as
+    ``<asset>_<table>``."""
     rng = np.random.default_rng(seed)
     nodes, tags = _tree(n_fields, leaves_per_field)
     ids = [f"i{i:06d}" for i in range(n_rows)]
@@ -52,21 +54,24 @@ def lineage_tables(
         strict=False,
     )
     tagged = list(range(n_good))
-    carried = [
-        rng.choice(tags.height, size=int(rng.integers(1, 5)), replace=False).tolist() for _ in tagged
-    ]
+    carried = [rng.choice(tags.height, size=int(rng.integers(1, 5)), replace=False).tolist() for _ in tagged]
     weights = [rng.dirichlet(np.ones(len(held))).tolist() for held in carried]
     instance_tags = (
         pl.DataFrame({"instance_id": [ids[i] for i in tagged], "tag": carried, "weight": weights})
         .explode("tag", "weight")
         .with_columns(
-            pl.col("tag").replace_strict(list(range(tags.height)), tags["tag"].to_list(), return_dtype=pl.String),
+            pl.col("tag").replace_strict(
+                list(range(tags.height)), tags["tag"].to_list(), return_dtype=pl.String
+            ),
             pl.col("weight").cast(pl.Float32),
             pl.Series("origin", rng.choice(["extracted", "assigned"], sum(map(len, carried)))),
         )
     )
     atomic = instance_tags.filter(pl.col("origin") == "extracted").with_columns(
-        pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("tag") + "s").otherwise(pl.col("tag")).alias("tag")
+        pl.when(pl.int_range(pl.len()) % 2 == 0)
+        .then(pl.col("tag") + "s")
+        .otherwise(pl.col("tag"))
+        .alias("tag")
     )
     grounded = (
         instance_tags.join(tags, on="tag")
@@ -85,7 +90,7 @@ def lineage_tables(
         }
     )
     picked = {t: rng.choice(n_good, picks, replace=False).tolist() for t in ("maths", "pool")}
-    subset, attribution = _selections(picked, raw, scores, grounded, nodes, rng)
+    subset, attribution = _selections(picked, raw, scores, grounded, nodes)
     leaves = nodes.filter(pl.col("level") == 0)
     return {
         "raw_instances": raw,
@@ -96,7 +101,9 @@ def lineage_tables(
             {"instance_id": [ids[n_good + 2]], "rule": ["no_pii"], "detail": ["prompt like '%@%'"]}
         ),
         "atomic_tags": atomic.select("instance_id", "tag", "weight", "origin"),
-        "tag_vocabulary": tags.select("tag", pl.lit(3).alias("count"), pl.lit([], dtype=pl.List(pl.String)).alias("aliases")),
+        "tag_vocabulary": tags.select(
+            "tag", pl.lit(3).alias("count"), pl.lit([], dtype=pl.List(pl.String)).alias("aliases")
+        ),
         "tag_vocabulary_aliases": tags.select((pl.col("tag") + "s").alias("alias"), "tag"),
         "instance_tags": instance_tags,
         "knowledge_tree": nodes,
@@ -141,7 +148,6 @@ def _selections(
     scores: pl.DataFrame,
     grounded: pl.DataFrame,
     nodes: pl.DataFrame,
-    rng: np.random.Generator,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     parent = dict(nodes.select("node_id", "parent_id").iter_rows())
     climbs = pl.DataFrame(
@@ -163,7 +169,7 @@ def _selections(
         .join(climbs, on="leaf")
         .group_by("target", "instance_id", "node_id", "part", maintain_order=True)
         .agg(pl.col("mass").sum())
-        .with_columns(amount=pl.col("mass") * pl.Series(rng.uniform(0.5, 1.5, 1)).item())
+        .with_columns(amount=pl.col("mass") * 0.7)
         .with_columns(pl.when(pl.col("part") == "closeness").then(-0.1).otherwise("amount").alias("amount"))
         .select("target", "instance_id", "node_id", "part", "amount")
     )

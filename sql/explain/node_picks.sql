@@ -1,0 +1,13 @@
+-- The picks that a node gave most to, with their conversations.
+with best as (
+    select target, rank, instance_id, id, source, amount, share_of_gain
+    from node_rows
+    where node_id = $key
+    order by amount desc, rank
+    limit $most
+)
+
+select best.*, raw.messages
+from best
+join raw_instances as raw on raw.instance_id = best.instance_id
+order by best.amount desc, best.rank

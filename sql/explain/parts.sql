@@ -1,0 +1,5 @@
+-- What each node gave to one pick, most first.
+select node_id, node, level, path, gain, closeness, coverage, amount, share_of_gain
+from node_rows
+where instance_id = $instance_id and target = $target
+order by amount desc, level, node_id

@@ -1,0 +1,5 @@
+-- What each tag gave to one pick, most first.
+select tag, amount, share_of_gain
+from tag_rows
+where instance_id = $instance_id and target = $target
+order by amount desc, tag

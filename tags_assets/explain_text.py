@@ -1,0 +1,141 @@
+"""Explanations as a terminal shows them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from tags_assets.explain import Explanation, NodeExplanation
+
+PARTS_SHOWN = 10
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def row_text(one: Explanation) -> str:
+    """Tell one row's story: what became of it, its tags, what each concept gave, its quality, its rivals."""
+    return clean("\n".join([*_head(one), *_tags(one), *_parts(one), *_quality(one), *_rivals(one)]))
+
+
+def node_text(one: NodeExplanation) -> str:
+    """Tell what a node or a tag brought in, target by target."""
+    out = [
+        f"{one.name}  ({one.kind} {one.key})" if one.kind == "node" else f"{one.name}  (tag)",
+        f"  {one.path}",
+        "",
+    ]
+    out += [
+        f"{total['target']}: {total['rows']:,} rows, {total['share']:.2%} of the whole gain"
+        for total in one.totals.iter_rows(named=True)
+    ]
+    if not one.rows.is_empty():
+        out += ["", "   amount  of its gain  row"]
+        out += [
+            f"{row['amount']:>9.4g}  {_of(row['share_of_gain']):>11}  {row['target']} {row['rank']:,}: "
+            f"{row['id'] or row['instance_id']}  {short(row['prompt'], 90)}"
+            for row in one.rows.iter_rows(named=True)
+        ]
+    return clean("\n".join(out))
+
+
+def clean(text: str) -> str:
+    """Replace what would steer the terminal or turn the line's direction; line ends stay."""
+    return _UNSEEN.sub("\ufffd", text)
+
+
+def short(text: str, length: int) -> str:
+    """Put a text on one line, cut to a length."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def styled(text: str) -> Text:
+    """Make headings stand out; nothing in the text is read as markup."""
+    shown = Text(text)
+    shown.highlight_regex(r"(?m)^[A-Z][^\n]*$", "bold")
+    shown.highlight_regex(r"(?m)^  → .*$", "dim")
+    return shown
+
+
+def _head(one: Explanation) -> list[str]:
+    row = one.row
+    name = row.get("id") or row.get("instance_id") or "A line"
+    source = f", {row['source']}" if row.get("source") else ""
+    out = [
+        f"{name}  ({row.get('file')}:{row.get('line')}{source})",
+        f"{'SELECTED' if one.selected else 'NOT SELECTED'} for {one.target}. {one.reason}",
+    ]
+    if row.get("prompt"):
+        out += ["", f"  {short(str(row['prompt']), 160)}", f"  → {short(str(row.get('response')), 160)}"]
+    return out
+
+
+def _tags(one: Explanation) -> list[str]:
+    if one.tags.is_empty():
+        return []
+    out = ["", "Tags"]
+    for tag in one.tags.iter_rows(named=True):
+        said = f", said as {', '.join(tag['given_as'])}" if tag["given_as"] not in ([], [tag["tag"]]) else ""
+        out.append(f"  {tag['weight']:>6.1%}  {tag['tag']} ({tag['origin']}{said})  in {tag['path']}")
+    return out
+
+
+def _parts(one: Explanation) -> list[str]:
+    if one.parts.is_empty():
+        return []
+    out = ["", "What it added, by concept (gain + closeness + coverage)"]
+    for part in one.parts.head(PARTS_SHOWN).iter_rows(named=True):
+        three = " + ".join(f"{part[name]:.3g}" for name in ("gain", "closeness", "coverage"))
+        out.append(f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {part['path']}  ({three})")
+    if one.parts.height > PARTS_SHOWN:
+        rest = one.parts["amount"][PARTS_SHOWN:].sum()
+        out.append(f"  {rest:>9.4g}          {one.parts.height - PARTS_SHOWN} more")
+    out += ["", "The same, by tag"]
+    out += [
+        f"  {tag['amount']:>9.4g}  {_of(tag['share_of_gain']):>6}  {tag['tag'] or '(no tag)'}"
+        for tag in one.tag_shares.iter_rows(named=True)
+    ]
+    return out
+
+
+def _quality(one: Explanation) -> list[str]:
+    if not one.quality:
+        return []
+    terms = ", ".join(
+        f"{term} {_number(value)}"
+        for term, value in one.quality.items()
+        if value is not None and term != "quality"
+    )
+    return ["", f"Quality {_number(one.quality.get('quality'))}", f"  {terms}"]
+
+
+def _rivals(one: Explanation) -> list[str]:
+    if one.rivals.is_empty():
+        return []
+    out: list[str] = []
+    picked = pl.col("rival_rank").is_not_null()
+    for heading, some in (
+        ("Picks about the same things", one.rivals.filter(picked)),
+        ("Rows about the same things that were not picked", one.rivals.filter(~picked)),
+    ):
+        if some.is_empty():
+            continue
+        out += ["", heading]
+        for rival in some.iter_rows(named=True):
+            place = f"pick {rival['rival_rank']:,}, " if rival["rival_rank"] is not None else ""
+            out.append(
+                f"  {rival['overlap']:>5.0%} shared  {rival['rival_name'] or rival['rival_id']}  "
+                f"({place}quality {_number(rival['rival_quality'])}, {rival['rival_source']})"
+            )
+    return out
+
+
+def _of(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _number(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "unknown" if value is None else str(value)
