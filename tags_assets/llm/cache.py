@@ -1,0 +1,522 @@
+"""Answers kept in one SQLite file, shared by all runs and processes, so that none is paid for twice.
+
+Every call is *claimed* before it is made and the claim is settled in the same transaction that keeps the answer.
+So two processes never ask the same thing at once, a spending cap holds over all of them together, and after
+``kill -9`` exactly the calls that were in flight are unsettled: they count as paid, at most, and are asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import socket
+import sqlite3
+import threading
+import time
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import psutil
+
+from tags_assets.errors import UserError
+from tags_assets.store.sql import load_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+T = TypeVar("T")
+
+BEAT_S = 5.0
+"""Seconds between two signs of life of a process that has calls under way."""
+
+STALE_S = 60.0
+"""Seconds without a sign of life after which a claim is void."""
+
+_BUSY_TIMEOUT_S = 60.0
+_MAX_GROUP = 256
+_KEYS_PER_QUERY = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer as the model gave it."""
+
+    content: str
+    finish: str
+    cut: bool
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The call may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The call is under way already, here or in another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverCap:
+    """The call might exceed the spending cap."""
+
+    spent: float
+    reserved: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose money is spent, and how much of it at most.
+
+    ``cap`` is None where nothing limits it.
+    """
+
+    endpoint: str
+    model: str
+    cap: float | None = None
+    window_h: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What calls came to. ``presumed_cost``: of calls whose reply was lost, at most."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float = 0.0
+    presumed_cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What an account's calls came to within its window."""
+
+    paid: float
+    presumed: float
+    reserved: float
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def _place() -> str:
+    """Name this machine, and the container within it, so that a process id means something."""
+    with suppress(OSError):
+        return f"{socket.gethostname()}/{Path('/proc/self/ns/pid').readlink()}"
+    return socket.gethostname()
+
+
+def _owner() -> str:
+    process = psutil.Process()
+    return f"{_place()}|{process.pid}|{process.create_time():.2f}|{os.urandom(4).hex()}"
+
+
+class AnswerCache:
+    """The file, and one thread that writes to it.
+
+    Whatever is waiting to be written is committed in one transaction, so a commit is never waited for longer
+    than the one before it takes; a caller goes on only when its own write is committed.
+
+    Parameters
+    ----------
+    path
+        The file; made where absent. It must lie on a local disk (SQLite's write-ahead log needs shared memory).
+
+    Raises
+    ------
+    UserError
+        Where the file can't be opened or is not an answer cache.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.owner = _owner()
+        self._queue: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], object], _Promise] | None]
+        self._queue = queue.SimpleQueue()
+        self._reading = threading.Lock()
+        self._closed = False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._reader = self._connect()
+            self._reader.executescript(load_sql("llm/cache"))
+        except (sqlite3.Error, OSError) as error:
+            raise UserError(
+                f"the answer cache can't be opened ({error})",
+                where=str(self.path),
+                mend="Give another place on a local disk, or move the file away if it is damaged.",
+            ) from error
+        self._writer = threading.Thread(target=self._write_loop, name="answer-cache", daemon=True)
+        self._writer.start()
+        self.write_now(self.void_stale_claims)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("pragma journal_mode = wal")
+        # A killed process loses nothing with NORMAL; only a power cut may cost the last commits.
+        connection.execute("pragma synchronous = normal")
+        return connection
+
+    def close(self) -> None:
+        """Write what is waiting and close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._writer.join()
+        with self._reading:
+            self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Reading
+
+    def known(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """Find the answers that are there."""
+        rows = self._select(
+            "select key, content, finish, cut, prompt_tokens, completion_tokens from answers where key in",
+            keys,
+        )
+        return {key: Stored(content, finish, bool(cut), pt, ct) for key, content, finish, cut, pt, ct in rows}
+
+    def failed(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """Find the reasons of those that failed for good."""
+        return dict(self._select("select key, reason from failures where key in", keys))
+
+    def known_vectors(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Find the vectors that are there, float32 little-endian."""
+        return dict(self._select("select key, vector from vectors where key in", keys))
+
+    def _select(self, query: str, keys: Sequence[bytes]) -> list[tuple]:  # type: ignore[type-arg]
+        found = []
+        with self._reading:
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                part = keys[start : start + _KEYS_PER_QUERY]
+                found += self._reader.execute(f"{query} ({','.join('?' * len(part))})", part).fetchall()
+        return found
+
+    def fact(self, account: Account, name: str) -> str | None:
+        """Recall what was found out about a server."""
+        with self._reading:
+            row = self._reader.execute(
+                "select value from servers where endpoint = ? and model = ? and name = ?",
+                (account.endpoint, account.model, name),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def spending(self, account: Account) -> Spending:
+        """Sum up what was paid within the account's window, and what is reserved now."""
+        since = _hour() - account.window_h
+        with self._reading:
+            sums = self._reader.execute(
+                "select coalesce(sum(cost), 0), coalesce(sum(presumed_cost), 0), coalesce(sum(calls), 0), "
+                "coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
+                "from ledger where endpoint = ? and model = ? and hour >= ?",
+                (account.endpoint, account.model, since),
+            ).fetchone()
+            _, reserved = self._reader.execute(
+                load_sql("llm/spent"), {"endpoint": account.endpoint, "model": account.model, "since": since}
+            ).fetchone()
+        paid, presumed, calls, prompt_tokens, completion_tokens = sums
+        return Spending(paid, presumed, reserved, calls, prompt_tokens, completion_tokens)
+
+    # Writing: each method gives an operation for `write` or `write_now`
+
+    def claim(
+        self, key: bytes, account: Account, reserve: float, prompt_tokens: float
+    ) -> Callable[[sqlite3.Connection], Stored | Granted | Elsewhere | OverCap]:
+        """Ask to make a call that may cost ``reserve``: granted, answered already, under way, or over the cap."""
+
+        def operation(db: sqlite3.Connection) -> Stored | Granted | Elsewhere | OverCap:
+            row = db.execute(
+                "select content, finish, cut, prompt_tokens, completion_tokens from answers where key = ?",
+                (key,),
+            ).fetchone()
+            if row is not None:
+                return Stored(row[0], row[1], bool(row[2]), row[3], row[4])
+            holder = db.execute("select owner, beat from claims where key = ?", (key,)).fetchone()
+            if holder is not None:
+                if self._alive(*holder):
+                    return Elsewhere()
+                self._void(db, key)
+            if account.cap is not None:
+                spent, reserved = db.execute(
+                    load_sql("llm/spent"),
+                    {
+                        "endpoint": account.endpoint,
+                        "model": account.model,
+                        "since": _hour() - account.window_h,
+                    },
+                ).fetchone()
+                if spent + reserved + reserve > account.cap:
+                    return OverCap(spent, reserved)
+            db.execute(
+                "insert into claims values (?, ?, ?, ?, ?, ?, ?)",
+                (key, self.owner, account.endpoint, account.model, reserve, prompt_tokens, time.time()),
+            )
+            return Granted()
+
+        return operation
+
+    def keep(
+        self, key: bytes, account: Account, answer: Stored, cost: float
+    ) -> Callable[[sqlite3.Connection], None]:
+        """Keep an answer, settle its claim and enter its cost."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.execute(
+                "insert or replace into answers values (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    key,
+                    answer.content,
+                    answer.finish,
+                    int(answer.cut),
+                    answer.prompt_tokens,
+                    answer.completion_tokens,
+                    time.time(),
+                ),
+            )
+            db.execute("delete from claims where key = ?", (key,))
+            _pay(db, account, Payment(1, answer.prompt_tokens, answer.completion_tokens, cost))
+
+        return operation
+
+    def keep_vectors(
+        self, key: bytes, account: Account, vectors: dict[bytes, bytes], tokens: int, cost: float
+    ) -> Callable[[sqlite3.Connection], None]:
+        """Keep the vectors of a call, settle its claim and enter its cost."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.executemany("insert or replace into vectors values (?, ?)", list(vectors.items()))
+            db.execute("delete from claims where key = ?", (key,))
+            _pay(db, account, Payment(1, tokens, 0, cost))
+
+        return operation
+
+    def release(self, key: bytes, *, maybe_paid: bool) -> Callable[[sqlite3.Connection], None]:
+        """Give a claim back. A call that may have been charged counts as paid, at most."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            if maybe_paid:
+                self._void(db, key)
+            else:
+                db.execute("delete from claims where key = ?", (key,))
+
+        return operation
+
+    def fail(self, key: bytes, reason: str) -> Callable[[sqlite3.Connection], None]:
+        """Record that a row failed for good."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.execute("insert or replace into failures values (?, ?, ?)", (key, reason, time.time()))
+
+        return operation
+
+    def forgive(
+        self, keys: Iterable[bytes], answers: Iterable[bytes]
+    ) -> Callable[[sqlite3.Connection], None]:
+        """Forget failures, and the unusable answers behind them, so that the rows are asked again."""
+        failed, unusable = [(k,) for k in keys], [(k,) for k in answers]
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.executemany("delete from failures where key = ?", failed)
+            db.executemany("delete from answers where key = ?", unusable)
+
+        return operation
+
+    def learn(self, account: Account, name: str, value: str) -> Callable[[sqlite3.Connection], None]:
+        """Remember what was found out about a server."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.execute(
+                "insert or replace into servers values (?, ?, ?, ?)",
+                (account.endpoint, account.model, name, value),
+            )
+
+        return operation
+
+    def beat(self, db: sqlite3.Connection) -> None:
+        """Give a sign of life for all calls of this process."""
+        db.execute("update claims set beat = ? where owner = ?", (time.time(), self.owner))
+
+    async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """Run an operation in the writing thread; comes back when it is committed."""
+        promise = _Promise(asyncio.get_running_loop())
+        self._queue.put((operation, promise))
+        return await promise.future  # type: ignore[return-value]
+
+    def write_now(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """`write` for callers without an event loop."""
+        promise = _Promise(None)
+        self._queue.put((operation, promise))
+        promise.done.wait()
+        if promise.error is not None:
+            raise promise.error
+        return promise.result  # type: ignore[return-value]
+
+    def write_later(self, operation: Callable[[sqlite3.Connection], T]) -> None:
+        """`write` for callers that can't wait, as one that is being cancelled."""
+        self._queue.put((operation, _Promise(None)))
+
+    # Claims of the dead
+
+    def _alive(self, owner: str, beat: float) -> bool:
+        if owner == self.owner:
+            return True
+        place, pid, started, _ = owner.split("|")
+        if place == _place():
+            try:
+                same = abs(psutil.Process(int(pid)).create_time() - float(started)) < 0.1
+            except psutil.Error:
+                return False
+            if not same:
+                return False
+        return time.time() - beat < STALE_S
+
+    def void_stale_claims(self, db: sqlite3.Connection) -> None:
+        """Settle the claims of processes that are gone."""
+        owners = db.execute("select owner, max(beat) from claims group by owner").fetchall()
+        for owner, beat in owners:
+            if not self._alive(owner, beat):
+                for (key,) in db.execute("select key from claims where owner = ?", (owner,)).fetchall():
+                    self._void(db, key)
+
+    @staticmethod
+    def _void(db: sqlite3.Connection, key: bytes) -> None:
+        row = db.execute(
+            "select endpoint, model, reserved, prompt_tokens from claims where key = ?", (key,)
+        ).fetchone()
+        if row is not None:
+            endpoint, model, reserved, prompt_tokens = row
+            if prompt_tokens > 0:  # else it was a lock, not a call
+                paid = Payment(1, round(prompt_tokens), 0, presumed_cost=reserved)
+                _pay(db, Account(endpoint, model), paid)
+            db.execute("delete from claims where key = ?", (key,))
+
+    # The writing thread
+
+    def _write_loop(self) -> None:
+        try:
+            db = self._connect()
+        except sqlite3.Error as error:
+            self._refuse_all(error)
+            return
+        with closing(db):
+            while True:
+                group = [self._queue.get()]
+                with suppress(queue.Empty):
+                    while len(group) < _MAX_GROUP:
+                        group.append(self._queue.get_nowait())
+                work = [item for item in group if item is not None]
+                self._commit(db, work)
+                if len(work) < len(group):
+                    self._refuse_all(sqlite3.ProgrammingError("the answer cache is closed"), drain=True)
+                    return
+
+    def _commit(
+        self, db: sqlite3.Connection, work: list[tuple[Callable[[sqlite3.Connection], object], _Promise]]
+    ) -> None:
+        if not work:
+            return
+        try:
+            db.execute("begin immediate")
+            results = [operation(db) for operation, _ in work]
+            db.execute("commit")
+        except Exception as error:  # noqa: BLE001  # whoever waits for the write gets the error
+            with suppress(sqlite3.Error):
+                db.execute("rollback")
+            if len(work) > 1:
+                # One bad write must not take the others of its group with it.
+                for item in work:
+                    self._commit(db, [item])
+            else:
+                work[0][1].settle(None, _as_user_error(error, self.path))
+            return
+        _settle_all([promise for _, promise in work], results)
+
+    def _refuse_all(self, error: Exception, *, drain: bool = False) -> None:
+        while True:
+            try:
+                item = self._queue.get(block=not drain)
+            except queue.Empty:
+                return
+            if item is None:
+                return
+            item[1].settle(None, _as_user_error(error, self.path))
+
+
+class _Promise:
+    """The result of a write, for a coroutine or for a waiting thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.loop = loop
+        self.result: object = None
+        self.error: Exception | None = None
+        if loop is None:
+            self.done = threading.Event()
+        else:
+            self.future: asyncio.Future[object] = loop.create_future()
+
+    def settle(self, result: object, error: Exception | None) -> None:
+        if self.loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                self.loop.call_soon_threadsafe(self.fulfil, result, error)
+            return
+        self.result, self.error = result, error
+        self.done.set()
+
+    def fulfil(self, result: object, error: Exception | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+
+def _settle_all(promises: list[_Promise], results: list[object]) -> None:
+    """Wake each loop once for all of its results."""
+    per_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Promise, object]]] = {}
+    for promise, result in zip(promises, results, strict=True):
+        if promise.loop is None:
+            promise.settle(result, None)
+        else:
+            per_loop.setdefault(promise.loop, []).append((promise, result))
+    for loop, settled in per_loop.items():
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_fulfil_all, settled)
+
+
+def _fulfil_all(settled: list[tuple[_Promise, object]]) -> None:
+    for promise, result in settled:
+        promise.fulfil(result, None)
+
+
+def _as_user_error(error: Exception, path: Path) -> Exception:
+    if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+        return UserError(
+            f"the answer cache can't be written ({error})",
+            where=str(path),
+            mend="Free disk space or give another place; answers kept so far are safe.",
+        )
+    return error
+
+
+def _hour() -> int:
+    return int(time.time() // 3600)
+
+
+def _pay(db: sqlite3.Connection, account: Account, payment: Payment) -> None:
+    owner = {"hour": _hour(), "endpoint": account.endpoint, "model": account.model}
+    db.execute(load_sql("llm/pay"), {**owner, **asdict(payment)})

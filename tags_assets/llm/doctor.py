@@ -1,0 +1,127 @@
+"""Whether a model server answers, what it offers, and what is wrong if it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+import orjson
+
+from tags_assets.errors import UserError
+from tags_assets.llm.blocking import run_blocking
+from tags_assets.llm.faults import Fault, FaultKind
+from tags_assets.llm.online import Server
+from tags_assets.llm.settings import ClientSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WAIT_S = 15.0
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """What a look at a server found.
+
+    Attributes
+    ----------
+    endpoint, model
+        What was looked at.
+    reachable
+        Whether it answered one short question.
+    seconds
+        How long that took.
+    models
+        Models that it says it has.
+    context_tokens
+        Context of the model, where the server says it.
+    problem, mend
+        What is wrong and what to do about it; empty where nothing is.
+    """
+
+    endpoint: str
+    model: str
+    reachable: bool
+    seconds: float
+    models: tuple[str, ...]
+    context_tokens: int | None
+    problem: str = ""
+    mend: str = ""
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"{self.endpoint}: {self.problem}. {self.mend}".rstrip()
+        context = f", context of {self.context_tokens:,} tokens" if self.context_tokens else ""
+        return f"{self.endpoint}: {self.model} answers in {self.seconds:.1f} s{context}"
+
+
+def check_server(base_url: str | None, model: str | None, *, timeout_s: float = _WAIT_S) -> ServerReport:
+    """Ask a server for its models and one short answer; never raises for what a user can mend.
+
+    Address and key come from the environment where they are not given.
+    """
+    try:
+        settings = ClientSettings.from_environment(
+            model, base_url=base_url, timeout_s=timeout_s, connect_timeout_s=min(timeout_s, 5.0)
+        )
+    except UserError as error:
+        return ServerReport(
+            base_url or "", model or "", False, 0.0, (), None, error.problem, error.mend or ""
+        )
+    return run_blocking(lambda: _look(settings))
+
+
+async def _look(settings: ClientSettings) -> ServerReport:
+    async with Server(settings) as server:
+        offered = await models_of(server, settings)
+        names = tuple(sorted(offered))
+        context = context_of(offered.get(settings.model) or (offered[names[0]] if len(names) == 1 else {}))
+        started = perf_counter()
+        body = {
+            "model": settings.model,
+            "messages": [{"role": "user", "content": "Say yes."}],
+            **settings.parameters,
+        }
+        problem = mend = ""
+        try:
+            await server.chat(body)
+        except Fault as fault:
+            problem, mend = fault.reason, _mend(fault, settings, names)
+    seconds = perf_counter() - started
+    return ServerReport(
+        settings.endpoint, settings.model, not problem, seconds, names, context, problem, mend
+    )
+
+
+def _mend(fault: Fault, settings: ClientSettings, names: tuple[str, ...]) -> str:
+    if fault.kind is FaultKind.DOWN:
+        return "Start the server, or set OPENAI_BASE_URL to where it is."
+    if fault.kind is FaultKind.REFUSED and names and settings.model not in names:
+        return f"It has these models: {', '.join(names[:8])}."
+    if fault.kind is FaultKind.REFUSED:
+        return "See OPENAI_API_KEY and that the address ends as the server wants it (often /v1)."
+    return "See the server's own log."
+
+
+async def models_of(server: Server, settings: ClientSettings) -> dict[str, Mapping[str, Any]]:
+    """List the models that the server says it has; empty where it does not say."""
+    try:
+        async with asyncio.timeout(settings.timeout_s):
+            response = await server.api.get("/models", cast_to=httpx2.Response)
+        listed = orjson.loads(response.content).get("data") or []
+        return {str(m["id"]): m for m in listed if isinstance(m, dict) and "id" in m}
+    except (openai.OpenAIError, TimeoutError, httpx2.HTTPError, OSError, ValueError, AttributeError):
+        return {}
+
+
+def context_of(model: Mapping[str, Any]) -> int | None:
+    """Read a model's context from its entry: vLLM, llama.cpp and OpenRouter say it, each in its way."""
+    meta = model.get("meta") if isinstance(model.get("meta"), dict) else {}
+    for value in (model.get("max_model_len"), (meta or {}).get("n_ctx"), model.get("context_length")):
+        if isinstance(value, int) and value > 0:
+            return value
+    return None

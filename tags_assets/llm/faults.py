@@ -1,0 +1,235 @@
+"""What can go wrong with a call, and whether trying again can help."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import httpx2
+import openai
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_REASON_LENGTH = 240
+
+
+class FaultKind(Enum):
+    """Who is at fault decides what is done.
+
+    Terminal for the run: `REFUSED` (key, address, model, quota). Terminal for the row: `BAD_REQUEST`,
+    `DECLINED`. Mended and asked again: `TOO_LONG` (cut more), `SCHEMA` and `PARAMETER` (speak another
+    dialect). Transient: `BUSY` (429), `DOWN` (nobody answers), `BROKEN` (500, reset, garbage), `SLOW`.
+    """
+
+    REFUSED = "refused"
+    BAD_REQUEST = "bad request"
+    DECLINED = "declined"
+    TOO_LONG = "too long"
+    SCHEMA = "schema not supported"
+    PARAMETER = "parameter not supported"
+    BUSY = "rate limited"
+    DOWN = "server down"
+    BROKEN = "server error"
+    SLOW = "timeout"
+
+
+TRANSIENT = frozenset({FaultKind.BUSY, FaultKind.DOWN, FaultKind.BROKEN, FaultKind.SLOW})
+
+
+@dataclass
+class Fault(Exception):  # noqa: N818  # "fault" is what the field calls it
+    """A call that brought no answer.
+
+    Attributes
+    ----------
+    kind
+        What follows from it.
+    reason
+        One line without secrets.
+    retry_after_s
+        How long the server asked to wait.
+    parameter
+        Name of the field that the server did not understand.
+    context_tokens
+        The context's size, where the server said it.
+    maybe_paid
+        Whether the server may have worked, and charged, for it.
+    """
+
+    kind: FaultKind
+    reason: str
+    retry_after_s: float | None = None
+    parameter: str | None = None
+    context_tokens: int | None = None
+    maybe_paid: bool = False
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether trying again, the same way, may help."""
+        return self.kind in TRANSIENT
+
+
+class InvalidAnswerError(Exception):
+    """An answer that came whole and does not say what was asked for."""
+
+
+_SECRET = re.compile(r"\b(?:sk|pk|rk|hf|gsk|key|tok)[-_][A-Za-z0-9*_\-.]{6,}|[Bb]earer\s+\S+")
+
+
+def scrub(text: str, secret: str | None = None) -> str:
+    """Make one short line in which no key is left."""
+    if secret and len(secret) > 3:
+        text = text.replace(secret, "[key]")
+    text = " ".join(_SECRET.sub("[key]", text).split())
+    return text if len(text) <= MAX_REASON_LENGTH else text[: MAX_REASON_LENGTH - 1] + "…"
+
+
+def fault_of(error: Exception, secret: str | None) -> Fault:
+    """Sort an exception of the client library into a `Fault`."""
+    if isinstance(error, openai.APIStatusError):
+        body = error.body if error.body is not None else error.response.reason_phrase
+        return fault_of_status(error.status_code, body, error.response.headers, secret)
+    if isinstance(error, TimeoutError | openai.APITimeoutError):
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return Fault(FaultKind.DOWN, "the server can't be reached (connect timeout)")
+        return Fault(FaultKind.SLOW, "no whole reply within the timeout", maybe_paid=True)
+    return _fault_of_connection(error, secret)
+
+
+def _fault_of_connection(error: Exception, secret: str | None) -> Fault:
+    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    if isinstance(cause, httpx2.ConnectError | ConnectionRefusedError):
+        if "certificate" in str(cause).lower():
+            reason = f"the server's certificate is not trusted: {cause}"
+            return Fault(FaultKind.REFUSED, scrub(reason, secret))
+        return Fault(FaultKind.DOWN, scrub(f"the server can't be reached ({cause})", secret))
+    name = type(cause or error).__name__
+    if isinstance(cause, httpx2.HTTPError | OSError):
+        return Fault(FaultKind.BROKEN, f"connection lost in mid-reply ({name})", maybe_paid=True)
+    return Fault(FaultKind.BROKEN, scrub(f"{name}: {error}", secret), maybe_paid=True)
+
+
+def fault_of_status(status: int, reply: object, headers: Mapping[str, str], secret: str | None) -> Fault:
+    """Sort an HTTP error into a `Fault`."""
+    body = _error_body(reply)
+    said = str(body.get("message") or "")
+    code = f"{body.get('code') or ''} {body.get('type') or ''}".lower()
+    line = scrub(f"{status} {said}".strip(), secret)
+    wait = retry_after_s(headers)
+    if status == 413 or _says_too_long(said, code):
+        return Fault(FaultKind.TOO_LONG, line, context_tokens=_context_said(body, said))
+    if status == 429 and ("insufficient_quota" in code or "billing" in code):
+        return Fault(FaultKind.REFUSED, f"the account's quota is used up: {line}")
+    if status in {400, 422, 501}:
+        return _fault_of_body(body, said, line)
+    return Fault(_KIND_OF_STATUS.get(status, _kind_of(status)), line, retry_after_s=wait)
+
+
+_KIND_OF_STATUS = {
+    **dict.fromkeys((401, 402, 403, 404, 405, 410), FaultKind.REFUSED),
+    **dict.fromkeys((408, 409, 425), FaultKind.BROKEN),
+    429: FaultKind.BUSY,
+    # Behind a proxy these mean that nobody stands there at the moment.
+    **dict.fromkeys((502, 503, 504, 529), FaultKind.DOWN),
+}
+
+
+def _kind_of(status: int) -> FaultKind:
+    return FaultKind.BROKEN if status >= 500 else FaultKind.BAD_REQUEST
+
+
+def _fault_of_body(body: Mapping[str, object], said: str, line: str) -> Fault:
+    lowered = said.lower()
+    parameter = body.get("param")
+    if "response_format" in lowered or "schema" in lowered or "grammar" in lowered or "json mode" in lowered:
+        return Fault(FaultKind.SCHEMA, line)
+    if isinstance(parameter, str) and parameter.startswith("response_format"):
+        return Fault(FaultKind.SCHEMA, line)
+    unsupported = ("unsupported", "not supported", "unrecognized", "unknown", "not permitted", "extra")
+    if any(word in lowered for word in unsupported) or "unsupported" in str(body.get("code") or ""):
+        named = parameter if isinstance(parameter, str) else _parameter_said(lowered)
+        if named:
+            return Fault(FaultKind.PARAMETER, line, parameter=named)
+    return Fault(FaultKind.BAD_REQUEST, line)
+
+
+_PARAMETERS = (
+    "max_completion_tokens",
+    "max_tokens",
+    "temperature",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+)
+
+
+def _parameter_said(lowered: str) -> str | None:
+    return next((name for name in _PARAMETERS if name in lowered), None)
+
+
+def _error_body(body: object) -> Mapping[str, object]:
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if isinstance(body, dict):
+        # FastAPI and vLLM say "detail" or put the sentence straight into "error".
+        sentence = body.get("message") or body.get("detail") or body.get("error")
+        return {**body, "message": sentence if isinstance(sentence, str) else _compact(sentence)}
+    return {"message": str(body or "")}
+
+
+def _compact(value: object) -> str:
+    return "" if value is None else orjson.dumps(value, default=str).decode()
+
+
+def _says_too_long(said: str, code: str) -> bool:
+    lowered = said.lower()
+    return (
+        "context_length" in code
+        or "exceed_context" in code
+        or "context length" in lowered
+        or "context window" in lowered
+        or "context size" in lowered
+        or "maximum context" in lowered
+        or "prompt is too long" in lowered
+        or "request too large" in lowered
+        or ("too many" in lowered and "token" in lowered and "minute" not in lowered)
+    )
+
+
+def _context_said(body: Mapping[str, object], said: str) -> int | None:
+    size = body.get("n_ctx")
+    if isinstance(size, int):
+        return size
+    found = re.search(
+        r"(?:context (?:length|size|window)(?: is| of)?|maximum of|available context size \()\D{0,12}(\d{3,8})",
+        said,
+    )
+    return int(found.group(1)) if found else None
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read how long the server asks to wait: ``retry-after-ms``, else ``Retry-After`` as seconds or date."""
+    try:
+        return max(float(headers["retry-after-ms"]) / 1000, 0.0)
+    except (KeyError, ValueError):
+        pass
+    said = headers.get("retry-after")
+    if said is None:
+        return None
+    try:
+        return max(float(said), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None

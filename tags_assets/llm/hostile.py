@@ -1,0 +1,178 @@
+"""Sentences in a row that speak to the model which reads it: found by rule, so that they can be left out.
+
+The rules look for what such a sentence must do to work: set the instructions aside, take on another's voice, or
+name the output that it wants. They will not find all; the judge has further defences (see ``judge.py``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+from tags_assets.llm.conversation import Conversation
+
+PLACEHOLDER = "[a sentence addressed to the reader was left out]"
+
+_MAX_SCANNED = 200_000
+"""Characters of a turn that are scanned at each end; what lies between is not shown to the model either."""
+
+_OVERRIDE = (
+    (
+        r"\b(?:ignore|disregard|forget|override|skip|bypass)\b[^.!?\n]{0,40}"
+        r"\b(?:previous|prior|above|earlier|preceding|foregoing|your|all|any|the)\b[^.!?\n]{0,30}"
+        r"\b(?:instructions?|prompts?|rules?|directions?|guidelines?|task|rubric|of the above|above)\b"
+    ),
+    (
+        r"\b(?:ignora|ignore[zr]?|ignorez|olvida|oublie[zr]?|vergiss|ignoriere?n?|ignorier)\b[^.!?\n]{0,40}"
+        r"\b(?:instrucciones|instru[cç][oõ]es|instructions|anweisungen|anleitungen|istruzioni|consignes)\b"
+    ),
+    r"(?:忽略|无视|無視|忘记|忘れ)[^。！？\n]{0,20}(?:指令|指示|说明|提示|規則|规则)",  # noqa: RUF001
+    r"(?:指示|命令|指令)[^。！？\n]{0,12}(?:無視|忽略)",  # noqa: RUF001
+    r"(?:игнорируй|игнорируйте|забудь)[^.!?\n]{0,40}(?:инструкци|указани|правил)",
+    r"(?:이전|위의)[^.!?\n]{0,20}(?:지시|명령)[^.!?\n]{0,12}(?:무시|잊)",
+    r"(?:تجاهل)[^.!?\n]{0,40}(?:التعليمات|الأوامر)",
+    r"\bdo not read on\b|\bstop reading here\b",
+)
+
+_VOICE = (
+    r"^\s*(?:system|developer)\s*(?:prompt|message|override|note)?\s*:",
+    r"</?(?:system|instance|row|instructions?|rubric|judge|prompt)>",
+    r"\((?:im_start|im_end|endoftext|start_of_turn|eot_id|/?INST|SYS)\b[^)]{0,20}\)",
+    r"\byou are now\b[^.!?\n]{0,60}",
+    r"\bnew (?:rule|instructions?|system prompt)\b\s*:",
+    r"\byour (?:system prompt|hidden instructions|initial instructions)\b",
+    r"\b(?:dear|attention|note to|message to|hey),?\s+(?:the\s+)?(?:judge|grader|evaluator|rater|tagger|annotator|ai|llm|model)\b",
+    r"===\s*row\s+\w+\s+(?:begins|ends)\s*===",
+)
+
+_SCALE = r"(?:[0-9.]+\s*(?:/|out of|of)\s*(?:5|10|100)|full marks?|(?:top|highest|maximum|max|best|perfect)\s+(?:possible\s+)?(?:score|rating|marks?|grade|quality))"
+
+_OUTPUT = (
+    (
+        rf"\b(?:give|assign|award|grant|rate|score|grade|mark|deserves?|must receive|output|answer|respond|reply|return)\b"
+        rf"[^!?\n]{{0,60}}{_SCALE}"
+    ),
+    r"\bthe (?:above|below|following|previous) (?:response|answer) is (?:perfect|excellent|flawless|correct)\b",
+    r"^\s*(?:overall\s+)?(?:score|rating|quality|grade|helpfulness|correctness)\s*[:=]\s*(?:[45](?:\.0)?|10|100|[0-9.]+/\d+|excellent|perfect)\s*\.?$",
+    r"\bquality (?:score|rating)\s*(?:of\s*)?(?:5|10|100)\b",
+    (
+        r"\b(?:output|reply with|respond with|answer with|return|emit|use|write|print|give)\b[^.!?\n]{0,60}"
+        r"\b(?:tags?|labels?)\b"
+    ),
+    r"\btag (?:this|it|the \w+) (?:as|with)\b",
+    r"\b(?:tagging|labelling|labeling|judging|grading) (?:task|job|phase) is (?:over|done|finished|complete)\b",
+    r"\blist of all (?:known )?tags\b",
+    r"^\s*(?:tags|labels)\s*[:=]\s*\[.*\]\s*$",
+    r"\{[^{}\n]{0,200}\"(?:tags|quality|score|rating|helpfulness|correctness|addresses_judge|badness)\"\s*:[^{}\n]{0,200}\}",
+    r"\b(?:nur|solo|seulement|uniquement|somente)\b[^.!?\n]{0,40}\b(?:etiqueta|étiquette|etikett|tag)\b",
+    r"\b(?:etiqueta|étiquette|etikett)\b[^.!?\n]{0,30}[\"'«“][^\"'»”\n]{1,40}[\"'»”]",
+    r"(?:只|仅)(?:输出|返回|回答)[^。！？\n]{0,30}",  # noqa: RUF001
+    r"\bdecode (?:and|then) (?:obey|follow|execute|run)\b",
+)
+
+_FLAGS = re.IGNORECASE | re.MULTILINE
+_RULES = {
+    "override": re.compile("|".join(_OVERRIDE), _FLAGS),
+    "voice": re.compile("|".join(_VOICE), _FLAGS),
+    "output": re.compile("|".join(_OUTPUT), _FLAGS),
+}
+_ENCODED = re.compile(r"\b[A-Za-z0-9+/]{24,}={0,2}")
+_FENCE = re.compile(r"^\s*(?:```\w*|~~~\w*|\"\"\"|[\[\]{}],?)\s*$")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was found in a row.
+
+    Attributes
+    ----------
+    kinds
+        Names of the rules that found something, sorted; empty for a row that speaks to nobody.
+    spans
+        The sentences.
+    redacted
+        The row with a placeholder in their place.
+    """
+
+    kinds: tuple[str, ...]
+    spans: tuple[str, ...]
+    redacted: Conversation
+
+    @property
+    def found(self) -> bool:
+        return bool(self.kinds)
+
+
+def scan(conversation: Conversation) -> Scan:
+    """Look for sentences that speak to the model which reads the row."""
+    kinds: set[str] = set()
+    spans: list[str] = []
+    turns = []
+    for role, content in conversation.turns:
+        pieces = _suspicious(content, kinds)
+        spans += [content[a:b].strip() for a, b in pieces]
+        turns.append((role, _without(content, pieces)))
+    redacted = Conversation(tuple(turns)) if spans else conversation
+    return Scan(tuple(sorted(kinds)), tuple(spans), redacted)
+
+
+def _suspicious(content: str, kinds: set[str]) -> list[tuple[int, int]]:
+    """Find the sentences of a text that a rule hits, as sorted disjoint ranges."""
+    found: list[tuple[int, int]] = []
+    for start, text in _scanned(content):
+        for kind, rule in _RULES.items():
+            for hit in rule.finditer(text):
+                kinds.add(kind)
+                a, b = _sentence(text, hit.start(), hit.end())
+                found.append((start + a, start + b))
+        for hit in _ENCODED.finditer(text):
+            hidden = _decoded(hit.group())
+            if hidden and any(rule.search(hidden) for rule in _RULES.values()):
+                kinds.add("encoded")
+                a, b = _sentence(text, hit.start(), hit.end())
+                found.append((start + a, start + b))
+    return _merged(sorted(found))
+
+
+def _scanned(content: str) -> list[tuple[int, str]]:
+    if len(content) <= 2 * _MAX_SCANNED:
+        return [(0, content)]
+    tail = len(content) - _MAX_SCANNED
+    return [(0, content[:_MAX_SCANNED]), (tail, content[tail:])]
+
+
+def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    """Widen a hit to its sentence, within its line."""
+    line = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    a = max((m.end() for m in re.finditer(r"[.!?。！？]\s+|[。！？]", text[line:start])), default=0) + line  # noqa: RUF001
+    stop = re.compile(r"[.!?。！？](?=\s|$|[\"'”])[\"'”]?").search(text, max(end - 1, start), line_end)  # noqa: RUF001
+    return a, stop.end() if stop else line_end
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for a, b in ranges:
+        if merged and a <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(b, merged[-1][1]))
+        else:
+            merged.append((a, b))
+    return merged
+
+
+def _without(content: str, ranges: list[tuple[int, int]]) -> str:
+    parts, position = [], 0
+    for a, b in ranges:
+        parts += [content[position:a], PLACEHOLDER]
+        position = b
+    return "".join([*parts, content[position:]])

@@ -1,0 +1,516 @@
+"""Quality of each row by a rubric, judged by a language model that rows can't talk into anything.
+
+Five defences, each cheap, none trusted alone:
+
+1. The row stands between marks that it can't contain, without the control marks of chat templates.
+2. The prompt says that what is between the marks is data, and asks whether a sentence there addresses the judge.
+3. Rows with such a sentence (by rule, or by the judge's own word) are judged again without it.
+4. Rows that come out perfect, and those of 3, are audited on a scale that runs the other way, so that a model that
+   obeys "give 5" contradicts itself.
+5. The lowest of the three counts. Where the first verdict was better than the others by `CAUGHT_BY`, the row is
+   marked as caught.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import Field as PydanticField
+
+from tags_assets.errors import UserError
+from tags_assets.llm.conversation import Conversation
+from tags_assets.llm.hostile import scan
+from tags_assets.llm.prompt import read_prompt
+from tags_assets.llm.resolver import Answer, Failure
+from tags_assets.llm.status import add_figures
+from tags_assets.llm.tagger import FAILURES_SCHEMA, with_ids
+from tags_assets.llm.task import Question, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tags_assets.llm.client import Client, CostEstimate
+    from tags_assets.llm.resolver import Outcome
+    from tags_assets.llm.status import Status
+    from tags_assets.llm.tagger import Messages
+
+DIMENSIONS = ("helpfulness", "correctness", "completeness", "clarity", "difficulty")
+
+RESPONSE_DIMENSIONS = DIMENSIONS[:4]
+"""What is judged of the response; difficulty is judged of the instruction."""
+
+DEFAULT_WEIGHTS = {
+    "helpfulness": 0.3,
+    "correctness": 0.3,
+    "completeness": 0.15,
+    "clarity": 0.1,
+    "difficulty": 0.15,
+}
+"""How the dimensions combine into ``rating``: ours, to be changed without a call."""
+
+CAUGHT_BY = 0.4
+"""By how much (on the scale 0 to 1) a verdict must exceed the one without the sentence, or the audit, to be caught."""
+
+PERFECT = 0.95
+
+JUDGEMENTS_SCHEMA: dict[str, pl.DataType] = {
+    "instance_id": pl.String(),
+    **dict.fromkeys(DIMENSIONS, pl.Float32()),
+    **{f"{name}_reason": pl.String() for name in DIMENSIONS},
+    "rating": pl.Float32(),
+    "spread": pl.Float32(),
+    "samples": pl.Int32(),
+    "hostile": pl.Boolean(),
+    "audited": pl.Boolean(),
+    "caught": pl.Boolean(),
+}
+"""Columns of ``quality_judgements``, one row per instance.
+
+The dimensions lie in 0 to 1, null where the judge could not tell. ``spread`` is the mean standard deviation of the
+dimensions over the samples, null for one sample.
+"""
+
+_Reason = Annotated[str, StringConstraints(max_length=300)]
+
+
+_FLUSH_ROWS = 20_000
+_UNSETTLED = "a sentence in the row addresses the judge, and no second look at it could be had"
+
+_VERDICT_SCHEMA: dict[str, pl.DataType] = {
+    "row": pl.UInt32(),
+    "sample": pl.UInt32(),
+    **dict.fromkeys(DIMENSIONS, pl.Float32()),
+    **{f"{name}_reason": pl.String() for name in DIMENSIONS},
+    "by_rule": pl.Boolean(),
+    "addresses_judge": pl.Boolean(),
+}
+
+
+class _Grade(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    reason: _Reason
+    score: Annotated[int, PydanticField(ge=1, le=5)]
+
+
+class _GradeOrNone(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    reason: _Reason
+    score: Annotated[int, PydanticField(ge=0, le=5)]
+
+
+class Verdict(BaseModel):
+    """The judge's answer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    addresses_judge: bool
+    helpfulness: _Grade
+    correctness: _GradeOrNone
+    completeness: _Grade
+    clarity: _Grade
+    difficulty: _Grade
+
+    def scores(self) -> list[float | None]:
+        """Scores in the order of `DIMENSIONS`, 0 to 1; None where the judge could not tell."""
+        grades = [getattr(self, name).score for name in DIMENSIONS]
+        return [None if grade == 0 else (grade - 1) / 4 for grade in grades]
+
+    def reasons(self) -> list[str]:
+        """Reasons in the order of `DIMENSIONS`."""
+        return [getattr(self, name).reason for name in DIMENSIONS]
+
+
+class Audit(BaseModel):
+    """The auditor's answer, on the scale that runs the other way."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    worst_fault: _Reason
+    badness: Annotated[int, PydanticField(ge=0, le=5)]
+
+    @property
+    def ceiling(self) -> float:
+        """Best score that this leaves to the response."""
+        return 1 - self.badness / 5
+
+
+@dataclass(frozen=True)
+class JudgingResult:
+    """What the judge found: judgements (`JUDGEMENTS_SCHEMA`), failures (`FAILURES_SCHEMA`), figures of the run."""
+
+    judgements: pl.DataFrame
+    failures: pl.DataFrame
+    figures: dict[str, object]
+
+
+class Judge:
+    """Judges rows through a `Client`.
+
+    Parameters
+    ----------
+    client
+        The server and the cache.
+    weights
+        How the dimensions combine into the rating, at least one above 0; see `rate`.
+    samples
+        Verdicts per row, averaged (self-consistency); several are drawn at ``temperature``.
+    temperature
+        Of several samples; a single verdict is drawn at 0.
+    audit
+        Which rows are audited: those that come out ``perfect`` and the hostile ones, the ``hostile`` ones only, or
+        ``none``.
+    prompt
+        A prompt file of one's own in place of the package's ``judge.yaml``.
+    failure_limit
+        Share of the rows that may fail before the run stops.
+
+    Raises
+    ------
+    UserError
+        Where the weights or samples are impossible.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        weights: Mapping[str, float] | None = None,
+        samples: int = 1,
+        temperature: float = 0.7,
+        audit: Literal["perfect", "hostile", "none"] = "perfect",
+        prompt: str | Path | None = None,
+        failure_limit: float = 0.2,
+    ) -> None:
+        if samples < 1:
+            raise UserError(f"judge.samples is {samples}, it must be at least 1")
+        self.client = client
+        self.weights = checked_weights(weights)
+        self.samples, self.audit, self.failure_limit = samples, audit, failure_limit
+        self.task = Task(
+            read_prompt("judge", prompt),
+            Verdict,
+            max_tokens=500,
+            expected_tokens=220,
+            temperature=0.0 if samples == 1 else temperature,
+        )
+        self.audit_task = Task(read_prompt("audit"), Audit, max_tokens=120, expected_tokens=30)
+
+    def fingerprint_config(self) -> dict[str, object]:
+        """What changes the judgements' scores; the weights are apart, as ``weights``."""
+        return {
+            "judge": "llm",
+            **self.client.fingerprint_config(),
+            **self.task.fingerprint(),
+            "samples": self.samples,
+            "audit": self.audit,
+            "audit_prompt": self.audit_task.prompt.digest,
+            "weights": self.weights,
+        }
+
+    def estimate(self, conversations: pl.Series | Sequence[Messages]) -> CostEstimate:
+        """Count tokens and cost of judging these rows, without a call: at most, if every row were audited."""
+        n = len(conversations)
+        estimate = self.client.estimate(
+            _Questions(self.task, conversations, range(n), samples=self.samples), n * self.samples
+        )
+        if self.audit == "perfect":
+            estimate += self.client.estimate(_Questions(self.audit_task, conversations, range(n)), n)
+        return estimate
+
+    def judge(
+        self,
+        ids: Sequence[str] | pl.Series,
+        conversations: pl.Series | Sequence[Messages],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        status: Callable[[Status], None] | None = None,
+        retry_failed: bool = False,
+    ) -> JudgingResult:
+        """Judge rows.
+
+        Parameters
+        ----------
+        ids
+            Instance ids, (n,).
+        conversations
+            Messages of each row: ``List[Struct{role, content}]``, or lists of mappings, (n,).
+        progress, status, retry_failed
+            As in `Client.ask`; progress counts the first verdicts.
+
+        Raises
+        ------
+        UserError
+            As in `Client.ask`.
+        """
+        n = len(conversations)
+        verdicts = _Verdicts()
+        figures = self.client.ask(
+            _Questions(self.task, conversations, range(n), samples=self.samples),
+            n * self.samples,
+            verdicts.receive,
+            progress=progress,
+            status=status,
+            failure_limit=self.failure_limit,
+            retry_failed=retry_failed,
+        )
+        first = verdicts.frame()
+        means = combine_samples(first)
+        again = means.filter("by_rule" if self.audit != "none" else pl.lit(value=False))["row"].to_list()
+        without = _Verdicts()
+        second = self.client.ask(
+            _Questions(self.task, conversations, again, redact=True),
+            len(again),
+            without.receive,
+            status=status,
+            failure_limit=1.0,
+            retry_failed=retry_failed,
+        )
+        perfect = pl.mean_horizontal(RESPONSE_DIMENSIONS) >= PERFECT
+        suspected = pl.col("hostile") | perfect if self.audit == "perfect" else pl.col("hostile")
+        audited = means.filter(suspected if self.audit != "none" else pl.lit(value=False))["row"].to_list()
+        audits = _Audits()
+        third = self.client.ask(
+            _Questions(self.audit_task, conversations, audited),
+            len(audited),
+            audits.receive,
+            status=status,
+            failure_limit=1.0,
+            retry_failed=retry_failed,
+        )
+        judged = settle(means, combine_samples(without.frame()), audits.frame())
+        failures = pl.concat(
+            [
+                verdicts.failures(excluding=means),
+                judged.filter("unsettled").select("row", reason=pl.lit(_UNSETTLED)),
+            ]
+        )
+        kept = judged.filter(~pl.col("unsettled")).pipe(rate, self.weights).pipe(with_ids, ids)
+        judgements = kept.sort("row").select(
+            pl.col(name).cast(kind) for name, kind in JUDGEMENTS_SCHEMA.items()
+        )
+        return JudgingResult(
+            judgements=judgements,
+            failures=failures.sort("row").pipe(with_ids, ids).select(FAILURES_SCHEMA.keys()),
+            figures={
+                **add_figures(figures, second, third),
+                "rows_judged": judgements.height,
+                "rows_failed": failures.height,
+                "hostile_rows": int(means["hostile"].sum()),
+                "audited_rows": len(audited),
+                "caught_rows": int(judgements["caught"].sum()),
+                "mean_rating": judgements["rating"].mean(),
+            },
+        )
+
+
+class _Questions:
+    """Rows as questions, made when they are needed."""
+
+    def __init__(
+        self,
+        task: Task,
+        conversations: pl.Series | Sequence[Messages],
+        rows: Sequence[int],
+        *,
+        samples: int = 1,
+        redact: bool = False,
+    ) -> None:
+        self._task, self._conversations, self._rows = task, conversations, rows
+        self._samples, self._redact = samples, redact
+
+    def __iter__(self) -> Iterator[Question]:
+        for row in self._rows:
+            conversation = Conversation.of(self._conversations[row])
+            found = scan(conversation)
+            subject = found.redacted if self._redact else conversation
+            for sample in range(self._samples):
+                yield Question(self._task, subject, sample=sample, about=_Asked(row, sample, found.found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which row was asked about, for which sample, and whether a rule found a sentence that speaks to the judge."""
+
+    row: int
+    sample: int
+    by_rule: bool
+
+
+class _Frames:
+    """Rows gathered in columns, so that a million of them stay small."""
+
+    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
+        self._schema = dict(schema)
+        self._rows: list[tuple[object, ...]] = []
+        self._frames: list[pl.DataFrame] = []
+
+    def add(self, row: tuple[object, ...]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _FLUSH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._frames.append(pl.DataFrame(self._rows, schema=self._schema, orient="row"))
+        self._rows = []
+
+    def frame(self) -> pl.DataFrame:
+        self._flush()
+        return pl.concat(self._frames, rechunk=True)
+
+
+class _Verdicts:
+    """Collects verdicts and failures."""
+
+    def __init__(self) -> None:
+        self._verdicts = _Frames(_VERDICT_SCHEMA)
+        self._failures = _Frames({"row": pl.UInt32(), "reason": pl.String()})
+
+    def receive(self, _: int, question: Question, outcome: Outcome) -> None:
+        """Take an outcome."""
+        asked = question.about
+        if not isinstance(asked, _Asked):
+            return
+        if isinstance(outcome, Answer) and isinstance(outcome.value, Verdict):
+            verdict = outcome.value
+            self._verdicts.add(
+                (
+                    asked.row,
+                    asked.sample,
+                    *verdict.scores(),
+                    *verdict.reasons(),
+                    asked.by_rule,
+                    verdict.addresses_judge,
+                )
+            )
+        elif isinstance(outcome, Failure):
+            self._failures.add((asked.row, outcome.reason))
+
+    def frame(self) -> pl.DataFrame:
+        """All verdicts."""
+        return self._verdicts.frame()
+
+    def failures(self, excluding: pl.DataFrame) -> pl.DataFrame:
+        """One reason for each row without any verdict."""
+        return (
+            self._failures.frame()
+            .join(excluding, on="row", how="anti")
+            .unique("row", keep="first", maintain_order=True)
+        )
+
+
+class _Audits:
+    """Collects audits."""
+
+    def __init__(self) -> None:
+        self._audits = _Frames({"row": pl.UInt32(), "ceiling": pl.Float32()})
+
+    def receive(self, _: int, question: Question, outcome: Outcome) -> None:
+        """Take an outcome."""
+        if (
+            isinstance(question.about, _Asked)
+            and isinstance(outcome, Answer)
+            and isinstance(outcome.value, Audit)
+        ):
+            self._audits.add((question.about.row, outcome.value.ceiling))
+
+    def frame(self) -> pl.DataFrame:
+        """All audits."""
+        return self._audits.frame()
+
+
+def combine_samples(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Average the samples of each row; the reasons are those of its first."""
+    names = list(DIMENSIONS)
+    spread = pl.mean_horizontal(pl.col(name).std(ddof=0) for name in names)
+    return (
+        verdicts.sort("row", "sample")
+        .group_by("row", maintain_order=True)
+        .agg(
+            *(pl.col(name).mean() for name in names),
+            *(pl.col(f"{name}_reason").first() for name in names),
+            spread=pl.when(pl.len() > 1).then(spread),
+            samples=pl.len().cast(pl.Int32),
+            by_rule=pl.col("by_rule").any(),
+            hostile=pl.col("by_rule").any() | pl.col("addresses_judge").any(),
+        )
+    )
+
+
+def settle(means: pl.DataFrame, without: pl.DataFrame, audits: pl.DataFrame) -> pl.DataFrame:
+    """Weigh the first verdicts against those without the hostile sentences, and against the audits.
+
+    Parameters
+    ----------
+    means
+        First verdicts, as of `combine_samples`.
+    without
+        Verdicts on redacted rows, likewise; only for hostile ones.
+    audits
+        ``row``, ``ceiling``.
+
+    Returns
+    -------
+    ``means`` with the scores that count, ``audited``, ``caught``, and ``unsettled``: hostile, and no second look came
+    of it.
+    """
+    response = list(RESPONSE_DIMENSIONS)
+    joined = means.join(
+        without.select("row", *(pl.col(n).alias(f"{n}_without") for n in DIMENSIONS)), on="row", how="left"
+    ).join(audits, on="row", how="left")
+    first = pl.mean_horizontal(response)
+    second = pl.mean_horizontal([f"{n}_without" for n in response])
+    by_redaction = (first - second >= CAUGHT_BY).fill_null(value=False)
+    by_audit = (first - pl.col("ceiling") >= CAUGHT_BY).fill_null(value=False)
+    ceiling = pl.when(by_audit).then(pl.col("ceiling"))
+    return joined.with_columns(
+        *(
+            pl.min_horizontal(n, f"{n}_without", ceiling if n in response else pl.lit(None))
+            .cast(pl.Float32)
+            .alias(n)
+            for n in DIMENSIONS
+        ),
+        audited=pl.col("ceiling").is_not_null(),
+        caught=by_redaction | by_audit,
+        unsettled=pl.col("hostile") & second.is_null() & pl.col("ceiling").is_null(),
+    ).drop([f"{n}_without" for n in DIMENSIONS])
+
+
+def checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
+    """Read weights of the dimensions.
+
+    Raises
+    ------
+    UserError
+        Where a name is unknown, a weight is negative, or none is above 0.
+    """
+    given = dict(DEFAULT_WEIGHTS if weights is None else weights)
+    for name, weight in given.items():
+        if name not in DIMENSIONS:
+            raise UserError.unknown("dimension", name, DIMENSIONS, where="judge.weights")
+        if not weight >= 0:
+            raise UserError(f"the weight of {name} is {weight}, below 0", where="judge.weights")
+    if not any(given.values()):
+        raise UserError("no weight is above 0", where="judge.weights")
+    return {name: float(given.get(name, 0.0)) for name in DIMENSIONS}
+
+
+def rate(judgements: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+    """Combine the dimensions into ``rating`` anew: the weighted mean of those that are known.
+
+    Raises
+    ------
+    UserError
+        As `checked_weights`.
+    """
+    checked = checked_weights(weights)
+    known = [pl.col(name).is_not_null().cast(pl.Float64) * w for name, w in checked.items()]
+    parts = [pl.col(name).fill_null(0.0).cast(pl.Float64) * w for name, w in checked.items()]
+    total = pl.sum_horizontal(known)
+    rating = pl.when(total > 0).then(pl.sum_horizontal(parts) / total)
+    return judgements.with_columns(rating=rating.cast(pl.Float32))

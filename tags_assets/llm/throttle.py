@@ -1,0 +1,192 @@
+"""When a call may be made: rates, concurrency that gives way to 429, and a breaker for a server that is down."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tags_assets.errors import UserError
+from tags_assets.llm.faults import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from tags_assets.llm.settings import ClientSettings
+
+_BURST_S = 2.0
+"""Seconds' worth of a rate that may be used at once."""
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 15.0
+
+_TRIP_AFTER = 8
+"""Faults in a row, over all rows, after which the server counts as down."""
+
+
+def pause_s(tries: int, *, first: float = _FIRST_PAUSE_S, longest: float = _LONGEST_PAUSE_S) -> float:
+    """Draw a pause before try number ``tries + 1``: exponential with full jitter, never less than a tenth.
+
+    Full jitter spreads the callers that failed together (Brooker, "Exponential backoff and jitter", 2015).
+    """
+    ceiling = min(longest, first * 2.0**tries)
+    # Jitter wants to differ between processes: the one place where a seed would do harm.
+    return max(random.random(), 0.1) * ceiling  # noqa: S311
+
+
+class Rate:
+    """A limit per minute, kept evenly (generic cell rate algorithm) with a small burst."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._per_s = per_minute / 60 if per_minute else None
+        self._spent_until = 0.0
+
+    def take(self, amount: float) -> float:
+        """Take so much of the rate; gives the seconds to wait before using it."""
+        if self._per_s is None:
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        self._spent_until = max(self._spent_until, now - _BURST_S) + amount / self._per_s
+        return max(self._spent_until - now, 0.0)
+
+    def give_back(self, amount: float) -> None:
+        """Return what was taken and not used (a negative amount takes more)."""
+        if self._per_s is not None:
+            self._spent_until -= amount / self._per_s
+
+
+class Throttle:
+    """Lets calls through to one server.
+
+    - At most ``limit`` calls are under way. A 429 cuts the limit (multiplicative decrease, at most once a second),
+      successes raise it again to the configured concurrency (additive increase).
+    - After `_TRIP_AFTER` faults in a row the breaker opens: one probe at a time, pauses growing, until an answer
+      comes or the server's patience is used up; then the run stops. No fault while it is open counts against a row.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._requests = Rate(settings.requests_per_minute)
+        self._tokens = Rate(settings.tokens_per_minute)
+        self.limit = float(settings.concurrency)
+        self.in_flight = 0
+        self.answered = False
+        self.opened = 0
+        self._faults_in_row = 0
+        self._trouble_since: float | None = None
+        self._closed_until = 0.0
+        self._last_cut = 0.0
+        self._probing = False
+        self._tries = 0
+        self._last_reason = ""
+        self._freed = asyncio.Condition()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the breaker is open: the server counts as down."""
+        return self._faults_in_row >= _TRIP_AFTER
+
+    def _room(self) -> bool:
+        if self.is_open:
+            return not self._probing
+        return self.in_flight < max(int(self.limit), 1)
+
+    async def enter(self, tokens: float) -> None:
+        """Wait until a call of about so many tokens may be made.
+
+        Raises
+        ------
+        UserError
+            Where the server was away for longer than is patiently waited.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._freed:
+            while True:
+                self._check_patience()
+                wait = self._closed_until - loop.time()
+                if wait <= 0 and self._room():
+                    break
+                # Woken by whoever leaves, and by the clock.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), timeout=wait if wait > 0 else 1.0)
+            self.in_flight += 1
+            self._probing = self.is_open
+        wait = max(self._requests.take(1), self._tokens.take(tokens))
+        if wait > 0:
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                await self.leave()
+                raise
+
+    async def leave(self) -> None:
+        """Say that the call is over, whatever came of it."""
+        async with self._freed:
+            self.in_flight -= 1
+            self._probing = False
+            self._freed.notify_all()
+
+    def settle(self, reserved_tokens: float, used_tokens: float) -> None:
+        """Correct the token rate by what a call really took."""
+        self._tokens.give_back(reserved_tokens - used_tokens)
+
+    def succeeded(self) -> None:
+        """Note an answer: the server lives."""
+        self.answered = True
+        self._faults_in_row = self._tries = 0
+        self._trouble_since = None
+        self.limit = min(self.limit + 1 / max(self.limit, 1), float(self._settings.concurrency))
+
+    def failed(self, fault: Fault) -> None:
+        """Note a transient fault."""
+        now = asyncio.get_running_loop().time()
+        if self._trouble_since is None:
+            self._trouble_since = now
+        self._last_reason = fault.reason
+        if fault.kind is FaultKind.BUSY:
+            self._back_off(fault, now)
+            return
+        was_open = self.is_open
+        self._faults_in_row += 1
+        if self.is_open:
+            self.opened += not was_open
+            self._tries += 1
+            wait = fault.retry_after_s or pause_s(self._tries)
+            self._closed_until = max(self._closed_until, now + wait)
+        elif fault.retry_after_s:
+            self._closed_until = max(self._closed_until, now + fault.retry_after_s)
+        self._check_wait(fault.retry_after_s)
+
+    def _back_off(self, fault: Fault, now: float) -> None:
+        self._check_wait(fault.retry_after_s)
+        if now - self._last_cut > 1.0:
+            self._last_cut = now
+            self._tries += 1
+            self.limit = max(self.limit * 0.6, 1.0)
+        wait = fault.retry_after_s if fault.retry_after_s is not None else pause_s(self._tries, first=1.0)
+        self._closed_until = max(self._closed_until, now + wait)
+
+    @property
+    def patience_s(self) -> float:
+        """How long trouble may last."""
+        return self._settings.patience_s if self.answered else self._settings.startup_patience_s
+
+    def _check_wait(self, asked_s: float | None) -> None:
+        if asked_s is not None and asked_s > self._settings.patience_s:
+            raise UserError(
+                f"asks to wait {asked_s:.0f} s ({self._last_reason})",
+                where=self._settings.endpoint,
+                mend="Run again then; answers so far are kept and are not paid for again.",
+            )
+
+    def _check_patience(self) -> None:
+        if self._trouble_since is None or not (self.is_open or self._closed_until > self._trouble_since):
+            return
+        away = asyncio.get_running_loop().time() - self._trouble_since
+        patience = self._settings.patience_s if self._faults_in_row == 0 else self.patience_s
+        if away > patience:
+            never = "" if self.answered else ", and has not answered once"
+            raise UserError(
+                f"has failed for {away:.0f} s{never}: {self._last_reason}",
+                where=self._settings.endpoint,
+                mend="See that the server runs, then run again; answers so far are kept.",
+            )
