@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
+from tags_assets.method.tagging.number import singular_phrase
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tags_assets.method.embedding import Embed
 
 VOCABULARY_SCHEMA: dict[str, pl.DataType] = {
@@ -21,6 +27,44 @@ VOCABULARY_SCHEMA: dict[str, pl.DataType] = {
 
 ALIAS_SCHEMA: dict[str, pl.DataType] = {"alias": pl.String(), "tag": pl.String()}
 """Columns of the table ``tag_vocabulary_aliases``: each form as it was written, and its canonical tag."""
+
+MAX_TAG_CHARS = 100
+"""A longer tag is a sentence, which no concept is; it is left out."""
+
+SMALL_POOL = 500
+"""Instances below which tags seen once are kept: a small pool has few others."""
+
+SAME_MEANING = 0.8
+"""Cosine that two forms one letter apart must reach. Measured with MiniLM: pairs of different meaning reach
+.74 ("sulfate", "sulfite"), true pairs lie on both sides, so some are missed and none is wrongly merged."""
+
+SAME_LETTERS = 0.6
+"""Cosine that two forms of the same letters must reach ("web site", "data base", "e-mail")."""
+
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
+_QUOTES = {ord(c): "'" for c in "\u2018\u2019\u201b\u02bc\u00b4`"} | {
+    ord(c): '"' for c in "\u201c\u201d\u201e"
+}
+_PLAIN = _DASHES | _QUOTES
+_SPACE = re.compile(r"[\s_]+")
+_EDGES = " \t.,;:!?\"'*()[]{}<>|/\\~^=-"
+
+# British and American spellings, on letters that stand in no other role; the key is never shown.
+_SPELLING = (
+    (re.compile(r"is(ation|ations|ing|ed|er|e)\b"), r"iz\1"),
+    (re.compile(r"\b(col|behavi|tum|fav|lab|harb|hum|neighb|vap)our"), r"\1or"),
+    (re.compile(r"\b(cent|met|fib|theat|lit)re(s?)\b"), r"\1er\2"),
+    (re.compile(r"\b(an|h|leuk|isch|ur)aemi"), r"\1emi"),
+    (re.compile(r"\bhaemo"), "hemo"),
+    (re.compile(r"\b(modell|labell|travell|cancell|signall)(ing|ed|er)\b"), lambda m: m[1][:-1] + m[2]),
+)
+_OPPOSITES = tuple(
+    frozenset(pair.split())
+    for pair in (
+        "hyper hypo", "inter intra", "pre post", "micro macro", "endo exo", "ante anti", "mono di", "uni bi",
+        "over under", "in un", "ab ad", "im ex", "maxi mini", "major minor", "affect effect", "ortho para",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,43 +82,207 @@ class Vocabulary:
     tags: pl.DataFrame
     aliases: pl.DataFrame
 
+    @cached_property
+    def _keys(self) -> pl.DataFrame:
+        tags = self.tags.select("tag", pl.Series("key", list(map(merge_key, self.tags["tag"])), pl.String))
+        return tags.unique("key", keep="first", maintain_order=True)
+
+    def resolve(self, written: pl.Series) -> pl.DataFrame:
+        """Find the canonical tag of written forms, seen before or not, as ``ALIAS_SCHEMA``; others are left out."""
+        forms = pl.DataFrame({"alias": written.unique().sort()})
+        known = forms.join(self.aliases, on="alias", how="inner")
+        new = forms.join(self.aliases, on="alias", how="anti")
+        keys = pl.Series("key", [merge_key(normalise_tag(form)) for form in new["alias"]], pl.String)
+        matched = new.with_columns(keys).join(self._keys, on="key").select("alias", "tag")
+        return pl.concat([known, matched]).cast(ALIAS_SCHEMA)  # type: ignore[arg-type]
+
     def canonical(self, tags: pl.DataFrame) -> pl.DataFrame:
-        """Replace written tags by canonical ones; those out of the vocabulary go, weights of equals add."""
+        """Replace written tags by canonical ones; those out of the vocabulary go, weights of equals add.
+
+        Parameters
+        ----------
+        tags
+            ``instance_id, tag, weight`` and optionally ``origin``.
+
+        Returns
+        -------
+        The same columns, by instance, then by falling weight.
+        """
+        resolved = self.resolve(tags["tag"]).rename({"tag": "canonical"})
+        origin = (
+            [pl.col("origin").sort_by("weight", descending=True).first()] if "origin" in tags.columns else []
+        )
         return (
-            tags.join(self.aliases, left_on="tag", right_on="alias", how="inner", suffix="_canonical")
-            .group_by("instance_id", pl.col("tag_canonical").alias("tag"))
-            .agg(pl.col("weight").sum(), *([pl.col("origin").first()] if "origin" in tags.columns else []))
+            tags.join(resolved, left_on="tag", right_on="alias")
+            .group_by("instance_id", pl.col("canonical").alias("tag"))
+            .agg(pl.col("weight").sum(), *origin)
             .sort("instance_id", "weight", "tag", descending=[False, True, False])
         )
 
 
 def normalise_tag(tag: str) -> str:
-    """Bring a tag to its plain form: NFKC, case folded, whitespace and edge punctuation cleaned."""
-    text = unicodedata.normalize("NFKC", tag).casefold()
-    text = re.sub(r"[\s_]+", " ", text).strip(" \t.,;:!?\"'`*()[]{}<>|-")
-    return text
+    """Bring a tag to its plain form: NFKC, case folded, one space, plain quotes and dashes, bare edges.
+
+    Signs that carry meaning stay (``c++``, ``c#``, ``.net``); what has no letter or digit is no tag and
+    comes back empty, and so does what is longer than ``MAX_TAG_CHARS``.
+
+    Examples
+    --------
+    >>> [normalise_tag(t) for t in ("  Bayes\u2019 Theorem. ", "C++", ".NET", "(list_comprehension)", "--")]
+    ["bayes' theorem", 'c++', '.net', 'list comprehension', '']
+    """
+    text = unicodedata.normalize("NFKC", tag.encode("utf-8", "ignore").decode()).casefold().translate(_PLAIN)
+    text = "".join(c for c in _SPACE.sub(" ", text) if c.isprintable())
+    dotted = text.strip().startswith(".") and text.strip()[1:2].isalpha()
+    text = text.strip(_EDGES)
+    if len(text) > MAX_TAG_CHARS or not any(c.isalnum() for c in text):
+        return ""
+    return f".{text}" if dotted else text
 
 
-def build_vocabulary(tags: pl.DataFrame, embed: Embed, *, min_count: int = 1) -> Vocabulary:
-    """Build the vocabulary of the tags ``instance_id, tag, weight``."""
-    written = tags.select("tag").unique().sort("tag")
-    written = written.with_columns(
-        pl.col("tag").map_elements(normalise_tag, return_dtype=pl.String).alias("form")
-    ).filter(pl.col("form") != "")
-    counts = (
-        tags.join(written, on="tag")
-        .group_by("form")
-        .agg(pl.col("instance_id").n_unique().cast(pl.Int64).alias("count"))
-        .filter(pl.col("count") >= min_count)
+def merge_key(form: str) -> str:
+    """Give what all spellings of one concept share: number, hyphens, apostrophes, British and American.
+
+    Nothing else is touched: digits, single letters and signs tell concepts apart (``python 2`` and
+    ``python 3``, ``vitamin b`` and ``vitamin d``, ``c`` and ``c++``).
+    """
+    key = form.replace("'s ", " ").replace("' ", " ").replace("'", "").replace("-", " ")
+    key = singular_phrase(" ".join(key.split()))
+    for pattern, replacement in _SPELLING:
+        key = pattern.sub(replacement, key)
+    return key or form
+
+
+def build_vocabulary(
+    tags: pl.DataFrame,
+    embed: Embed,
+    *,
+    min_count: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Vocabulary:
+    """Merge tags that are spellings of one concept onto the most frequent form.
+
+    Forms merge where they share their `merge_key`, or where one is a slip of the pen of the other: one
+    letter apart, in a long word, alike to the embedder. A form merges straight onto its canonical form and
+    never through a third, so nothing chains.
+
+    Parameters
+    ----------
+    tags
+        ``instance_id, tag, weight``: tags as the tagger wrote them.
+    embed
+        The embedder; it reads only the forms that may be slips.
+    min_count
+        Rows that a concept needs to be kept. Unless said, 2 in a pool of ``SMALL_POOL`` instances or
+        more, where a tag seen once relates its row to no other, and 1 in a smaller one.
+
+    Returns
+    -------
+    The vocabulary; time and memory grow linearly with the number of distinct tags.
+    """
+    n_instances = tags["instance_id"].n_unique()
+    least = min_count if min_count is not None else (2 if n_instances >= SMALL_POOL else 1)
+    written = tags.select("tag").unique().sort("tag").rename({"tag": "alias"})
+    forms = pl.Series("form", list(map(normalise_tag, written["alias"])), pl.String)
+    written = written.with_columns(forms).filter(pl.col("form") != "")
+    keys = written.select("form").unique().sort("form")
+    keys = keys.with_columns(pl.Series("key", list(map(merge_key, keys["form"])), pl.String))
+    rows = tags.select("instance_id", alias="tag").join(written, on="alias").join(keys, on="form")
+    form_counts = rows.group_by("key", "form").agg(pl.col("instance_id").n_unique().alias("count"))
+    # The most frequent form stands for its key; of equals the shortest, then the first in the alphabet.
+    heads = (
+        form_counts.sort(
+            pl.col("count"), pl.col("form").str.len_chars(), pl.col("form"), descending=[True, False, False]
+        )
+        .group_by("key", maintain_order=True)
+        .agg(pl.col("form").first().alias("tag"))
     )
-    aliases = written.join(counts, on="form").select(
-        pl.col("tag").alias("alias"), pl.col("form").alias("tag")
+    counts = rows.group_by("key").agg(pl.col("instance_id").n_unique().cast(pl.Int64).alias("count"))
+    heads = heads.join(counts, on="key").sort("count", "tag", descending=[True, False])
+    heads = heads.join(_slips(heads, embed), on="tag", how="left").with_columns(
+        pl.col("of").fill_null(pl.col("tag")).alias("tag")
     )
-    grouped = aliases.filter(pl.col("alias") != pl.col("tag")).group_by("tag").agg(pl.col("alias").sort())
+    rows = rows.join(heads.select("key", "tag"), on="key")
+    counts = rows.group_by("tag").agg(pl.col("instance_id").n_unique().cast(pl.Int64).alias("count"))
+    aliases = rows.select("alias", "tag").unique().join(counts.filter(pl.col("count") >= least), on="tag")
+    others = aliases.filter(pl.col("alias") != pl.col("tag")).group_by("tag").agg(pl.col("alias").sort())
     vocabulary = (
-        counts.rename({"form": "tag"})
-        .join(grouped, on="tag", how="left")
+        aliases.select("tag", "count")
+        .unique()
+        .join(others, on="tag", how="left")
         .select("tag", "count", pl.col("alias").fill_null([]).alias("aliases"))
         .sort("count", "tag", descending=[True, False])
     )
-    return Vocabulary(vocabulary.cast(VOCABULARY_SCHEMA), aliases.cast(ALIAS_SCHEMA))  # type: ignore[arg-type]
+    # The canonical form leads to itself even where no tagger wrote it quite so.
+    own = vocabulary.select(pl.col("tag").alias("alias"), "tag")
+    every = pl.concat([aliases.select("alias", "tag"), own]).unique().sort("alias", "tag")
+    # A written form that is another concept's canonical form would be ambiguous: its own tag wins.
+    every = every.unique("alias", keep="first", maintain_order=True)
+    if progress is not None:
+        progress(len(written), len(written))
+    return Vocabulary(
+        vocabulary.cast(VOCABULARY_SCHEMA),  # type: ignore[arg-type]
+        every.cast(ALIAS_SCHEMA),  # type: ignore[arg-type]
+    )
+
+
+def _slips(heads: pl.DataFrame, embed: Embed) -> pl.DataFrame:
+    """Find the tags that are other spellings or slips of more frequent ones, ``tag, of``."""
+    letters = pl.col("tag").str.replace_all("[ -]", "")
+    forms = heads.select("tag", "count", letters=letters).with_row_index("rank")
+    # Two forms are one letter apart where taking one letter off each (or off one) leaves the same: a join
+    # over deletions finds them in linear time (SymSpell's trick; W. Garbe 2012). Taking off the letter
+    # behind the last takes off none, and meets the forms that are one letter longer.
+    at, form = pl.col("at"), pl.col("letters")
+    deletions = (
+        forms.filter(form.str.len_chars() >= 7)
+        .with_columns(pl.int_ranges(0, form.str.len_chars() + 1).alias("at"))
+        .explode("at")
+        .select("rank", "tag", "count", (form.str.slice(0, at) + form.str.slice(at + 1, 10_000)).hash(seed=0).alias("rest"),
+        )
+        .unique()
+    )
+    near = _pairs(deletions, "rest").filter(pl.col("count_of") >= 3 * pl.col("count"))
+    near = near.filter(
+        pl.Series([_may_be_slip(a, b) for a, b in near.select("tag", "of").iter_rows()], dtype=pl.Boolean)
+    )
+    same = _pairs(forms.filter(form.str.len_chars() >= 5), "letters")
+    pairs = (
+        pl.concat([same.with_columns(least=SAME_LETTERS), near.with_columns(least=SAME_MEANING)])
+        .unique(["tag", "of"], keep="first", maintain_order=True)
+        .sort("tag", "count_of", "of", descending=[False, True, False])
+    )
+    if pairs.is_empty():
+        return pl.DataFrame(schema={"tag": pl.String, "of": pl.String})
+    alike = np.einsum("ij,ij->i", embed(pairs["tag"].to_list()), embed(pairs["of"].to_list()))
+    slips = pairs.filter(pl.Series(alike) >= pl.col("least")).unique("tag", keep="first", maintain_order=True)
+    # What is itself a slip stands for nothing else: no chains.
+    return slips.filter(~pl.col("of").is_in(slips["tag"].implode())).select("tag", "of")
+
+
+def _pairs(forms: pl.DataFrame, on: str) -> pl.DataFrame:
+    """Pair each form with those of lower rank (more frequent) that share a value: ``tag, count, of, count_of``."""
+    # A value that very many forms share tells nothing, and its pairs would be too many.
+    shared = forms.filter(pl.len().over(on).is_between(2, 16))
+    return (
+        shared.join(shared, on=on, suffix="_of")
+        .filter(pl.col("rank_of") < pl.col("rank"))
+        .select("tag", "count", of="tag_of", count_of="count_of")
+        .unique()
+        .sort("tag", "of")
+    )
+
+
+def _may_be_slip(a: str, b: str) -> bool:
+    """Say whether two forms one letter apart can be one word misspelt: never numbers, short words, opposites."""
+    words_a, words_b = re.split("[ -]", a), re.split("[ -]", b)
+    if len(words_a) != len(words_b):
+        return False
+    return all(
+        min(len(x), len(y)) >= 6
+        and x[0] == y[0]
+        and not any(c.isdigit() for c in x + y)
+        and not any(x.startswith(p) != y.startswith(p) for pair in _OPPOSITES for p in pair)
+        for x, y in zip(words_a, words_b, strict=True)
+        if x != y
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from zlib import crc32
 
 import orjson
 
@@ -19,7 +21,13 @@ from tags_assets.method.tagging.passages import (
     prose,
 )
 from tags_assets.method.tagging.runs import phrase_runs, script_of
-from tags_assets.method.tagging.stoplist import GENERIC_MODIFIERS, stop_words
+from tags_assets.method.tagging.stoplist import (
+    GENERIC_MODIFIERS,
+    PROGRAM_NOUNS,
+    PROGRAMMING_LANGUAGES,
+    TASK_GERUNDS,
+    stop_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +40,9 @@ EXTRACTION_VERSION = "1"
 
 MAX_WORDS = 4
 """Longest phrase; of a longer one the last words are kept, which hold its head."""
+
+MAX_CHARS = 60
+"""Longest phrase in characters."""
 
 MAX_CANDIDATES = 40
 """Candidates kept of a row, the first ones: the ranking keeps eight at most."""
@@ -48,13 +59,15 @@ class Row(NamedTuple):
 class Candidate(NamedTuple):
     """A phrase that a row holds.
 
-    ``first`` is the order of its first mention (0 = first), ``in_prompt`` whether the prompt holds it.
+    ``first`` is the order of its first mention (0 = first), ``in_prompt`` says whether the prompt holds it, and
+    ``sentence`` is the CRC-32 of the sentence of its first mention: one that stands in many rows is a template's.
     """
 
     phrase: str
     count: int
     first: int
     in_prompt: bool
+    sentence: int
 
 
 # The grammar is a regular expression over one letter per token: N noun, P proper noun, J adjective,
@@ -63,10 +76,18 @@ _LETTER = {
     "NN": "N", "NNS": "N", "NNP": "P", "NNPS": "P", "JJ": "J", "JJR": "J", "JJS": "J", "VBG": "G", "VBN": "E",
     "CD": "C", "HYPH": "H", "POS": "S", "AFX": "J", "FW": "N",
 }  # fmt: skip
-_WORD = "[JNPGE](?:H[JNPGEC])*"
+_WORD = "[JNPE](?:H[JNPGEC])*"
 _PHRASE = re.compile(
-    f"(?:{_WORD}|CH[JNPGE])*(?:(?:[NP]S?C)(?=[NP])|{_WORD}|PS|NS)*[NP](?:H[NPEGJ])*(?:(?<=P)C(?!H))?|(?<![JNPGEH])G(?![JNPGEHC])"
+    # "two-factor ...", "learning rate", then modifiers and nouns, "type 2 diabetes", "Newton's law" ...
+    f"(?:CH[JNPGE]|G(?:H[JNPGEC])*(?=[NP]))?(?:[NP]C(?=[NP])|{_WORD}|(?<=[NP])S)*"
+    # ... and its head: a noun, "k-means", "Python 3".
+    "[NP](?:H[NPEGJ])*(?:(?<=P)C(?!H))?"
 )
+_SENTENCE_END = frozenset(".!?;:|")
+_SYMBOLS = frozenset("n x y z i j m".split())
+_ORDINAL = re.compile(r"^(?:nth|\d+(?:st|nd|rd|th))$")
+_Mention: TypeAlias = tuple[str, int]  # a phrase, and its sentence's checksum
+_LATIN_LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl", "ca", "vi")
 _EDGE = " \t\n.,;:!?\"'`*()[]{}<>|-–—~^=&%#@\\/_…“”‘’«»•"
 _PLAIN = re.compile(r"^(?=.*[a-z]{2})[a-z0-9][a-z0-9 .+#&'/-]*$")
 
@@ -102,7 +123,7 @@ def extract(rows: Iterable[Row]) -> Iterator[list[Candidate]]:
         found = (
             [_noun_phrases(next(docs)), _noun_phrases(next(docs))]
             if route == "en"
-            else [phrase_runs(part, route) for part in parts]
+            else [_runs(part, route) for part in parts]
         )
         yield _candidates(found[0], found[1], code)
 
@@ -116,50 +137,71 @@ def _route(text: str, language: str | None) -> str:
     script = script_of(text)
     if script != "latin":
         return script
-    code = (language or "en").lower()
-    if code == "en":
-        return "en"
-    words = re.findall(r"[^\W\d_]+", text.casefold())
-    share = {c: sum(w in stop_words(c) for w in words) for c in ("en", code)}
-    return "en" if share["en"] >= share[code] else code
+    words = re.findall(r"[^\W\d_]+", text[:600].casefold())
+    known = {(language or "en").lower(): 0, "en": 0} if language else dict.fromkeys(_LATIN_LANGUAGES, 0)
+    small = {code: sum(word in stop_words(code) for word in words) for code in known}
+    # Ties go to English, where little is said.
+    return max(small, key=lambda code: (small[code], code == "en"))
 
 
-def _noun_phrases(doc: Doc) -> list[str]:
+def _runs(text: str, route: str) -> list[_Mention]:
+    return [(run, crc32(line.encode())) for line in text.splitlines() for run in phrase_runs(line, route)]
+
+
+def _noun_phrases(doc: Doc) -> list[_Mention]:
     """Find the noun phrases of a tagged text by the grammar, cleaned, heads in the singular."""
     tags = [t.tag_ for t in doc]
-    letters = "".join([_LETTER.get(tag, "x") for tag in tags])
     words = [t.lower_ for t in doc]
     spaces = [bool(t.whitespace_) for t in doc]
-    phrases: list[str] = []
+    letters = "".join([_LETTER.get(tag, "x") for tag in tags])
+    ends = [i for i, word in enumerate(words) if word in _SENTENCE_END or word.isspace()] + [len(words)]
+    mentions: list[_Mention] = []
     for match in _PHRASE.finditer(letters):
         start, end = match.span()
+        # A sentence ends between two tokens at most; what the grammar joined lies within one.
+        sentence = bisect(ends, start)
         while (
-            start < end - 1
-            and (words[start] in GENERIC_MODIFIERS or len(words[start]) < 2)
-            and letters[start + 1] != "H"
+            start < end - 1 and letters[start + 1] not in "HS" and _says_nothing(words[start], letters[start])
         ):
             start += 1
-        if tags[end - 1] in {"NNS", "NNPS"} and (end - start > 1 or tags[end - 1] == "NNS"):
-            words[end - 1] = singular(words[end - 1])
         while end - start > MAX_WORDS and letters[start + 1] not in "HS":
             start += 1
-        text = "".join(w + " " if s else w for w, s in zip(words[start:end], spaces[start:end], strict=True))
-        text = " ".join(text.split()).strip(_EDGE)
-        phrases.append(text if _PLAIN.match(text) and len(text) <= 60 else "")
-    return phrases
+        head = end - 1
+        while head > start and (
+            words[head] in _SYMBOLS
+            or (words[head] in PROGRAM_NOUNS and words[head - 1] in PROGRAMMING_LANGUAGES)
+        ):
+            head -= 1
+        if tags[head] == "NNS" or (tags[head] == "NNPS" and head > start):
+            words[head] = singular(words[head])
+        pieces = zip(words[start : head + 1], spaces[start : head + 1], strict=True)
+        text = "".join([word + " " if space else word for word, space in pieces]).strip(_EDGE)
+        if _PLAIN.match(text) and len(text) <= MAX_CHARS:
+            first = ends[sentence - 1] + 1 if sentence else 0
+            mentions.append((text, crc32(" ".join(words[first : ends[sentence]]).encode())))
+    return mentions
 
 
-def _candidates(prompt: Sequence[str], response: Sequence[str], code: Sequence[str]) -> list[Candidate]:
+def _says_nothing(word: str, letter: str) -> bool:
+    return (
+        word in GENERIC_MODIFIERS
+        or len(word) < 2
+        or (letter == "G" and word in TASK_GERUNDS)
+        or bool(_ORDINAL.match(word))
+    )
+
+
+def _candidates(
+    prompt: Sequence[_Mention], response: Sequence[_Mention], code: Sequence[str]
+) -> list[Candidate]:
     counts: dict[str, int] = {}
-    for phrase in (*code, *prompt, *response):
-        if phrase:
-            counts[phrase] = counts.get(phrase, 0) + 1
-    in_prompt = {*code, *prompt}
-    return [
-        Candidate(phrase, count, first, phrase in in_prompt)
-        for first, (phrase, count) in enumerate(counts.items())
-        if first < MAX_CANDIDATES
-    ]
+    sentences: dict[str, int] = {}
+    for phrase, sentence in (*((name, 0) for name in code), *prompt, *response):
+        counts[phrase] = counts.get(phrase, 0) + 1
+        sentences.setdefault(phrase, sentence)
+    in_prompt = {phrase for phrase, _ in prompt} | set(code)
+    first = list(counts)[:MAX_CANDIDATES]
+    return [Candidate(p, counts[p], i, p in in_prompt, sentences[p]) for i, p in enumerate(first)]
 
 
 def encode(candidates: Sequence[Candidate]) -> bytes:

@@ -23,7 +23,15 @@ BATCH_ROWS = 128
 """Rows sent to a worker at once."""
 
 _CANDIDATES = pl.List(
-    pl.Struct({"phrase": pl.String, "count": pl.Int32, "first": pl.Int32, "in_prompt": pl.Boolean})
+    pl.Struct(
+        {
+            "phrase": pl.String,
+            "count": pl.Int32,
+            "first": pl.Int32,
+            "in_prompt": pl.Boolean,
+            "sentence": pl.Int64,
+        }
+    )
 )
 
 

@@ -17,20 +17,23 @@ _NOISE = re.compile(
     r"<<[^<>]{0,80}>>"  # GSM8K's calculator
     r"|https?://\S+|www\.\S+|\S+@\S+\.\w+"
     r"|</?[A-Za-z][^<>\n]{0,200}>"  # markup
-    r"|\$\$?[^$\n]{1,200}\$\$?|\\[A-Za-z]+(?:\{[^{}]{0,80}\})*"  # TeX
+    r"|\$\$?[^$\n]{0,100}[\\^_{][^$\n]{0,100}\$\$?|\\[A-Za-z]+(?:\{[^{}]{0,80}\})*"  # TeX
     r"|`[^`\n]{1,120}`"
     r"|[\w./\\]*[/\\][\w./\\]*[/\\][\w./\\]*"  # paths
 )
-_SPEAKER = re.compile(
-    r"^[ \t]*(?:human|user|assistant|system|ai|question|answer|q|a)[ \t]*:", re.IGNORECASE | re.M
+_LIST_MARK = re.compile(
+    r"^[ \t]*(?:(?:human|user|assistant|system|ai|question|answer|input|output|[qa])[ \t]*:|[(]?[A-Za-z\d][.)][ \t]|[-*#>+]+[ \t])+",
+    re.IGNORECASE | re.MULTILINE,
 )
+_COMMENT = re.compile(r"^[ \t]*(?://+|#(?![ \t]*include))", re.MULTILINE)
+_WRITTEN = re.compile(r"(?:#|//)[ \t]*([^\n]+)|\"\"\"(.*?)(?:\"\"\"|\Z)|\'\'\'(.*?)(?:\'\'\'|\Z)", re.DOTALL)
 _CELLS = re.compile(r"[ \t]*\|[ \t|:-]*|\t+")
 _CODE_LINE = re.compile(
     r"^\s*(?:"
     r"(?:def|class|elif|except|with|return|print|yield)\b.*[:()\[\]=,;]"
     r"|from\s+[\w.]+\s+import\b.*|import\s+[\w., ]+"
     r"|(?:public|private|protected|static|void|const|let|var|func|fn|int|float|double|char|struct)\b.*[;{}()=]"
-    r"|#\s*include\b.*|<\?php.*|\?>.*|//.*|/\*.*|\*/.*|@\w+|\$\w+\s*=.*"
+    r"|#\s*include\b.*|<\?php.*|\?>.*|/\*.*|\*/.*|@\w+|\$\w+\s*=.*"
     r"|(?:for|while|if|else|switch|try|catch|do)\b.*[:{]"
     r"|.*[;{}]|.*\)\s*:|[\]\[(){}\s]+"
     r"|(?:SELECT|INSERT\s+INTO|UPDATE|DELETE|FROM|WHERE|GROUP\s+BY|ORDER\s+BY|CREATE\s+TABLE)\s.*"
@@ -103,9 +106,17 @@ def code_concepts(text: str) -> list[str]:
 
 
 def prose(text: str) -> str:
-    """Leave the sentences of a bounded text: no code, markup, links or formulas; table cells on lines apart."""
-    text = _FENCE.sub("\n", text)
+    """Leave the sentences of a bounded text: no code, markup, links, formulas or list marks.
+
+    What people write inside code stays: comments and documentation strings name what the code is about.
+    The cells of a table are kept apart.
+    """
+    text = _FENCE.sub(lambda match: "\n" + "\n".join(_written_in_code(match[2])) + "\n", text)
+    text = _COMMENT.sub("", text)
     text = _NOISE.sub(" , ", text)
-    text = _SPEAKER.sub("", text)
     lines = [line for line in text.splitlines() if not _CODE_LINE.match(line)]
-    return _CELLS.sub(" ; ", "\n".join(lines))
+    return _CELLS.sub(" ; ", _LIST_MARK.sub("", "\n".join(lines)))
+
+
+def _written_in_code(code: str) -> list[str]:
+    return [a or b or c for a, b, c in _WRITTEN.findall(code)]

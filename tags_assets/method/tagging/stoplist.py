@@ -35,6 +35,7 @@ GENERIC_NOUNS = frozenset(
     "a b c d e f g h i j k l m n o p q r s t u v w x y z ii iii iv vs vs. "
     "code program script snippet function file data string variable object parameter argument return print "
     "page website site link url email address button self int str var let const def foo bar baz main "
+    "sister brother mother father mom dad son daughter wife husband uncle aunt cousin grandma grandpa "
     "lorem ipsum edit figure table column row cell image picture photo video book story".split()
 )
 """Nouns that are no concept by themselves, nor with only words of these lists beside them."""
@@ -80,6 +81,31 @@ FIRST_NAMES = frozenset(
     "tina tracy gina toby marcus mario anne annie alex charlie bobby johnny tommy jimmy danny andy".split()
 )
 """Common English first names: in a word problem they stand for anyone."""
+
+TASK_GERUNDS = frozenset(
+    "using including following having making being doing going getting taking giving finding creating writing "
+    "adding providing showing saying trying looking working starting ending generating calculating computing "
+    "solving increasing reducing improving building keeping setting putting helping allowing ensuring avoiding "
+    "considering containing requiring developing designing implementing understanding explaining describing "
+    "identifying analyzing choosing selecting comparing completing answering returning removing changing "
+    "converting printing displaying applying performing producing preventing causing becoming bringing buying "
+    "calling carrying checking combining cooking covering cutting drawing eating encouraging establishing "
+    "examining exploring facing feeling filling focusing gaining handling holding implying involving joining "
+    "knowing leading leaving letting living losing maintaining meaning meeting moving multiplying dividing "
+    "subtracting offering opening paying placing playing preparing promoting protecting providing raising "
+    "reaching receiving representing running seeing sending serving sharing spending standing supporting "
+    "surrounding telling thinking treating turning visiting wearing winning assuming based depending given "
+    "passing replacing defining determining enabling extracting inserting deleting updating".split()
+)
+"""-ing forms that mostly take an object ("creating art"), so that what follows them is the concept."""
+
+PROGRAM_NOUNS = frozenset("function program script code snippet method".split())
+
+PROGRAMMING_LANGUAGES = frozenset(
+    "python java javascript typescript sql html css php c c++ c# go rust ruby bash shell r swift kotlin scala "
+    "perl matlab haskell lua assembly powershell latex".split()
+)
+"""A "Python function" is Python."""
 
 _CODE_OF = {"ja": "ja", "zh": "zh", "zh-cn": "zh", "zh-tw": "zh", "pt-br": "pt", "uk-ua": "uk"}
 
