@@ -1,0 +1,55 @@
+"""`exported_subset` [target]: the files that trainers load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.formats.export import export, export_frame
+from tags_assets.home import Home
+from tags_assets.outputs import selected_rows
+from tags_assets.partitions import targets
+from tags_assets.resources.store import StoreResource
+
+EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
+
+
+@dg.asset(
+    deps=["raw_instances", "selected_subset"],
+    partitions_def=targets,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version="1",
+    **asset_options("exported_subset"),
+)
+def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Write the selection for LLaMA-Factory, TRL and Axolotl, as Parquet, and as the rows came."""
+    home = Home.resolve(store.home)
+
+    def compute(inputs: Inputs, name: str) -> Artifact:
+        folder = home.exports / name / inputs.versions["selected_subset"].data_version
+        rows = selected_rows(
+            inputs.store, inputs.versions["selected_subset"], inputs.versions["raw_instances"]
+        )
+        files = export(rows, folder, EXPORT_FORMATS, name=name)
+        near = [replace(file, path=file.path.relative_to(home.path)) for file in files]
+        frame = export_frame(near).select(pl.lit(name).alias("target"), pl.all())
+        return Artifact(
+            {"data": frame},
+            {
+                "files": len(files),
+                "bytes": sum(file.bytes for file in files),
+                "folder": str(folder.relative_to(home.path)),
+            },
+            {
+                "files_written": markdown_table(frame.drop("target")),
+                "notes": "\n".join(f"- {note}" for file in files for note in file.notes) or "_none_",
+            },
+        )
+
+    return materialize(context, store.artifacts, compute)

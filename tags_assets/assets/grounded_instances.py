@@ -1,0 +1,48 @@
+"""`grounded_instances`: each row's mass over the leaves of the tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.kept import kept_rows
+from tags_assets.assets.knowledge_tree import read_tree
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.method.grounding import ground, to_frame
+from tags_assets.resources.store import StoreResource
+
+
+@dg.asset(
+    deps=["raw_instances", "filtered_rows", "instance_tags", "knowledge_tree"],
+    code_version="1",
+    **asset_options("grounded_instances"),
+)
+def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree."""
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        tree = read_tree(inputs)
+        order = kept_rows(inputs, ["instance_id"])["instance_id"]
+        masses = ground(inputs.read("instance_tags", columns=["instance_id", "tag", "weight"]), tree, order)
+        total = np.asarray(masses.sum(axis=1)).ravel()
+        held = total > 0
+        frame = to_frame(masses, tree, order)
+        leaves = frame.group_by("node_id").len("rows").sort("rows", descending=True).head(20)
+        names = inputs.read("knowledge_tree", columns=["node_id", "path"])
+        return Artifact(
+            {"data": frame},
+            {
+                "rows": len(order),
+                "rows_grounded": int(held.sum()),
+                "rows_without_tags": int((~held).sum()),
+                "leaves_per_row": round(masses.nnz / max(1, int(held.sum())), 2),
+                "mass_is_one": bool(np.allclose(total[held], 1.0, atol=1e-9)),
+            },
+            {"fullest_leaves": markdown_table(leaves.join(names, on="node_id", how="left"))},
+        )
+
+    return materialize(context, store.artifacts, compute)

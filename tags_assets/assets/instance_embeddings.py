@@ -1,0 +1,48 @@
+"""`instance_embeddings`: where each row lies in the embedder's space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.kept import kept_texts
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.method.embedding import row_texts
+from tags_assets.method.student import embed_rows
+from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
+from tags_assets.resources.store import StoreResource
+
+SCHEMA = pl.Schema({"instance_id": pl.String, "vector": pl.List(pl.Float32), "is_teacher": pl.Boolean})
+
+
+@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("instance_embeddings"))
+def instance_embeddings(
+    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
+) -> dg.MaterializeResult[Any]:
+    """Embed each row: by the embedder where rows are few, else by a student of it."""
+    home = Home.resolve(store.home)
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        ids: list[str] = []
+        texts: list[str] = []
+        for batch in kept_texts(inputs):
+            ids += batch["instance_id"].to_list()
+            texts += row_texts(batch["prompt"], batch["response"])
+        embed = embedder.embedder(home.cache, max_tokens=ROW_TOKENS)
+        embedded = embed_rows(texts, embed, seed=home.pool().seed, progress=inputs.progress)
+        frame = pl.DataFrame(
+            {"instance_id": ids, "vector": embedded.vectors, "is_teacher": embedded.is_teacher},
+            schema_overrides={"vector": pl.Array(pl.Float32, embedded.vectors.shape[1])},
+        )
+        return Artifact({"data": frame.cast(SCHEMA)}, embedded.figures)
+
+    return materialize(
+        context,
+        store.artifacts,
+        compute,
+        config=lambda _: {"embedder": embedder.name, "row_tokens": ROW_TOKENS, "seed": home.pool().seed},
+    )

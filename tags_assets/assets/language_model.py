@@ -1,0 +1,88 @@
+"""The language model of a pool: the resource, with what the pool's settings say of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tags_assets.errors import UserError
+from tags_assets.resources.llm import LLMResource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tags_assets.home import Home
+    from tags_assets.llm.client import Client
+    from tags_assets.llm.judge import Judge
+    from tags_assets.llm.refiner import LLMRefiner
+    from tags_assets.llm.tagger import LLMTagger
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """Tagger, judge and refiner on one client."""
+
+    resource: LLMResource
+    client: Client
+
+    def tagger(self) -> LLMTagger:
+        """Make the tagger."""
+        return self.resource.tagger(self.client)
+
+    def judge(self) -> Judge:
+        """Make the judge."""
+        return self.resource.judge(self.client)
+
+    def refiner(self, progress: Callable[[int, int], None] | None = None) -> LLMRefiner:
+        """Make the refiner of the tree."""
+        return self.resource.refiner(self.client, progress=progress)
+
+
+RETRY_VARIABLE = "TAGS_RETRY_FAILED"
+"""Set for one run by ``--retry-failed``."""
+
+
+def retry_failed() -> bool:
+    """Whether this run asks again for rows that failed for good."""
+    return bool(os.environ.get(RETRY_VARIABLE))
+
+
+@contextmanager
+def language_model(resource: LLMResource, home: Home, model: str | None = None) -> Iterator[LanguageModel]:
+    """Open the language model of the active pool; answers are cached in HOME.
+
+    Parameters
+    ----------
+    resource
+        As the graph is configured; what the pool's settings say comes first.
+    home
+        Whose pool and cache.
+    model
+        Another model than the pool's, for judging or naming.
+
+    Raises
+    ------
+    UserError
+        Where address, key or model is missing, or a setting is impossible.
+    """
+    chosen = configured(resource, home)
+    with chosen.client(home.cache / "answers.sqlite", model or chosen.model) as client:
+        yield LanguageModel(chosen, client)
+
+
+def configured(resource: LLMResource, home: Home) -> LLMResource:
+    """Lay the pool's settings over the resource's."""
+    said = home.pool().llm
+    for name in said:
+        if name not in LLMResource.model_fields:
+            raise UserError.unknown("setting of the language model", name, LLMResource.model_fields)
+    fields = {name: getattr(resource, name) for name in LLMResource.model_fields}
+    try:
+        return LLMResource(**{**fields, **said})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(first["msg"], where=f"--llm {first['loc'][0]}={first['input']}") from None

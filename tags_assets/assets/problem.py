@@ -1,0 +1,115 @@
+"""What a selection is made from: rows, scores, grounding and target, lined up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tags_assets.assets.filtered_rows import CONDITION_COLUMNS
+from tags_assets.assets.knowledge_tree import read_tree
+from tags_assets.errors import UserError
+from tags_assets.method.grounding import from_frame
+from tags_assets.method.request import SelectionRequest
+from tags_assets.method.target import TargetDistribution
+from tags_assets.store.conditions import evaluate_condition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from tags_assets.assets.versioned import Inputs
+    from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.target_file import TargetSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The inputs of `tags_assets.method.selection.select`; rows are numbered as in `instance_scores`."""
+
+    rows: pl.DataFrame
+    tree: KnowledgeTree
+    grounding: sparse.csr_array
+    quality: NDArray[np.float64]
+    target: TargetDistribution
+    request: SelectionRequest
+
+    @classmethod
+    def read(cls, inputs: Inputs, spec: TargetSpec) -> Problem:
+        """Read the versions upstream and lay them out for the target.
+
+        Raises
+        ------
+        UserError
+            For a constraint that names what is not there.
+        """
+        tree = read_tree(inputs)
+        scores = inputs.read("instance_scores", columns=["instance_id", "quality"])
+        details = inputs.read("raw_instances", columns=list(CONDITION_COLUMNS))
+        rows = scores.join(details, on="instance_id", how="left", maintain_order="left")
+        distribution = TargetDistribution.from_frame(
+            inputs.read("target_distribution"), tree, str(inputs.figures("target_distribution")["kind"])
+        )
+        return cls(
+            rows=rows,
+            tree=tree,
+            grounding=from_frame(inputs.read("grounded_instances"), tree, rows["instance_id"]),
+            quality=rows["quality"].to_numpy(),
+            target=distribution,
+            request=build_request(spec, rows),
+        )
+
+
+def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
+    """Translate a target's file into what the method is asked, row by row."""
+    constraints = spec.constraints
+    named = {*constraints.max_share, *constraints.min_share}
+    for attribute in sorted(named - set(rows.columns)):
+        raise UserError.unknown("column", attribute, rows.columns, where=spec.at("constraints"))
+    exclude = None
+    if constraints.exclude is not None:
+        where = spec.at("constraints.exclude.where")
+        exclude = evaluate_condition(rows, constraints.exclude.where, where=where).to_numpy()
+    return SelectionRequest(
+        budget=spec.method_budget,
+        alignment=spec.method_alignment,
+        breadth=spec.breadth,
+        exclude=exclude,
+        include=_numbers(spec, rows, constraints.include),
+        min_quality=spec.min_quality,
+        max_share=constraints.max_share,
+        min_share=constraints.min_share,
+        attributes={name: rows[name].cast(pl.String).fill_null("").to_numpy() for name in sorted(named)},
+        tokens=(rows["prompt_tokens"] + rows["response_tokens"]).cast(pl.Int64).to_numpy(),
+        names=[own or ours for own, ours in zip(rows["id"], rows["instance_id"], strict=True)],
+        seed=spec.seed,
+    )
+
+
+def _numbers(spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.int64]:
+    """Find the rows that a target includes, by their own id or by ours."""
+    if not wanted:
+        return np.zeros(0, dtype=np.int64)
+    numbered = rows.select("id", "instance_id", pl.int_range(pl.len()).alias("number"))
+    known: Mapping[str, int] = {
+        **{
+            row["id"]: row["number"]
+            for row in numbered.drop_nulls("id")
+            .filter(pl.col("id").is_in(list(wanted)))
+            .iter_rows(named=True)
+        },
+        **{
+            row["instance_id"]: row["number"]
+            for row in numbered.filter(pl.col("instance_id").is_in(list(wanted))).iter_rows(named=True)
+        },
+    }
+    for name in wanted:
+        if name not in known:
+            raise UserError.unknown(
+                "kept row", name, rows["id"].drop_nulls().to_list(), where=spec.at("constraints.include")
+            )
+    return np.array(sorted({known[name] for name in wanted}), dtype=np.int64)

@@ -1,0 +1,55 @@
+"""`quality_judgements`: what a judge says of each row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.kept import kept_rows
+from tags_assets.assets.language_model import language_model, retry_failed
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.llm.judge import JUDGEMENTS_SCHEMA
+from tags_assets.resources.llm import LLMResource
+from tags_assets.resources.store import StoreResource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("quality_judgements"))
+def quality_judgements(
+    context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
+) -> dg.MaterializeResult[Any]:
+    """Have a judge rate each row, where one is configured; else there is no judgement and nothing is paid."""
+    home = Home.resolve(store.home)
+    settings = home.pool()
+
+    def config(_partition: str) -> Mapping[str, Any]:
+        if settings.judge == "none":
+            return {"judge": None}
+        with language_model(llm, home, llm.judge_model) as model:
+            return {"judge": model.judge().fingerprint_config(), "retries": settings.retries}
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        if settings.judge == "none":
+            return Artifact({"data": pl.DataFrame(schema=JUDGEMENTS_SCHEMA)}, {"rows_judged": 0})
+        rows = kept_rows(inputs, ["messages"])
+        with language_model(llm, home, llm.judge_model) as model:
+            result = model.judge().judge(
+                rows["instance_id"],
+                rows["messages"],
+                progress=inputs.progress,
+                retry_failed=retry_failed(),
+            )
+        return Artifact(
+            {"data": result.judgements, "failures": result.failures},
+            {"rows_judged": len(result.judgements), "rows_failed": len(result.failures), **result.figures},
+            {"failures": markdown_table(result.failures)},
+        )
+
+    return materialize(context, store.artifacts, compute, config=config)

@@ -1,0 +1,48 @@
+"""`raw_instances` and `rejected_rows`: what came in, in one normal form, and what could not be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.formats.pool import read_pool
+from tags_assets.home import Home
+from tags_assets.pool import landed
+from tags_assets.resources.store import StoreResource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def pool_configuration(home: Home) -> Mapping[str, Any]:
+    """Resolve what the reading of the pool depends on: the files' content and the mapped columns."""
+    return {"files": dict(landed(home).files), "columns": home.pool().columns}
+
+
+@dg.asset(deps=["landing"], code_version="1", **asset_options("raw_instances"))
+def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Read the files of the pool; bad rows are told in `rejected_rows`, duplicates are marked here."""
+    home = Home.resolve(store.home)
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        read = read_pool(
+            landed(home).sources, cache=home.cache, columns=home.pool().columns, progress=inputs.progress
+        )
+        counts = read.counts
+        return Artifact(
+            {"data": read.instances},
+            {
+                "rows_in": counts.rows_in,
+                "rows_kept": counts.kept,
+                "rows_rejected": counts.rejected,
+                "rows_duplicate": counts.duplicates,
+                "files": len(read.files),
+            },
+            {"files_read": markdown_table(read.files), "why_rejected": markdown_table(read.reasons)},
+        )
+
+    return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))

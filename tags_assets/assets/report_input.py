@@ -1,0 +1,231 @@
+"""Gathers what a report shows from the versions that one selection was made with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tags_assets.assets.kept import kept_rows
+from tags_assets.formats.conversation import texts
+from tags_assets.report.inputs import (
+    DIVERSITY_SCHEMA,
+    DRIVER_SCHEMA,
+    MASS_SCHEMA,
+    NEARLY_SCHEMA,
+    POOL_SCHEMA,
+    ROW_SCHEMA,
+    ROWS_SHOWN,
+    SATURATION_SCHEMA,
+    SHORTAGE_SCHEMA,
+    Changes,
+    ReportInput,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tags_assets.assets.versioned import Inputs
+    from tags_assets.store.versions import ArtifactVersion
+    from tags_assets.target_file import TargetSpec
+
+SNIPPET_CHARS = 600
+"""Characters of a prompt or response that the report holds."""
+
+TOP_DRIVERS = 20
+EXAMPLES_PER_DRIVER = 3
+
+
+def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
+    """Gather what the report of a selection shows."""
+    selected = inputs.read("selected_subset")
+    nodes = inputs.read("selected_subset", "nodes")
+    tree = inputs.read("knowledge_tree").drop("vector")
+    figures = dict(inputs.figures("selected_subset"))
+    raw = inputs.figures("raw_instances")
+    figures |= {name: raw[name] for name in ("rows_in", "rows_kept", "rows_rejected", "rows_duplicate")}
+    figures["rows_filtered"] = inputs.figures("filtered_rows")["rows_filtered"]
+    figures["rows_untagged"] = inputs.figures("instance_tags")["rows_untagged"]
+    figures["rows_eligible"] = figures["n_eligible"]
+    runners = inputs.read("selected_subset", "runners_up")
+    shown = selected.head(ROWS_SHOWN)["instance_id"].to_list()
+    snippets = _snippets(inputs, {*shown, *runners["instance_id"], *runners["beaten_by"].drop_nulls()})
+    frontier = inputs.read("selected_subset", "frontier", columns=["rows", "value"])
+    leaves = tree.filter(pl.col("level") == 0).select("node_id")
+    scored = kept_rows(inputs, ["source", "language", "prompt_tokens", "response_tokens"]).join(
+        inputs.read("instance_scores", columns=["instance_id", "quality"]), on="instance_id"
+    )
+    return ReportInput(
+        target=spec.name,
+        nodes=tree,
+        masses=_fit(
+            nodes.join(leaves, on="node_id", how="semi").rename(
+                {"pool_mass": "pool", "selection_mass": "selection", "target_share": "target"}
+            ),
+            MASS_SCHEMA,
+        ),
+        figures={name: value for name, value in figures.items() if name not in ("messages", "notes")},
+        request=_request(spec),
+        pool=_fit(
+            scored.with_columns(selected=pl.col("instance_id").is_in(selected["instance_id"].to_list())),
+            POOL_SCHEMA,
+        ),
+        rows=_rows(inputs, selected.head(ROWS_SHOWN), snippets),
+        drivers=_drivers(inputs, snippets, tree),
+        gain_curve=frontier,
+        shortages=_fit(
+            inputs.read("selected_subset", "shortages").rename({"asked": "wanted"}), SHORTAGE_SCHEMA
+        ),
+        nearly=_nearly(inputs, runners, snippets),
+        diversity=_fit(inputs.read("selected_subset", "diversity"), DIVERSITY_SCHEMA),
+        saturation=_fit(
+            nodes.rename({"quality_mass": "mass"}).join(
+                tree.select("node_id", "level"), on="node_id", how="left"
+            ),
+            SATURATION_SCHEMA,
+        ),
+        changes=_changes(inputs, selected, spec.name),
+        messages=[str(message) for message in figures.get("messages", [])],
+        made=f"{inputs.versions['selected_subset'].created_at:%Y-%m-%d %H:%M} UTC",
+        version=inputs.versions["selected_subset"].data_version,
+    )
+
+
+def _fit(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+
+def _snippets(inputs: Inputs, ids: set[str]) -> pl.DataFrame:
+    """Read the beginnings of the texts of a few rows: ``instance_id, prompt, response``."""
+    found = [pl.DataFrame(schema={"instance_id": pl.String, "prompt": pl.String, "response": pl.String})]
+    for batch in inputs.store.read_batches(
+        inputs.versions["raw_instances"], columns=["instance_id", "messages"]
+    ):
+        some = batch.filter(pl.col("instance_id").is_in(list(ids)))
+        if len(some):
+            found.append(
+                texts(some).select(
+                    "instance_id",
+                    pl.col("prompt").str.slice(0, SNIPPET_CHARS),
+                    pl.col("response").str.slice(0, SNIPPET_CHARS),
+                )
+            )
+    return pl.concat(found)
+
+
+def _rows(inputs: Inputs, selected: pl.DataFrame, snippets: pl.DataFrame) -> pl.DataFrame:
+    tags = (
+        inputs.read("instance_tags", columns=["instance_id", "tag", "weight"])
+        .join(selected.select("instance_id"), on="instance_id", how="semi")
+        .sort("weight", "tag", descending=[True, False])
+        .group_by("instance_id")
+        .agg(pl.col("tag").head(8).alias("tags"))
+    )
+    rows = selected.join(snippets, on="instance_id", how="left").join(tags, on="instance_id", how="left")
+    return _fit(rows.sort("rank"), ROW_SCHEMA)
+
+
+def _drivers(inputs: Inputs, snippets: pl.DataFrame, tree: pl.DataFrame) -> pl.DataFrame:
+    """Sum the amounts over leaves and over tags; a tag's share of a leaf's amount follows its weight."""
+    found = inputs.query(
+        "assets/drivers",
+        ["selection_attribution", "instance_tags", "knowledge_tree", "selected_subset"],
+        top=TOP_DRIVERS,
+        examples=EXAMPLES_PER_DRIVER,
+    )
+    names = tree.select("node_id", "path")
+    ids = found.select("kind", "key", "examples").explode("examples")
+    texts_of = (
+        ids.join(snippets, left_on="examples", right_on="instance_id", how="inner")
+        .group_by("kind", "key")
+        .agg(pl.col("prompt").alias("texts"))
+    )
+    named = (
+        found.drop("examples")
+        .join(names, left_on="key", right_on="node_id", how="left")
+        .join(texts_of, on=["kind", "key"], how="left")
+        .with_columns(name=pl.coalesce("path", "key"), examples=pl.col("texts").fill_null([]))
+    )
+    return _fit(named.sort("kind", "share", "key", descending=[False, True, False]), DRIVER_SCHEMA)
+
+
+def _nearly(inputs: Inputs, runners: pl.DataFrame, snippets: pl.DataFrame) -> pl.DataFrame:
+    facts = kept_rows(inputs, ["id", "source"]).join(
+        inputs.read("instance_scores", columns=["instance_id", "quality"]), on="instance_id"
+    )
+    beaten = snippets.select(pl.col("instance_id").alias("beaten_by"), pl.col("prompt").alias("winner"))
+    rows = (
+        runners.join(facts, on="instance_id", how="left", maintain_order="left")
+        .join(snippets, on="instance_id", how="left", maintain_order="left")
+        .join(beaten, on="beaten_by", how="left", maintain_order="left")
+        .with_columns(beaten_by=pl.col("winner"))
+    )
+    return _fit(rows, NEARLY_SCHEMA)
+
+
+def _request(spec: TargetSpec) -> dict[str, object]:
+    constraints = spec.constraints.model_dump(mode="json", exclude_defaults=True)
+    wish = spec.target
+    return {
+        "budget": str(spec.method_budget),
+        "target": {"examples": wish.examples, "description": wish.description}.get(wish.kind) or wish.kind,
+        "alignment": str(spec.alignment),
+        "breadth": spec.breadth,
+        "least quality": spec.min_quality or None,
+        "constraints": str(constraints) if constraints else None,
+        "seed": spec.seed,
+    }
+
+
+def _changes(inputs: Inputs, selected: pl.DataFrame, target: str) -> Changes | None:
+    """Compare with the selection before, if there was one."""
+    store, now = inputs.store, inputs.versions["selected_subset"]
+    before = [v for v in store.versions("selected_subset", target) if v.created_at < now.created_at]
+    if not before:
+        return None
+    last = before[-1]
+    rows = store.read_version(last, columns=["instance_id", "id", "source"])
+    kept = rows.join(selected, on="instance_id", how="semi")
+    dropped = rows.join(selected, on="instance_id", how="anti")
+    added = selected.join(rows, on="instance_id", how="anti")
+    some = _snippets(inputs, {*dropped["instance_id"].head(10), *added["instance_id"].head(10)})
+    return Changes(
+        previous=f"{last.created_at:%Y-%m-%d %H:%M} UTC",
+        kept=len(kept),
+        dropped=len(dropped),
+        added=len(added),
+        shares=_shares(inputs, last),
+        dropped_rows=_told(dropped, some),
+        added_rows=_told(added, some),
+        reasons=_reasons(last, now),
+    )
+
+
+def _told(rows: pl.DataFrame, snippets: pl.DataFrame) -> pl.DataFrame:
+    return rows.head(10).join(snippets, on="instance_id", how="left").select("id", "source", "prompt")
+
+
+def _shares(inputs: Inputs, last: ArtifactVersion) -> pl.DataFrame:
+    columns = ["node_id", "selection_mass"]
+    before = inputs.store.read_version(last, "nodes", columns=columns)
+    after = inputs.read("selected_subset", "nodes", columns=columns)
+    share = pl.col("selection_mass") / pl.col("selection_mass").max()
+    return before.select("node_id", share.alias("before")).join(
+        after.select("node_id", share.alias("after")), on="node_id"
+    )
+
+
+_WHY = {
+    "raw_instances": "the data of the pool changed",
+    "knowledge_tree": "the knowledge tree was rebuilt",
+    "instance_scores": "the scores changed",
+    "target_distribution": "the target asks for something else",
+}
+
+
+def _reasons(last: ArtifactVersion, now: ArtifactVersion) -> list[str]:
+    reasons = [text for name, text in _WHY.items() if last.upstream.get(name) != now.upstream.get(name)]
+    old: Mapping[str, Any] = last.config
+    new: Mapping[str, Any] = now.config
+    fields = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    return reasons + [f"the target's {field} changed" for field in fields]

@@ -1,0 +1,117 @@
+"""`selected_subset` [target]: the rows to train on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.problem import Problem
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.method.diversity import diversity
+from tags_assets.method.selection import select
+from tags_assets.partitions import targets
+from tags_assets.resources.store import StoreResource
+from tags_assets.target_registry import TargetRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = pl.Schema(
+    {
+        "target": pl.String,
+        "instance_id": pl.String,
+        "id": pl.String,
+        "rank": pl.Int64,
+        "gain": pl.Float64,
+        "quality": pl.Float64,
+        "source": pl.String,
+        "language": pl.String,
+        "prompt_tokens": pl.Int32,
+        "response_tokens": pl.Int32,
+    }
+)
+
+
+@dg.asset(
+    deps=[
+        "raw_instances",
+        "knowledge_tree",
+        "grounded_instances",
+        "instance_scores",
+        "target_distribution",
+    ],
+    partitions_def=targets,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version="1",
+    **asset_options("selected_subset"),
+)
+def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Pick rows by tree-level information gain, aligned with the target, under its budget and constraints."""
+    registry = TargetRegistry(Home.resolve(store.home))
+
+    def config(name: str) -> Mapping[str, Any]:
+        spec = registry.load(name)
+        return spec.model_dump(mode="json", exclude={"name", "path", "target"})
+
+    def compute(inputs: Inputs, name: str) -> Artifact:
+        problem = Problem.read(inputs, registry.load(name))
+        result = select(
+            problem.grounding,
+            problem.tree,
+            problem.quality,
+            problem.target,
+            problem.request,
+            progress=inputs.progress,
+        )
+        rows = problem.rows[result.rows].with_columns(
+            target=pl.lit(name), rank=pl.int_range(1, len(result.rows) + 1), gain=result.gains
+        )
+        ids = problem.rows["instance_id"]
+        runners = pl.DataFrame(
+            {
+                "instance_id": ids.gather(result.runners_up.rows),
+                "gain": result.runners_up.gains,
+                "beaten_by": ids.gather(result.runners_up.beaten_by),
+            }
+        )
+        nodes = pl.DataFrame(
+            {
+                "node_id": list(problem.tree.node_ids),
+                "selection_mass": problem.tree.ancestors.T @ result.leaf_mass,
+                "pool_mass": problem.tree.ancestors.T @ problem.target.supply,
+                "target_share": problem.tree.ancestors.T @ problem.target.mass,
+                "quality_mass": result.node_mass,
+                "capacity": result.node_capacity,
+            }
+        )
+        figures = asdict(result.figures)
+        figures["rows_selected"] = figures.pop("n_selected")
+        variety = diversity(result.leaf_mass, problem.tree)
+        return Artifact(
+            {
+                "data": rows.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()),
+                "frontier": result.frontier,
+                "nodes": nodes,
+                "shortages": result.shortages,
+                "runners_up": runners,
+            },
+            {
+                **figures,
+                "mean_quality": float(rows["quality"].mean() or 0.0),
+                "mean_quality_of_pool": float(problem.quality.mean()),
+                "faith_pd": variety.faith_pd,
+                "messages": list(result.messages),
+            },
+            {
+                "first_picks": markdown_table(rows.select("rank", "id", "source", "gain", "quality"), 10),
+                "in_short_supply": markdown_table(result.shortages, 10),
+            },
+        )
+
+    return materialize(context, store.artifacts, compute, config=config)

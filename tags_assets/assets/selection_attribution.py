@@ -1,0 +1,92 @@
+"""`selection_attribution` [target]: what each node gave to each pick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.problem import Problem
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.method.selection import attribute_selection
+from tags_assets.partitions import targets
+from tags_assets.resources.store import StoreResource
+from tags_assets.target_registry import TargetRegistry
+
+SCHEMA = pl.Schema(
+    {
+        "target": pl.String,
+        "instance_id": pl.String,
+        "node_id": pl.String,
+        "part": pl.String,
+        "amount": pl.Float64,
+    }
+)
+
+
+@dg.asset(
+    deps=[
+        "raw_instances",
+        "knowledge_tree",
+        "grounded_instances",
+        "instance_scores",
+        "target_distribution",
+        "selected_subset",
+    ],
+    partitions_def=targets,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version="1",
+    **asset_options("selection_attribution"),
+)
+def selection_attribution(
+    context: dg.AssetExecutionContext, store: StoreResource
+) -> dg.MaterializeResult[Any]:
+    """Replay the picks in their order and take each gain apart over the nodes of the tree."""
+    registry = TargetRegistry(Home.resolve(store.home))
+
+    def compute(inputs: Inputs, name: str) -> Artifact:
+        problem = Problem.read(inputs, registry.load(name))
+        picked = inputs.read("selected_subset", columns=["instance_id", "rank", "gain"]).sort("rank")
+        number = problem.rows.select("instance_id", pl.int_range(pl.len()).alias("number"))
+        rows = picked.join(number, on="instance_id", maintain_order="left")["number"].to_numpy()
+        parts = attribute_selection(
+            problem.grounding,
+            problem.tree,
+            problem.quality,
+            problem.target,
+            problem.request,
+            rows,
+            inputs.figures("selected_subset"),
+        )
+        amounts = parts.to_frame(problem.tree, picked["instance_id"].to_list())
+        totals = parts.totals(len(rows)).sum(axis=1)
+        difference = float(np.abs(totals - picked["gain"].to_numpy()).max(initial=0.0))
+        tree = problem.tree
+        paths = pl.DataFrame({"node_id": tree.node_ids, "path": tree.paths, "level": tree.level})
+        drivers = (
+            amounts.group_by("node_id")
+            .agg(pl.col("amount").sum(), pl.col("instance_id").n_unique().alias("rows"))
+            .join(paths, on="node_id")
+            .filter(pl.col("level") == 0)
+            .sort("amount", "node_id", descending=[True, False])
+            .select("path", "rows", "amount", share=pl.col("amount") / amounts["amount"].sum())
+        )
+        by_part = amounts.group_by("part").agg(pl.col("amount").sum()).sort("part")
+        return Artifact(
+            {"data": amounts.select(pl.lit(name).alias("target"), pl.all()).cast(SCHEMA)},
+            {
+                "largest_difference": difference,
+                **{
+                    f"share_of_{part}": amount / amounts["amount"].sum()
+                    for part, amount in by_part.iter_rows()
+                },
+            },
+            {"what_drove_it": markdown_table(drivers)},
+        )
+
+    return materialize(context, store.artifacts, compute)

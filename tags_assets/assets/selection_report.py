@@ -1,0 +1,70 @@
+"""`selection_report` [target]: one HTML file that shows the selection and says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import orjson
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.report_input import report_input
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.partitions import targets
+from tags_assets.report.render import render_report
+from tags_assets.resources.store import StoreResource
+from tags_assets.target_registry import TargetRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = pl.Schema({"target": pl.String, "html": pl.String, "figures": pl.String})
+
+
+@dg.asset(
+    deps=[
+        "raw_instances",
+        "filtered_rows",
+        "instance_tags",
+        "knowledge_tree",
+        "instance_scores",
+        "target_distribution",
+        "selected_subset",
+        "selection_attribution",
+    ],
+    partitions_def=targets,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version="1",
+    **asset_options("selection_report"),
+)
+def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Render the report: the tree, what was asked and reached, the drivers, and what changed since before."""
+    home = Home.resolve(store.home)
+    registry = TargetRegistry(home)
+
+    def compute(inputs: Inputs, name: str) -> Artifact:
+        report = report_input(inputs, registry.load(name))
+        html = render_report(report)
+        figures: Mapping[str, object] = {
+            key: value for key, value in report.figures.items() if value is not None
+        }
+        frame = pl.DataFrame(
+            {"target": [name], "html": [html], "figures": [orjson.dumps(figures).decode()]}, schema=SCHEMA
+        )
+        return Artifact({"data": frame}, {"html_bytes": len(html.encode())})
+
+    result = materialize(context, store.artifacts, compute)
+    for name in context.partition_keys:
+        _lay_out(home, store, name)
+    return result
+
+
+def _lay_out(home: Home, store: StoreResource, name: str) -> None:
+    """Put the current report where a browser finds it: ``HOME/reports/<target>.html``."""
+    version = store.artifacts.require("selection_report", partition=name)
+    html = store.artifacts.read_version(version, columns=["html"])["html"][0]
+    file = home.path / "reports" / f"{name}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(html, encoding="utf-8")

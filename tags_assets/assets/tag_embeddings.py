@@ -1,0 +1,37 @@
+"""`tag_embeddings`: where each canonical tag lies in the embedder's space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
+from tags_assets.resources.store import StoreResource
+
+SCHEMA = pl.Schema({"tag": pl.String, "vector": pl.List(pl.Float32)})
+
+
+@dg.asset(deps=["tag_vocabulary"], code_version="1", **asset_options("tag_embeddings"))
+def tag_embeddings(
+    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
+) -> dg.MaterializeResult[Any]:
+    """Embed each canonical tag; a tag embedded before is looked up."""
+    home = Home.resolve(store.home)
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        tags = inputs.read("tag_vocabulary", columns=["tag"])["tag"].to_list()
+        vectors = embedder.embedder(home.cache, max_tokens=TAG_TOKENS)(tags, inputs.progress)
+        frame = pl.DataFrame(
+            {"tag": tags, "vector": vectors},
+            schema_overrides={"vector": pl.Array(pl.Float32, vectors.shape[1])},
+        )
+        return Artifact({"data": frame.cast(SCHEMA)}, {"tags": len(tags), "n_dims": vectors.shape[1]})
+
+    return materialize(
+        context, store.artifacts, compute, config=lambda _: {"embedder": embedder.name, "tokens": TAG_TOKENS}
+    )

@@ -1,0 +1,38 @@
+"""`tag_vocabulary`: one canonical form for each concept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.method.vocabulary import build_vocabulary
+from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
+from tags_assets.resources.store import StoreResource
+
+
+@dg.asset(deps=["atomic_tags"], code_version="1", **asset_options("tag_vocabulary"))
+def tag_vocabulary(
+    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
+) -> dg.MaterializeResult[Any]:
+    """Normalise the tags and merge near-duplicates onto the most frequent form."""
+    home = Home.resolve(store.home)
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight"])
+        vocabulary = build_vocabulary(tags, embedder.embedder(home.cache, max_tokens=TAG_TOKENS))
+        merged = vocabulary.tags.filter(vocabulary.tags["aliases"].list.len() > 0)
+        return Artifact(
+            {"data": vocabulary.tags, "aliases": vocabulary.aliases},
+            {"tags": len(vocabulary.tags), "written_forms": len(vocabulary.aliases)},
+            {
+                "most_common": markdown_table(vocabulary.tags.select("tag", "count")),
+                "merged": markdown_table(merged.head(20)),
+            },
+        )
+
+    return materialize(context, store.artifacts, compute, config=lambda _: {"embedder": embedder.name})

@@ -1,0 +1,128 @@
+"""`target_distribution` [target]: what the target asks of each leaf."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.examples import ground_examples
+from tags_assets.assets.knowledge_tree import read_tree
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.home import Home
+from tags_assets.method.target import (
+    TargetDistribution,
+    target_from_description,
+    target_from_examples,
+    target_from_pool,
+    target_from_weights,
+)
+from tags_assets.partitions import targets
+from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
+from tags_assets.resources.store import StoreResource
+from tags_assets.target_registry import TargetRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.target_file import TargetSpec
+
+TOP_CONCEPTS = 15
+
+
+@dg.asset(
+    deps=[
+        "knowledge_tree",
+        "grounded_instances",
+        "tag_vocabulary",
+        "tag_embeddings",
+        "instance_embeddings",
+    ],
+    partitions_def=targets,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version="1",
+    **asset_options("target_distribution"),
+)
+def target_distribution(
+    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
+) -> dg.MaterializeResult[Any]:
+    """Read the target's file and say what it asks of each concept, smoothed down the tree."""
+    home = Home.resolve(store.home)
+    registry = TargetRegistry(home)
+
+    def config(name: str) -> Mapping[str, Any]:
+        # The wish alone: an edited budget asks for another selection, not for another distribution.
+        spec = registry.load(name)
+        content = registry.content(name) if spec.examples_path else {}
+        wish = spec.target.model_dump(exclude={"examples"}, exclude_none=True)
+        examples = spec.examples_path
+        return {"wish": wish, "examples": content.get(examples.name) if examples else None}
+
+    def compute(inputs: Inputs, name: str) -> Artifact:
+        spec = registry.load(name)
+        tree = read_tree(inputs)
+        supply = _supply(inputs, tree)
+        distribution = _distribution(spec, inputs, tree, supply, embedder, home)
+        frame = distribution.to_frame(tree)
+        return Artifact(
+            {"data": frame.select(pl.lit(name).alias("target"), pl.all())},
+            {
+                "kind": distribution.kind,
+                "kl_from_pool": distribution.divergence_from_pool,
+                "back_off": [round(float(weight), 4) for weight in distribution.back_off],
+                "notes": list(distribution.notes),
+            },
+            {"asks_most_for": markdown_table(_top_concepts(distribution, tree))},
+        )
+
+    return materialize(context, store.artifacts, compute, config=config)
+
+
+def _supply(inputs: Inputs, tree: KnowledgeTree) -> NDArray[np.float64]:
+    """Mass of the pool at each leaf, in rows."""
+    grounded = inputs.read("grounded_instances", columns=["node_id", "mass"])
+    mass = grounded.group_by("node_id").agg(pl.col("mass").sum())
+    leaves = pl.DataFrame({"node_id": tree.node_ids[: tree.n_leaves]})
+    return (
+        leaves.join(mass, on="node_id", how="left", maintain_order="left")["mass"].fill_null(0.0).to_numpy()
+    )
+
+
+def _distribution(
+    spec: TargetSpec,
+    inputs: Inputs,
+    tree: KnowledgeTree,
+    supply: NDArray[np.float64],
+    embedder: EmbedderResource,
+    home: Home,
+) -> TargetDistribution:
+    wish = spec.target
+    if wish.weights is not None:
+        return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights"))
+    if wish.description is not None:
+        embed = embedder.embedder(home.cache, max_tokens=ROW_TOKENS)
+        return target_from_description(embed([wish.description]), tree, supply)
+    if wish.examples is not None:
+        examples = ground_examples(spec, inputs, tree, embedder, home)
+        return target_from_examples(examples, tree, supply)
+    return target_from_pool(tree, supply)
+
+
+def _top_concepts(distribution: TargetDistribution, tree: KnowledgeTree) -> pl.DataFrame:
+    top = np.argsort(-distribution.mass, kind="stable")[:TOP_CONCEPTS]
+    return pl.DataFrame(
+        {
+            "concept": [tree.paths[leaf] for leaf in top],
+            "asked": distribution.mass[top],
+            "in pool": distribution.pool[top],
+            "rows in pool": distribution.supply[top],
+            "from": [distribution.origin[leaf] for leaf in top],
+        }
+    )

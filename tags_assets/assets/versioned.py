@@ -1,0 +1,224 @@
+"""What every asset does around its own work: find its version or make it, publish it, and tell Dagster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import dagster as dg
+
+from tags_assets.checks import checks_of
+from tags_assets.errors import UserError
+from tags_assets.measure import measured
+from tags_assets.progress import Throttled, reporter
+from tags_assets.store.fingerprint import fingerprint
+from tags_assets.store.versions import VersionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import polars as pl
+
+    from tags_assets.measure import Measured
+    from tags_assets.store.artifact_file import Rows, Vectors
+    from tags_assets.store.artifacts import ArtifactStore
+    from tags_assets.store.catalogue import Catalogue
+    from tags_assets.store.versions import ArtifactVersion
+
+TARGET_ASSETS = frozenset(
+    {
+        "target_distribution",
+        "selected_subset",
+        "selection_attribution",
+        "selection_report",
+        "exported_subset",
+    }
+)
+"""The assets that are partitioned by target."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What an asset makes.
+
+    Attributes
+    ----------
+    tables
+        ``data`` (one row per the asset's grain) and further tables by name.
+    figures
+        Numbers and short texts about the artifact; stored with the version, shown and plotted in the UI.
+    previews
+        Markdown that answers the first question that one has on the asset's page.
+    """
+
+    tables: Mapping[str, Rows]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    previews: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The versions upstream that one materialization reads: fixed when it starts, whatever lands meanwhile."""
+
+    store: ArtifactStore
+    versions: Mapping[str, ArtifactVersion]
+    progress: Callable[[int, int], None]
+
+    def read(self, asset: str, table: str = "data", columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Read a table of an upstream asset, rows in the order in which they were written."""
+        return self.store.read_version(self.versions[asset], table, columns=columns)
+
+    def vectors(self, asset: str, id_column: str) -> Vectors:
+        """Read the ids and the ``vector`` column of an upstream asset: float32 (n_rows, n_dims)."""
+        version = self.versions[asset]
+        return self.store.read_vectors(asset, id_column=id_column, data_version=version.data_version)
+
+    def query(self, sql: str, assets: Sequence[str], **params: object) -> pl.DataFrame:
+        """Run a file of ``sql/`` over upstream assets, each a table under its own name."""
+        return self.store.query(sql, {asset: self.versions[asset] for asset in assets}, params or None)
+
+    def figures(self, asset: str) -> Mapping[str, Any]:
+        """Read the figures of an upstream asset."""
+        return figures_of(self.versions[asset])
+
+
+def figures_of(version: ArtifactVersion) -> Mapping[str, Any]:
+    """Read the figures that were stored with a version."""
+    figures: Any = version.metadata["figures"]
+    return cast("Mapping[str, Any]", figures)
+
+
+def materialize(
+    context: dg.AssetExecutionContext,
+    store: ArtifactStore,
+    compute: Callable[[Inputs, str], Artifact],
+    *,
+    config: Callable[[str], Mapping[str, Any]] | None = None,
+) -> dg.MaterializeResult[Any]:
+    """Return the version that the asset's inputs and configuration ask for, made now or before.
+
+    Parameters
+    ----------
+    context
+        Of the asset; its dependencies are what `compute` may read.
+    store
+        Where versions are.
+    compute
+        Makes the artifact from the inputs, for one partition (``""`` where the asset has none).
+    config
+        The resolved configuration of a partition; it is part of the version's fingerprint.
+
+    Raises
+    ------
+    dagster.Failure
+        With one line, for everything that the user can mend.
+    """
+    asset = context.asset_key.to_user_string()
+    partitions = list(context.partition_keys) if asset in TARGET_ASSETS else [None]
+    made: list[tuple[str | None, ArtifactVersion]] = []
+    shown: dict[str, Any] = {"partitions": len(partitions)}
+    for partition in partitions:
+        try:
+            with measured() as measure:
+                chosen = dict(config(partition or "")) if config else {}
+                version, status = _find_or_make(context, store, asset, partition, compute, chosen)
+        except UserError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        made.append((partition, version))
+        shown = _metadata(version, status, measure)
+        if len(partitions) > 1:
+            context.add_asset_metadata(metadata=shown, partition_key=partition)
+    store.publish(catalogue())
+    data_versions = {str(partition): version.data_version for partition, version in made}
+    one = next(iter(data_versions.values()))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(
+            one if len(made) == 1 else fingerprint(asset, None, "", {}, data_versions)
+        ),
+        metadata=shown if len(made) == 1 else {"partitions": len(made)},
+        check_results=[
+            check.result([(partition, figures_of(version)) for partition, version in made])
+            for check in checks_of(asset)
+        ],
+    )
+
+
+def catalogue() -> Catalogue:
+    """Describe the tables of every asset, those not made yet included."""
+    from tags_assets.assets.tables import CATALOGUE  # noqa: PLC0415 - the assets import this module
+
+    return CATALOGUE
+
+
+def _find_or_make(
+    context: dg.AssetExecutionContext,
+    store: ArtifactStore,
+    asset: str,
+    partition: str | None,
+    compute: Callable[[Inputs, str], Artifact],
+    config: Mapping[str, Any],
+) -> tuple[ArtifactVersion, str]:
+    upstream = _upstream(context, store, partition)
+    versions = {key: version.data_version for key, version in upstream.items()}
+    code_version = context.assets_def.code_versions_by_key[context.asset_key] or ""
+    data_version = fingerprint(asset, partition, code_version, config, versions)
+    found = store.find(asset, data_version, partition)
+    if found is not None:
+        store.set_current(found)
+        return found, "reused"
+
+    def observe(done: int, total: int) -> None:
+        facts = {"done": done, "total": total}
+        context.log_event(dg.AssetObservation(asset, partition=partition, metadata=facts))
+
+    task = asset if partition is None else f"{asset} [{partition}]"
+    progress = reporter(task, Throttled(observe))
+    progress(0, 1)
+    with measured() as measure:
+        artifact = compute(Inputs(store, upstream, progress), partition or "")
+    record = VersionRecord(
+        code_version=code_version,
+        config=config,
+        upstream=versions,
+        metadata={
+            "figures": artifact.figures,
+            "previews": artifact.previews,
+            "seconds": round(measure.seconds, 3),
+            "peak_mb": round(measure.peak_mb, 1),
+        },
+    )
+    return store.write(asset, data_version, artifact.tables, partition=partition, record=record), "ran"
+
+
+def _upstream(
+    context: dg.AssetExecutionContext, store: ArtifactStore, partition: str | None
+) -> dict[str, ArtifactVersion]:
+    versions = {}
+    for key in sorted(dep.to_user_string() for dep in context.assets_def.asset_deps[context.asset_key]):
+        if key == "landing":  # files: their hashes are configuration
+            continue
+        versions[key] = store.require(key, partition=partition if key in TARGET_ASSETS else None)
+    return versions
+
+
+def _metadata(version: ArtifactVersion, status: str, measure: Measured) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "status": status,
+        "dagster/row_count": version.rows,
+        "seconds": round(measure.seconds, 3),
+        "peak_mb": round(measure.peak_mb, 1),
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(name, kind) for name, kind in version.tables["data"].columns]
+        ),
+    }
+    for name, figure in figures_of(version).items():
+        if isinstance(figure, int | float) and not isinstance(figure, bool):
+            shown[name] = figure
+        elif isinstance(figure, dict | list):
+            shown[name] = dg.MetadataValue.json(figure)
+        else:
+            shown[name] = dg.MetadataValue.text(str(figure))
+    previews: Any = version.metadata["previews"]
+    for name, text in previews.items():
+        shown[name] = dg.MetadataValue.md(text)
+    return shown

@@ -1,0 +1,271 @@
+"""The command line: the same assets as in the Dagster UI, for people without a browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tags_assets import __version__
+from tags_assets.errors import UserError
+from tags_assets.home import DEFAULT_POOL, Home
+
+app = typer.Typer(
+    name="tags-assets",
+    help="Pick the few per cent of your instruction data that teach most, and see why each row is in.",
+    epilog="Start with: tags-assets select my_data/ --budget 5% --out out/",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="Folder of artifacts, caches and Dagster state. [default: $TAGS_HOME or .tags]"
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A target's YAML file, the name of one in targets/, or a file of example rows. "
+        "[default: the pool itself]",
+    ),
+]
+NamedTarget = Annotated[str, typer.Option("--target", "-t", help="Name of the target.")]
+
+
+@app.command()
+def select(  # noqa: PLR0917 - a command line has as many parameters as it has options
+    pool: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, globs or `file.duckdb::table`. Read where they lie; nothing is copied. "
+            "Left out: the pool as it was named last.",
+            show_default=False,
+        ),
+    ] = None,
+    target: TargetOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="How much to select: `5%`, `5000` rows or `2Mtok`. [default: the target's, else 5%]"
+        ),
+    ] = None,
+    tagger: Annotated[
+        Literal["keyphrase", "llm"] | None,
+        typer.Option(help="Who extracts the concepts: `keyphrase` needs no server. [default: keyphrase]"),
+    ] = None,
+    judge: Annotated[
+        Literal["none", "llm"] | None, typer.Option(help="Who rates the answers. [default: none]")
+    ] = None,
+    namer: Annotated[
+        Literal["own-tags", "llm"] | None,
+        typer.Option(help="Who names and refines the tree's nodes. [default: own-tags]"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model of the LLM tagger, judge and namer, as its server calls it.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
+    ] = None,
+    llm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Any other setting of the language model: `concurrency=32`, `requests_per_minute=500`, "
+            "`spending_cap=20`, `row_tokens=4000`."
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask the model again for rows that failed for good.")
+    ] = False,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Use a column of your own: `tags=my_tags`, `score=reward`, `id=uid`, `source=origin`."
+        ),
+    ] = None,
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", help="Take rows out: `name=SQL condition`, as `long=response_tokens > 4096`."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for subset, report and manifest.")] = None,
+    pool_name: Annotated[str, typer.Option("--pool", help="Name of the pool in HOME.")] = DEFAULT_POOL,
+    home: HomeOption = None,
+) -> None:
+    """Select a subset of POOL.
+
+    Ends with `subset.jsonl` (the rows as they came), `selection.parquet`, `report.html` and `manifest.json` in
+    `--out`. What was computed before is used again: a second target costs seconds.
+
+    Examples
+    --------
+    - `tags-assets select data/ --budget 5% --out out/`
+
+    - `tags-assets select data/*.jsonl.gz --target targets/maths.yaml --out out/maths`
+
+    - `tags-assets select data/ --target examples.jsonl --budget 2Mtok --tagger llm --model gpt-4o-mini`
+    """
+    from tags_assets.commands.select import Choices, run_select  # noqa: PLC0415 - `--help` must not wait
+
+    run_select(
+        Home.resolve(home).prepare(),
+        Choices(
+            pool=tuple(pool or ()),
+            pool_name=pool_name,
+            target=target,
+            budget=budget,
+            tagger=tagger,
+            judge=judge,
+            namer=namer,
+            llm=tuple(llm or ()),
+            model=model,
+            base_url=base_url,
+            retry_failed=retry_failed,
+            columns=tuple(column or ()),
+            filters=tuple(filter_ or ()),
+        ),
+        out,
+    )
+
+
+@app.command()
+def explain(
+    row: Annotated[str, typer.Argument(help="The row's own id, or its instance_id.")],
+    target: TargetOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Say why ROW is in the selection, or why it is not."""
+    from tags_assets.commands.look import run_explain  # noqa: PLC0415
+
+    run_explain(Home.resolve(home), row, target)
+
+
+@app.command()
+def tree(
+    under: Annotated[
+        str | None, typer.Argument(help="Show what is below this node: a name, a name path or a node id.")
+    ] = None,
+    depth: Annotated[int, typer.Option(min=1, max=12, help="Levels to show.")] = 3,
+    width: Annotated[int, typer.Option(min=1, help="Children to show of each node, the largest first.")] = 8,
+    home: HomeOption = None,
+) -> None:
+    """Draw the knowledge tree, with each node's share of the pool."""
+    from tags_assets.commands.look import run_tree  # noqa: PLC0415
+
+    run_tree(Home.resolve(home), under, depth, width)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(help="A target, or `target@version`.")],
+    b: Annotated[str, typer.Argument(help="A target, or `target@version`.")],
+    home: HomeOption = None,
+) -> None:
+    """Compare two selections: rows kept, dropped and added, and what shifted."""
+    from tags_assets.commands.look import run_diff  # noqa: PLC0415
+
+    run_diff(Home.resolve(home), a, b)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="Folder to write into.")],
+    target: TargetOption = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="raw, llama_factory, trl, axolotl, parquet. [default: all]"),
+    ] = None,
+    mixture: Annotated[
+        list[str] | None,
+        typer.Option(help="Export several targets as one mixture: `maths=0.7`, once for each."),
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write a selection in the forms that trainers load."""
+    from tags_assets.commands.exports import run_export  # noqa: PLC0415
+
+    run_export(Home.resolve(home), out, target, tuple(format_ or ()), tuple(mixture or ()))
+
+
+@app.command()
+def targets(home: HomeOption = None) -> None:
+    """List the targets, what each asks for, and what its last selection reached."""
+    from tags_assets.commands.look import run_targets  # noqa: PLC0415
+
+    run_targets(Home.resolve(home).prepare())
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="New project folder.")],
+) -> None:
+    """Make a new project folder: an example target, the Dagster settings, a README."""
+    from tags_assets.commands.project import run_init  # noqa: PLC0415
+
+    run_init(folder)
+
+
+@app.command()
+def doctor(
+    home: HomeOption = None,
+    model: Annotated[str | None, typer.Option(help="Also ask the LLM server for this model.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="The LLM server. [default: $OPENAI_BASE_URL]")] = None,
+) -> None:
+    """Look for trouble: versions, disk, stale or corrupt files, a folder that was moved."""
+    from tags_assets.commands.project import run_doctor  # noqa: PLC0415
+
+    run_doctor(Home.resolve(home), model, base_url)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000,
+    home: HomeOption = None,
+) -> None:
+    """Open the Dagster UI on HOME: the graph, its runs, and the daemon that follows new data."""
+    from tags_assets.commands.project import run_ui  # noqa: PLC0415
+
+    run_ui(Home.resolve(home).prepare(), port)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        typer.echo(f"tags-assets {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Pick the few per cent of your instruction data that teach most, and see why each row is in."""
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        if os.environ.get("TAGS_DEBUG"):
+            raise
+        sys.stderr.write(f"tags-assets: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "tags-assets: stopped; what was finished is kept, the same command goes on from there\n"
+        )
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,133 @@
+"""The commands that look at what was made: ``explain``, ``tree``, ``diff``, ``targets``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree as Drawing
+
+from tags_assets.commands.console import out
+from tags_assets.errors import UserError
+from tags_assets.home import POOL_TARGET
+from tags_assets.method.knowledge_tree import KnowledgeTree
+from tags_assets.method.target import find_node
+from tags_assets.resources.store import open_store
+from tags_assets.target_registry import TargetRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tags_assets.home import Home
+    from tags_assets.store.artifacts import ArtifactStore
+
+
+def run_explain(home: Home, row: str, target: str | None) -> None:
+    """Say why a row is in a selection, or why not."""
+    from tags_assets.explain import explain_row  # noqa: PLC0415
+
+    store = open_store(home.path)
+    out.print(explain_row(store, row, selected_target(store, target)).to_text(), markup=False)
+
+
+def run_tree(home: Home, under: str | None, depth: int, width: int) -> None:
+    """Draw the tree below a node, the fullest children first."""
+    store = open_store(home.path)
+    version = store.require("knowledge_tree")
+    tree = KnowledgeTree.from_frames(store.read_version(version), store.read_version(version, "tags"))
+    share = _pool_share(store, tree)
+    start = tree.root if under is None else find_node(under, tree)
+    children: dict[int, list[int]] = {}
+    for node, parent in enumerate(tree.parent.tolist()):
+        children.setdefault(parent, []).append(node)
+
+    def label(node: int) -> str:
+        return f"{escape(tree.names[node])}  [dim]{share[node]:.1%} of the pool, {tree.node_ids[node]}[/dim]"
+
+    def grow(branch: Drawing, node: int, left: int) -> None:
+        below = sorted(children.get(node, ()), key=lambda child: (-share[child], child))
+        # A chain of only children of one name is one concept on several levels.
+        while len(below) == 1 and tree.names[below[0]] == tree.names[node]:
+            below = sorted(children.get(below[0], ()), key=lambda child: (-share[child], child))
+        for child in below[:width] if left else ():
+            grow(branch.add(label(child)), child, left - 1)
+        if left and len(below) > width:
+            rest = sum(share[child] for child in below[width:])
+            branch.add(f"[dim]… {len(below) - width:,} more ({rest:.1%})[/dim]")
+
+    drawing = Drawing(label(start))
+    grow(drawing, start, depth)
+    out.print(drawing)
+
+
+def _pool_share(store: ArtifactStore, tree: KnowledgeTree) -> list[float]:
+    grounded = store.current("grounded_instances")
+    if grounded is None:
+        return [0.0] * tree.n_nodes
+    mass = (
+        store.read_version(grounded, columns=["node_id", "mass"])
+        .group_by("node_id")
+        .agg(pl.col("mass").sum())
+    )
+    leaves = pl.DataFrame({"node_id": tree.node_ids[: tree.n_leaves]})
+    at_leaf = leaves.join(mass, on="node_id", how="left", maintain_order="left")["mass"].fill_null(0.0)
+    total = at_leaf.sum() or 1.0
+    share: list[float] = (tree.ancestors.T @ (at_leaf.to_numpy() / total)).tolist()
+    return share
+
+
+def run_diff(home: Home, a: str, b: str) -> None:
+    """Compare two selections."""
+    from tags_assets.explain import diff  # noqa: PLC0415
+
+    out.print(diff(open_store(home.path), a, b).to_text(), markup=False)
+
+
+def run_targets(home: Home) -> None:
+    """List the targets with what each asks for and what its last selection reached."""
+    registry, store = TargetRegistry(home), open_store(home.path)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("target", "asks for", "budget", "selected", "KL", "floor", "certificate", "file"):
+        table.add_column(column, overflow="fold")
+    names = list(registry.entries())
+    for name in names if POOL_TARGET in names else [*names, POOL_TARGET]:
+        reached = _reached(store, name)
+        try:
+            spec = registry.load(name)
+        except UserError as error:
+            table.add_row(name, f"[red]{escape(str(error))}[/red]", "", *reached, "")
+            continue
+        file = str(spec.path) if spec.path else ""
+        table.add_row(name, spec.target.kind, str(spec.method_budget), *reached, escape(file))
+    out.print(table)
+
+
+def _reached(store: ArtifactStore, name: str) -> tuple[str, str, str, str]:
+    version = store.current("selected_subset", name)
+    if version is None:
+        return ("not yet", "", "", "")
+    figures: Mapping[str, Any] = version.metadata["figures"]  # type: ignore[assignment]
+    return (
+        f"{figures['rows_selected']:,} rows",
+        f"{figures['kl']:.3f}",
+        f"{figures['kl_floor']:.3f}",
+        f"{figures['certificate']:.4f}",
+    )
+
+
+def selected_target(store: ArtifactStore, target: str | None) -> str:
+    """Take the target named, or the only one that has a selection."""
+    known = [str(name) for name in store.partitions("selected_subset")]
+    if target is not None:
+        if target not in known:
+            raise UserError.unknown("selection for a target", target, known)
+        return target
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        raise UserError("nothing has been selected yet", mend="Run: tags-assets select POOL...")
+    raise UserError(
+        f"there are selections for {len(known)} targets", mend=f"Name one with --target: {', '.join(known)}."
+    )

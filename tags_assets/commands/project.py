@@ -1,0 +1,128 @@
+"""The commands about the project itself: ``init``, ``doctor``, ``ui``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from tags_assets.commands.console import err, out
+from tags_assets.dagster_home import open_instance
+from tags_assets.errors import UserError
+from tags_assets.resources.store import open_store
+from tags_assets.store.health import health
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tags_assets.home import Home
+
+HOST = "127.0.0.1"
+
+_EXAMPLE_TARGET = """\
+# What a selection should look like. The file's name is the target's name.
+budget: {fraction: 0.05}          # or rows: 5000, or tokens: 2_000_000
+alignment: 0.5                    # 0 = the most informative rows of the pool, 1 = the closest to the target
+target:
+  description: "Python programming: writing, reading and debugging functions"
+  # examples: my_examples.jsonl   # the better way: 20 to 50 rows like those that you want
+  # weights: {"mathematics": 0.7, "programming > python": 0.3}   # names as `tags-assets tree` shows them
+seed: 0
+"""
+
+_README = """\
+# A tags-assets project
+
+    tags-assets select DATA... --target example --out out/     # DATA: files, folders, globs
+    tags-assets ui                                             # the graph in the Dagster UI
+
+Artifacts are in `.tags/`; query them with DuckDB: `duckdb -readonly .tags/warehouse.duckdb`.
+"""
+
+
+def run_init(folder: Path) -> None:
+    """Make a project folder; what is there already is left alone."""
+    files = {
+        folder / "targets" / "example.yaml": _EXAMPLE_TARGET,
+        folder / "README.md": _README,
+        folder / ".gitignore": ".tags/\nout/\n.env\n",
+    }
+    try:
+        for file, text in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.exists():
+                err.print(f"kept {file}", markup=False)
+                continue
+            file.write_text(text, encoding="utf-8")
+            out.print(f"made {file}", markup=False)
+    except OSError as error:
+        raise UserError(f"the folder cannot be made: {error.strerror}", where=str(folder)) from None
+    out.print(f"Next: cd {folder} && tags-assets select DATA... --target example --out out/", markup=False)
+
+
+def run_doctor(home: Home, model: str | None, base_url: str | None) -> None:
+    """Print what was looked at, a line each; anything wrong ends the command with exit code 1."""
+    troubles = 0
+    for package in ("tags-assets", "dagster", "duckdb", "polars", "openai", "numpy", "onnxruntime", "spacy"):
+        out.print(f"ok    {package} {version(package)}", markup=False)
+    out.print(f"ok    python {sys.version.split()[0]}, DuckDB {duckdb.__version__}", markup=False)
+    if not home.path.exists():
+        out.print(
+            f"ok    {home.path} does not exist yet; the first `tags-assets select` makes it", markup=False
+        )
+    else:
+        usage = shutil.disk_usage(home.path)
+        low = usage.free < 2e9
+        troubles += low
+        out.print(
+            f"{'LOW ' if low else 'ok  '}  {usage.free / 1e9:.1f} GB free below {home.path}", markup=False
+        )
+        found = health(open_store(home.path))
+        versions = sum(size.versions for size in found.assets.values())
+        out.print(f"ok    {versions} versions, {found.file_bytes / 1e6:,.1f} MB", markup=False)
+        for problem in found.problems:
+            troubles += 1
+            out.print(f"look  {problem}", markup=False)
+    if model or base_url:
+        from tags_assets.llm.check import check_server  # noqa: PLC0415
+
+        out.print(f"ok    {check_server(base_url=base_url, model=model)}", markup=False)
+    if troubles:
+        raise UserError(f"{troubles} of the points above need a hand")
+
+
+def run_ui(home: Home, port: int) -> None:
+    """Run webserver and daemon on HOME until stopped, on the loopback address only."""
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise UserError(f"port {port} of {HOST} is taken", mend="Name another with --port.")
+    os.environ["TAGS_HOME"] = str(home.path)
+    with open_instance(home):
+        pass
+    workspace = str(home.dagster / "workspace.yaml")
+    run = [sys.executable, "-m"]
+    commands = (
+        [*run, "dagster_webserver", "-w", workspace, "-h", HOST, "-p", str(port)],
+        [*run, "dagster._daemon", "run", "-w", workspace],
+    )
+    out.print(f"The graph: http://{HOST}:{port}/asset-groups   (Ctrl-C stops it)", markup=False)
+    children = [subprocess.Popen(command) for command in commands]  # noqa: S603 - fixed programs
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        while all(child.poll() is None for child in children):
+            try:
+                children[0].wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()

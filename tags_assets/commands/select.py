@@ -1,0 +1,119 @@
+"""`tags-assets select`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+from rich.table import Table
+
+from tags_assets.assets.language_model import RETRY_VARIABLE
+from tags_assets.commands.console import err, out, terminal_watcher
+from tags_assets.errors import UserError
+from tags_assets.outputs import write_outputs
+from tags_assets.runner import run_target
+from tags_assets.target_registry import TargetRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tags_assets.home import Home, PoolSettings
+    from tags_assets.runner import AssetRun
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line chose; None and empty leave things as they were chosen before."""
+
+    pool: tuple[str, ...]
+    pool_name: str
+    target: str | None
+    budget: str | None
+    tagger: Literal["keyphrase", "llm"] | None
+    judge: Literal["none", "llm"] | None
+    namer: Literal["own-tags", "llm"] | None
+    model: str | None
+    base_url: str | None
+    llm: tuple[str, ...]
+    retry_failed: bool
+    columns: tuple[str, ...]
+    filters: tuple[str, ...]
+
+
+def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
+    """Remember the choices, run the graph for the target, write the results."""
+    home.save_pool(choices.pool_name, _settings(home.pool(choices.pool_name), choices))
+    target = TargetRegistry(home).name(choices.target, choices.budget)
+    if choices.retry_failed:
+        os.environ[RETRY_VARIABLE] = "1"
+    with terminal_watcher() as watcher:
+        runs = run_target(home, target, watcher)
+    where = folder or Path("out") / target
+    manifest = write_outputs(home, target, runs, where)
+    _show(manifest, runs, where)
+
+
+def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
+    chosen: dict[str, Any] = {
+        "paths": [_absolute(path) for path in choices.pool],
+        "columns": _pairs(choices.columns, "--column", "tags=my_tags"),
+        "filters": _pairs(choices.filters, "--filter", "long=response_tokens > 4096"),
+        "tagger": choices.tagger,
+        "judge": choices.judge,
+        "namer": choices.namer,
+        "llm": before.llm | _language_model(choices),
+    }
+    if choices.retry_failed:
+        chosen["retries"] = before.retries + 1
+    settings = before.model_copy(update={name: value for name, value in chosen.items() if value})
+    needs = [what for what in ("tagger", "judge", "namer") if getattr(settings, what) == "llm"]
+    if needs and not settings.llm.get("model"):
+        raise UserError(
+            f"--{needs[0]} llm needs a model", mend="Name one with --model, as its server calls it."
+        )
+    return settings
+
+
+def _language_model(choices: Choices) -> dict[str, Any]:
+    said = _pairs(choices.llm, "--llm", "concurrency=32")
+    settings: dict[str, Any] = {name: yaml.safe_load(value) for name, value in said.items()}
+    named = {"model": choices.model, "base_url": choices.base_url}
+    return settings | {name: value for name, value in named.items() if value}
+
+
+def _absolute(path: str) -> str:
+    file, separator, query = path.partition("::")
+    return str(Path(file).expanduser().absolute()) + separator + query
+
+
+def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name.strip() or not value.strip():
+            raise UserError(f"{text!r} is not name=value", where=option, mend=f"Write it as {example!r}.")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (("asset", "left"), ("", "left"), ("seconds", "right"), ("peak MB", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for run in runs:
+        table.add_row(run.asset, run.status, f"{run.seconds:.1f}", f"{run.peak_mb:,.0f}")
+    err.print(table)
+    rows = "{rows_in:,} rows in = {rows_kept:,} kept + {rows_rejected:,} rejected + {rows_duplicate:,} duplicates"
+    out.print(rows.format(**manifest), markup=False)
+    out.print(
+        f"{manifest['rows_selected']:,} rows selected; KL to the target {manifest['kl']:.3f} "
+        f"(no selection of this size is below {manifest['kl_floor']:.3f}), certificate {manifest['certificate']:.4f}",
+        markup=False,
+    )
+    for message in manifest["messages"]:
+        err.print(f"note: {message}", markup=False)
+    out.print(f"subset  {folder / 'subset.jsonl'}", markup=False)
+    out.print(f"report  {folder / 'report.html'}", markup=False)

@@ -1,0 +1,92 @@
+"""The Dagster instance of a HOME: its settings, and opening it safely."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import dagster as dg
+
+    from tags_assets.home import Home
+
+DAGSTER_YAML = """\
+# Settings of the Dagster instance of this home. State lies beside this file. Safe to edit.
+telemetry: {enabled: false}
+nux: {enabled: false}
+concurrency:
+  runs: {max_concurrent_runs: 2}
+run_monitoring: {enabled: true, start_timeout_seconds: 300, cancel_timeout_seconds: 120}
+retention:
+  sensor: {purge_after_days: {skipped: 1, success: 30, failure: 30}}
+  schedule: {purge_after_days: {skipped: 1, success: 30, failure: 30}}
+  auto_materialize: {purge_after_days: {skipped: 1, success: 30, failure: 30}}
+"""
+"""Written into ``HOME/dagster/dagster.yaml`` where there is none."""
+
+WORKSPACE_YAML = """\
+load_from:
+  - python_module: {module_name: tags_assets.definitions, location_name: tags_assets}
+"""
+"""Written into ``HOME/dagster/workspace.yaml``: what the UI loads."""
+
+PROCESS_TAG = "tags_assets/process"
+"""Run tag that names the process which a run in process lives in."""
+
+
+def prepare_dagster_home(home: Home) -> None:
+    """Write the settings where there are none, and point Dagster at them."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    for name, text in (("dagster.yaml", DAGSTER_YAML), ("workspace.yaml", WORKSPACE_YAML)):
+        file = home.dagster / name
+        if not file.exists():
+            file.write_text(text, encoding="utf-8")
+
+
+def process_mark() -> str:
+    """Name this process so that no later one bears the same name."""
+    me = psutil.Process()
+    return f"{me.pid}@{me.create_time():.2f}"
+
+
+@contextmanager
+def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """Open the Dagster instance of HOME.
+
+    The first opening makes the storage; two processes that do so at once break it, hence the lock. Runs whose
+    process was killed are marked as failed, since they would hold back others for ever.
+    """
+    prepare_dagster_home(home)
+    import dagster as dg  # noqa: PLC0415 - reads the environment that was just set
+
+    with (home.dagster / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        instance = dg.DagsterInstance.from_config(str(home.dagster))
+        _bury_dead_runs(instance)
+    with instance:
+        yield instance
+
+
+def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    import dagster as dg  # noqa: PLC0415
+
+    going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(going):
+        mark = run.tags.get(PROCESS_TAG)
+        if mark and not _lives(mark):
+            instance.report_run_failed(run, "The process that ran it is gone.")
+
+
+def _lives(mark: str) -> bool:
+    pid, _, created = mark.partition("@")
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" == created
+    except (psutil.NoSuchProcess, ValueError):
+        return False

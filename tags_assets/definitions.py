@@ -1,0 +1,86 @@
+"""The one Definitions object: it assembles, nothing else."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from tags_assets.assets import atomic_tags as _atomic_tags
+from tags_assets.assets import exported_subset as _exported_subset
+from tags_assets.assets import filtered_rows as _filtered_rows
+from tags_assets.assets import grounded_instances as _grounded_instances
+from tags_assets.assets import instance_embeddings as _instance_embeddings
+from tags_assets.assets import instance_scores as _instance_scores
+from tags_assets.assets import instance_tags as _instance_tags
+from tags_assets.assets import knowledge_tree as _knowledge_tree
+from tags_assets.assets import landing as _landing
+from tags_assets.assets import quality_judgements as _quality_judgements
+from tags_assets.assets import raw_instances as _raw_instances
+from tags_assets.assets import rejected_rows as _rejected_rows
+from tags_assets.assets import selected_subset as _selected_subset
+from tags_assets.assets import selection_attribution as _selection_attribution
+from tags_assets.assets import selection_report as _selection_report
+from tags_assets.assets import tag_embeddings as _tag_embeddings
+from tags_assets.assets import tag_vocabulary as _tag_vocabulary
+from tags_assets.assets import target_distribution as _target_distribution
+from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.automation import (
+    automation_sensor,
+    cascade,
+    daily_reselection,
+    landing_sensor,
+    targets_sensor,
+)
+from tags_assets.home import Home
+from tags_assets.resources.embedder import EmbedderResource
+from tags_assets.resources.llm import LLMResource
+from tags_assets.resources.store import StoreResource
+
+ASSET_MODULES = (
+    _landing,
+    _raw_instances,
+    _rejected_rows,
+    _filtered_rows,
+    _instance_embeddings,
+    _atomic_tags,
+    _quality_judgements,
+    _tag_vocabulary,
+    _tag_embeddings,
+    _instance_tags,
+    _knowledge_tree,
+    _grounded_instances,
+    _instance_scores,
+    _target_distribution,
+    _selected_subset,
+    _selection_attribution,
+    _selection_report,
+    _exported_subset,
+)
+
+everything = dg.define_asset_job(
+    "everything",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("landing"),
+    description="Reads the pool and selects for one target; what is up to date is used again.",
+)
+one_target = dg.define_asset_job(
+    "one_target",
+    selection=dg.AssetSelection.assets(*sorted(TARGET_ASSETS)),
+    description="Selects anew for one target, on the knowledge and the scores that there are.",
+)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Assemble assets, jobs, sensors and resources."""
+    assets = dg.load_assets_from_modules(ASSET_MODULES, automation_condition=cascade())
+    return dg.Definitions(
+        assets=assets,
+        jobs=[everything, one_target],
+        sensors=[landing_sensor, targets_sensor, automation_sensor],
+        schedules=[daily_reselection],
+        executor=dg.in_process_executor,
+        resources={
+            "store": StoreResource(home=str(Home.resolve().path)),
+            "embedder": EmbedderResource(),
+            "llm": LLMResource(),
+        },
+    )

@@ -1,0 +1,120 @@
+"""What a selection leaves in the user's folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+
+from tags_assets import __version__
+from tags_assets.errors import UserError
+from tags_assets.formats.export import NEEDED
+from tags_assets.formats.export.files import write_text
+from tags_assets.formats.export.raw import write_parquet, write_raw
+from tags_assets.home import replace_text
+from tags_assets.resources.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tags_assets.home import Home
+    from tags_assets.runner import AssetRun
+    from tags_assets.store.artifacts import ArtifactStore
+    from tags_assets.store.versions import ArtifactVersion
+
+TOP_TAGS = 5
+
+
+def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Path) -> dict[str, Any]:
+    """Write ``subset.jsonl``, ``selection.parquet``, ``report.html`` and ``manifest.json``, always in full.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    UserError
+        Where the folder cannot be written.
+    """
+    store = open_store(home.path)
+    made = store.require("selected_subset", None, target)
+    raw = store.require("raw_instances", made.upstream["raw_instances"])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot be made: {error.strerror}", where=str(folder), mend="Name another with --out."
+        ) from None
+    write_raw(selected_rows(store, made, raw), folder / "subset.jsonl")
+    write_parquet(_with_drivers(store, made, target), folder / "selection.parquet")
+    report = store.read("selection_report", partition=target, columns=["html"])
+    write_text(folder / "report.html", report["html"][0])
+    manifest = _manifest(store, made, raw, target, runs)
+    text = orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode()
+    replace_text(folder / "manifest.json", text + "\n")
+    return manifest
+
+
+def selected_rows(store: ArtifactStore, selected: ArtifactVersion, raw: ArtifactVersion) -> pl.DataFrame:
+    """Read the selected rows as they came, in the order of their rank."""
+    columns = ", ".join(f"r.{name}" for name in NEEDED)
+    return store.query(
+        f"select {columns} from selected_subset s join raw_instances r using (instance_id) order by s.rank",
+        {"selected_subset": selected, "raw_instances": raw},
+    )
+
+
+def _with_drivers(store: ArtifactStore, made: ArtifactVersion, target: str) -> pl.DataFrame:
+    """Read the selection with, for each row, the concepts that gave most of its gain."""
+    attribution = store.require("selection_attribution", None, target)
+    tree = store.require("knowledge_tree", made.upstream["knowledge_tree"])
+    return store.query(
+        "assets/selection_with_drivers",
+        {"selected_subset": made, "selection_attribution": attribution, "knowledge_tree": tree},
+        {"top": TOP_TAGS},
+    )
+
+
+def _manifest(
+    store: ArtifactStore, made: ArtifactVersion, raw: ArtifactVersion, target: str, runs: Sequence[AssetRun]
+) -> dict[str, Any]:
+    figures: Mapping[str, Any] = made.metadata["figures"]  # type: ignore[assignment]
+    counts: Mapping[str, Any] = raw.metadata["figures"]  # type: ignore[assignment]
+    exported = store.current("exported_subset", target)
+    return {
+        "target": target,
+        "tags_assets": __version__,
+        **{name: counts[name] for name in ("rows_in", "rows_kept", "rows_rejected", "rows_duplicate")},
+        "rows_eligible": figures["n_eligible"],
+        "rows_selected": figures["rows_selected"],
+        "tokens_selected": figures["tokens_selected"],
+        **{
+            name: figures[name]
+            for name in (
+                "budget",
+                "alignment",
+                "breadth",
+                "kl",
+                "kl_reverse",
+                "kl_pool",
+                "kl_floor",
+                "certificate",
+            )
+        },
+        "messages": figures["messages"],
+        "request": made.config,
+        "exports": None if exported is None else exported.metadata["figures"]["folder"],  # type: ignore[index]
+        "assets": {
+            run.asset: {
+                "data_version": run.data_version,
+                "seconds": run.seconds,
+                "peak_mb": run.peak_mb,
+                "status": run.status,
+            }
+            for run in runs
+        },
+    }

@@ -1,0 +1,55 @@
+"""The pool that the assets read: its files, and the version that they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tags_assets.errors import UserError
+from tags_assets.formats.pool import expand_pool, fingerprint_files
+from tags_assets.store.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tags_assets.home import Home
+
+
+@dataclass(frozen=True)
+class Landed:
+    """The files of a pool and the version that they are together.
+
+    Attributes
+    ----------
+    sources
+        The files, in the order in which they are read.
+    files
+        Content hash of each file.
+    version
+        Fingerprint of all of them.
+    """
+
+    sources: tuple[Path, ...]
+    files: Mapping[str, str]
+    version: str
+
+
+def landed(home: Home) -> Landed:
+    """Look at the files of the active pool.
+
+    Raises
+    ------
+    UserError
+        Where a path does not exist, or there is no file at all.
+    """
+    settings = home.pool()
+    sources = expand_pool(settings.paths or [home.landing])
+    if not sources:
+        raise UserError(
+            f"the pool {home.active_pool!r} has no file",
+            where=str(home.landing),
+            mend="Drop files there, or name some: tags-assets select FILE...",
+        )
+    files = fingerprint_files(sources, home.cache)
+    return Landed(tuple(sources), files, fingerprint("landing", None, "1", {}, files))

@@ -1,0 +1,72 @@
+"""The embedder as a Dagster resource: MiniLM, each text embedded once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+
+from tags_assets.models.minilm import MiniLM
+from tags_assets.store.cache import ContentCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+ROW_TOKENS = 64
+"""Word pieces read of a row."""
+
+TAG_TOKENS = 24
+"""Word pieces read of a tag."""
+
+
+class CachedEmbedder:
+    """Embeds texts, looking first in the cache of what was embedded before.
+
+    Parameters
+    ----------
+    model
+        What embeds a text that the cache lacks.
+    cache
+        Vectors by content.
+    namespace
+        Names the model and all that its vectors depend on.
+    """
+
+    def __init__(self, model: MiniLM, cache: ContentCache, namespace: str) -> None:
+        self._model, self._cache, self._namespace = model, cache, namespace
+
+    def __call__(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed the texts, float32 unit-norm (n_texts, n_dims)."""
+        keys = [
+            hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+            for text in texts
+        ]
+        known = self._cache.get_many(self._namespace, keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            vectors = self._model.embed(list(missing.values()), progress=progress)
+            fresh = {key: vector.tobytes() for key, vector in zip(missing, vectors, strict=True)}
+            self._cache.put_many(self._namespace, fresh)
+            known |= fresh
+        return np.frombuffer(b"".join(known[key] for key in keys), dtype=np.float32).reshape(len(keys), -1)
+
+
+class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """MiniLM (int8, ONNX) on this machine's processor: no server, no key, no network."""
+
+    name: str = "minilm-int8"
+
+    def embedder(self, cache: Path, *, max_tokens: int) -> CachedEmbedder:
+        """Build the embedder with its cache in the folder given; texts are cut after `max_tokens`."""
+        namespace = f"{self.name}:{max_tokens}"
+        return CachedEmbedder(
+            MiniLM(max_tokens=max_tokens), ContentCache(cache / "embeddings.sqlite"), namespace
+        )

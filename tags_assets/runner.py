@@ -1,0 +1,121 @@
+"""Runs the graph in this process, against the same Dagster instance that the UI shows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tags_assets.dagster_home import PROCESS_TAG, open_instance, prepare_dagster_home, process_mark
+from tags_assets.errors import UserError
+from tags_assets.progress import watched_by
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from tags_assets.home import Home
+    from tags_assets.progress import Watcher
+
+
+@dataclass(frozen=True)
+class AssetRun:
+    """What became of one asset in a run."""
+
+    asset: str
+    data_version: str
+    status: str
+    """``ran`` or ``reused``."""
+    seconds: float
+    peak_mb: float
+
+
+def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
+    """Materialize every asset for one target; what exists already returns at once.
+
+    Parameters
+    ----------
+    home
+        Whose pool and target.
+    target
+        Name of the target: the partition.
+    watcher
+        Who sees the progress.
+
+    Returns
+    -------
+    list[AssetRun]
+        One per asset, in the order in which they came.
+
+    Raises
+    ------
+    UserError
+        The line with which an asset failed.
+    """
+    warnings.simplefilter("ignore")
+    os.environ["TAGS_HOME"] = str(home.path)
+    prepare_dagster_home(home)
+    from tags_assets.automation import landing_event  # noqa: PLC0415
+    from tags_assets.definitions import defs  # noqa: PLC0415
+    from tags_assets.partitions import targets  # noqa: PLC0415
+    from tags_assets.pool import landed  # noqa: PLC0415
+
+    data = landed(home)
+    with open_instance(home) as instance, watched_by(watcher):
+        if not instance.has_dynamic_partition(str(targets.name), target):
+            instance.add_dynamic_partitions(str(targets.name), [target])
+        _report_landing(instance, landing_event(data.version, data.files), data.version)
+        result = defs.resolve_job_def("everything").execute_in_process(
+            instance=instance,
+            partition_key=target,
+            raise_on_error=False,
+            tags={PROCESS_TAG: process_mark()},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        for event in result.all_events:
+            if event.is_step_failure:
+                raise _failure(event)
+            if event.is_failure and not result.success:
+                raise UserError(
+                    f"the run failed: {event.message}", mend="Look at the run in the UI: tags-assets ui."
+                )
+        return [_asset_run(event) for event in result.all_events if event.is_step_materialization]
+
+
+def _report_landing(instance: dg.DagsterInstance, event: dg.AssetMaterialization, version: str) -> None:
+    from dagster._core.definitions.data_version import DATA_VERSION_TAG  # noqa: PLC0415
+
+    last = instance.get_latest_materialization_event(event.asset_key)
+    known = last.asset_materialization.tags if last and last.asset_materialization else None
+    if not known or known.get(DATA_VERSION_TAG) != version:
+        instance.report_runless_asset_event(event)
+
+
+def _failure(event: dg.DagsterEvent) -> UserError:
+    data = event.step_failure_data
+    said = data.user_failure_data
+    if said is not None and said.description:
+        return UserError(said.description)
+    if os.environ.get("TAGS_DEBUG"):
+        sys.stderr.write(data.error_display_string)
+    cause = data.error.cause if data.error and data.error.cause else data.error
+    first = cause.message.strip().splitlines()[0] if cause else "unknown error"
+    return UserError(
+        f"{event.step_key} failed: {first}",
+        mend="This is a defect of tags-assets; set TAGS_DEBUG=1 to see where, and please report it.",
+    )
+
+
+def _asset_run(event: dg.DagsterEvent) -> AssetRun:
+    from dagster._core.definitions.data_version import DATA_VERSION_TAG  # noqa: PLC0415
+
+    materialization = event.step_materialization_data.materialization
+    facts: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
+    return AssetRun(
+        asset=materialization.asset_key.to_user_string(),
+        data_version=(materialization.tags or {}).get(DATA_VERSION_TAG, ""),
+        status=str(facts["status"]),
+        seconds=float(facts["seconds"]),
+        peak_mb=float(facts["peak_mb"]),
+    )

@@ -1,0 +1,128 @@
+"""Every target that there is: files in ``targets/``, files named on the command line, and the pool itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tags_assets.errors import UserError
+from tags_assets.formats.pool import fingerprint_files
+from tags_assets.home import POOL_TARGET, TargetEntry
+from tags_assets.store.fingerprint import fingerprint
+from tags_assets.target_file import (
+    TargetSpec,
+    find_targets,
+    load_target,
+    parse_budget,
+    resolve_target,
+    target_name,
+)
+
+if TYPE_CHECKING:
+    from tags_assets.home import Home
+
+
+@dataclass(frozen=True)
+class TargetRegistry:
+    """The targets of a home."""
+
+    home: Home
+
+    def entries(self) -> dict[str, TargetEntry]:
+        """List every target by name; one named on the command line comes before a file of that name.
+
+        Raises
+        ------
+        UserError
+            Where two files in the folder have one name.
+        """
+        entries = {
+            name: TargetEntry(file=str(path)) for name, path in find_targets(self.home.targets_folder).items()
+        }
+        for name, entry in self.home.named_targets().items():
+            if entry.file is None or Path(entry.file).exists():
+                entries[name] = entry
+        return dict(sorted(entries.items()))
+
+    def name(self, target: str | None, budget: str | None) -> str:
+        """Remember what the command line says of a target, and give its name.
+
+        Parameters
+        ----------
+        target
+            A file, the name of one in the folder, or None for the pool itself.
+        budget
+            Budget in place of the file's, as the user wrote it.
+
+        Raises
+        ------
+        UserError
+            For a file that is not there, or one of another folder whose name is taken.
+        """
+        if budget is not None:
+            parse_budget(budget)
+        if target is None or target == POOL_TARGET:
+            self.home.name_target(POOL_TARGET, TargetEntry(budget=budget))
+            return POOL_TARGET
+        known = self.home.named_targets()
+        if target in known and not Path(target).is_file():
+            file = known[target].file
+            path = Path(file) if file else resolve_target(target, self.home.targets_folder)
+        else:
+            path = resolve_target(target, self.home.targets_folder).resolve()
+        name = target_name(path)
+        self._refuse_other(name, path)
+        load_target(path)
+        if budget is None and find_targets(self.home.targets_folder).get(name) == path:
+            self.home.forget_target(name)
+        else:
+            self.home.name_target(name, TargetEntry(file=str(path), budget=budget))
+        return name
+
+    def _refuse_other(self, name: str, path: Path) -> None:
+        other = find_targets(self.home.targets_folder).get(name)
+        if other is not None and other.resolve() != path:
+            raise UserError(
+                f"has the same name, {name!r}, as {other}",
+                where=str(path),
+                mend="Rename one of the two files.",
+            )
+
+    def load(self, name: str) -> TargetSpec:
+        """Read a target by its name, with the budget that the command line gave it.
+
+        Raises
+        ------
+        UserError
+            Where there is no such target, or its file is not valid.
+        """
+        entries = self.entries()
+        entry = entries.get(name)
+        if entry is None and name != POOL_TARGET:
+            raise UserError.unknown("target", name, [*entries, POOL_TARGET])
+        if entry is None or entry.file is None:
+            spec = TargetSpec.of_pool()
+        else:
+            spec = load_target(entry.file)
+        return spec if entry is None or entry.budget is None else spec.with_budget(parse_budget(entry.budget))
+
+    def content(self, name: str) -> dict[str, str]:
+        """Hash the files that a target is made of."""
+        files = [file for file in self.load(name).files if file.exists()]
+        hashes = fingerprint_files(files, self.home.cache)
+        return {Path(file).name: digest for file, digest in sorted(hashes.items())}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Name the present content of each target: of its files, and its budget.
+
+        A file that is not valid has a version too: that of its bytes, so that the asset can say what is wrong.
+        """
+        versions = {}
+        for name, entry in self.entries().items():
+            try:
+                content = self.content(name)
+            except UserError:
+                content = fingerprint_files([Path(entry.file)], self.home.cache) if entry.file else {}
+            versions[name] = fingerprint("target", name, "1", {"budget": entry.budget}, content)
+        return versions
