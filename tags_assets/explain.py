@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tags_assets.compare import Diff, diff
 from tags_assets.errors import UserError
 from tags_assets.explain_text import node_text, row_text, styled
 from tags_assets.lineage import Lineage
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tags_assets.store.artifacts import ArtifactStore
+
+__all__ = ["Diff", "Explanation", "NodeExplanation", "diff", "explain_row", "why_node"]
 
 RIVALS_LOOKED_AT = 400
 """Rows about the same things that are counted; beyond these the answer is "hundreds"."""

@@ -1,0 +1,89 @@
+"""Two selections are compared by what their rows say, not by where they lie."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from tags_assets.errors import UserError
+from tags_assets.explain import diff
+from tags_assets.store.versions import VersionRecord
+from tags_assets_tests.sql.pool import lineage_tables
+from tags_assets_tests.test_explain import UPSTREAM, stored
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return lineage_tables()
+
+
+@pytest.fixture(scope="module")
+def store(tables, tmp_path_factory):
+    """A second version of ``maths``: three picks of the first are gone, two others are in."""
+    store = stored(tmp_path_factory.mktemp("home"), tables)
+    maths = tables["selected_subset"].filter(pl.col("target") == "maths")
+    others = (
+        tables["instance_scores"]
+        .join(maths, on="instance_id", how="anti")
+        .head(2)
+        .join(tables["raw_instances"], on="instance_id")
+        .select(
+            pl.lit("maths").alias("target"),
+            *("instance_id", "id", pl.lit(0).alias("rank"), pl.lit(0.1).alias("gain"), "quality"),
+            *("source", "language", "prompt_tokens", "response_tokens"),
+        )
+    )
+    later = pl.concat([maths.head(5), others], how="vertical_relaxed").with_columns(
+        rank=pl.int_range(1, pl.len() + 1)
+    )
+    record = VersionRecord(
+        config={"alignment": 0.8, "budget": {"rows": 7}},
+        upstream=dict.fromkeys(UPSTREAM["selected_subset"], "v1"),
+    )
+    store.write("selected_subset", "v2abc", {"data": later}, partition="maths", record=record)
+    return store
+
+
+def test_kept_dropped_and_added_rows_are_told_apart(store, tables):
+    one = diff(store, "maths~1", "maths")
+    before = tables["selected_subset"].filter(pl.col("target") == "maths")
+    assert one.kept["instance_id"].to_list() == before["instance_id"].head(5).to_list()
+    assert one.dropped["instance_id"].to_list() == before["instance_id"].tail(3).to_list()
+    assert one.added.height == 2
+    assert one.overlap == pytest.approx(5 / 10)
+    assert "5 rows stayed, 3 left, 2 came" in one.to_text()
+
+
+def test_shares_before_and_after_are_those_of_the_selections(store):
+    one = diff(store, "maths~1", "maths")
+    fields = one.shares.filter(pl.col("level") == 1)
+    assert fields["before"].sum() == pytest.approx(1.0)
+    assert fields["after"].sum() == pytest.approx(1.0)
+    assert one.shares["change"].abs().is_sorted(descending=True)
+
+
+def test_configuration_that_differs_is_the_reason(store):
+    reasons = diff(store, "maths~1", "maths").reasons
+    assert "alignment went from nothing to 0.8" in reasons
+
+
+def test_two_targets_can_be_compared(store):
+    one = diff(store, "pool", "maths@v2")
+    assert (one.a, one.b) == ("pool", "maths@v2")
+    assert "the target is maths instead of pool" in one.reasons
+
+
+def test_a_selection_compared_with_itself_has_not_moved(store):
+    one = diff(store, "maths", "v2abc")
+    assert one.dropped.is_empty()
+    assert one.added.is_empty()
+    assert one.overlap == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("math", "Did you mean 'maths'"), ("maths~9", "2 versions"), ("maths@zz", "no version named")],
+)
+def test_unknown_selection_is_one_clear_line(store, name, said):
+    with pytest.raises(UserError, match=said):
+        diff(store, name, "maths")
