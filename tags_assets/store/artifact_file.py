@@ -130,16 +130,16 @@ def read_vectors(
     matrix: NDArray[np.float32] | None = None
     filled = 0
     for piece in read_batches(connections, path, table, (id_column, vector_column), _BATCH_ROWS):
-        lengths = piece[vector_column].list.len() if piece.schema[vector_column] == pl.List else None
-        flat = piece[vector_column].explode(empty_as_null=False).to_numpy()
-        width = flat.size // piece.height if matrix is None else matrix.shape[1]
-        if flat.size != width * piece.height or (lengths is not None and not (lengths == width).all()):
+        vectors = piece[vector_column].cast(pl.List(pl.Float32))
+        width = (vectors.list.len()[0] or 0) if matrix is None else matrix.shape[1]
+        flat = vectors.explode(empty_as_null=False)
+        if not (vectors.list.len() == width).all(ignore_nulls=False) or flat.null_count():
             raise ValueError(
                 f"{path.name}: the vectors of {table}.{vector_column} are not all of length {width}"
             )
         if matrix is None:
             matrix = np.empty((rows, width), dtype=np.float32)
-        matrix[filled : filled + piece.height] = flat.reshape(piece.height, width)
+        matrix[filled : filled + piece.height] = flat.to_numpy().reshape(piece.height, width)
         filled += piece.height
         ids.append(piece[id_column])
     if matrix is None:

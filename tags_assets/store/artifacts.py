@@ -437,7 +437,8 @@ class ArtifactStore:
 
     def _pointed(self, asset: str, partition: str | None) -> dict[str, object] | None:
         try:
-            pointed = orjson.loads(self.layout.pointer(asset, partition).read_bytes())
+            with disk_errors(self.home):
+                pointed = orjson.loads(self.layout.pointer(asset, partition).read_bytes())
         except (FileNotFoundError, NotADirectoryError, orjson.JSONDecodeError):
             return None
         return pointed if isinstance(pointed, dict) else None

@@ -55,8 +55,8 @@ class Connections:
     memory_limit
         DuckDB's limit for an instance, as ``1GB``; None leaves DuckDB's own (80% of the machine).
     spill
-        Folder below which an instance may put what exceeds the limit. DuckDB creates its part of it when it
-        must.
+        How the folder is called into which an instance puts what exceeds the limit, up to the instance's own
+        suffix. DuckDB creates it when it must, and removes it.
     """
 
     def __init__(self, connect: Connect, *, memory_limit: str | None, spill: Path) -> None:
@@ -114,8 +114,11 @@ class Connections:
         instance = _Instance(context.__enter__(), context)
         if self._memory_limit is not None:
             instance.connection.execute(f"set memory_limit = {quote_text(self._memory_limit)}")
-        spill = self._spill / f"{os.getpid()}-{uuid4().hex[:12]}"
-        instance.connection.execute(f"set temp_directory = {quote_text(str(spill))}")
+        instance.connection.execute(
+            "set global timezone = 'UTC'"
+        )  # instants come back alike on every machine
+        spill = f"{self._spill}{os.getpid()}-{uuid4().hex[:12]}"
+        instance.connection.execute(f"set temp_directory = {quote_text(spill)}")
         return instance
 
     def _give_back(self, instance: _Instance) -> None:

@@ -23,7 +23,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 # DuckDB passes the system's own words on.
 _FULL_WORDS = tuple(os.strerror(code) for code in _FULL)
-_REFUSED_WORDS = (*(os.strerror(code) for code in _REFUSED), "read-only mode")
+_REFUSED_WORDS = tuple(os.strerror(code) for code in _REFUSED)
 
 
 def sync(path: Path) -> None:
@@ -92,9 +92,9 @@ def collect_abandoned(folder: Path) -> int:
     return freed
 
 
-def collect_spill(folder: Path, *, older_than: float = 86_400.0) -> None:
+def collect_spill(spill: Path, *, older_than: float = 86_400.0) -> None:
     """Remove what killed processes moved out of memory (DuckDB tidies up after the living)."""
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in spill.parent.glob(f"{spill.name}*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > older_than:
                 shutil.rmtree(path)

@@ -113,7 +113,7 @@ def health(store: ArtifactStore, *, deep: bool = False) -> Health:
     return Health(
         home=store.home,
         exists=store.home.exists(),
-        writable=os.access(existing, os.W_OK),
+        writable=os.access(existing, os.W_OK, effective_ids=os.access in os.supports_effective_ids),
         free_bytes=shutil.disk_usage(existing).free,
         assets=assets,
         abandoned=tuple(sorted([*abandoned(layout.scratch), *abandoned(layout.home_scratch)])),

@@ -89,8 +89,8 @@ class Layout:
 
     @property
     def spill(self) -> Path:
-        """What DuckDB moves out of memory."""
-        return self.artifacts / ".spill"
+        """What DuckDB moves out of memory: the part of the name that all instances share."""
+        return self.artifacts / ".spill-"
 
     @property
     def commit_lock(self) -> Path:

@@ -39,7 +39,8 @@ class Shelf:
         """
         for attempt in range(3):
             try:
-                status = path.stat()
+                with disk_errors(self._layout.home):
+                    status = path.stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
