@@ -1,0 +1,270 @@
+"""One file, read once: its rows in the normal form, as Parquet in a cache that is keyed by the file's content."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tags_assets.formats import language, near_duplicates, tokens
+from tags_assets.formats.instance import INSTANCE_SCHEMA, REJECTED_SCHEMA, Message, Recognised, RowError
+from tags_assets.formats.readers import Position, Record, read_records
+from tags_assets.formats.readers.sniff import suffix_of
+from tags_assets.formats.recognise import recognise
+from tags_assets.formats.wording import content_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tags_assets.formats.given import ColumnMap, Given
+
+READER_VERSION = "1"
+"""Part of every key of the cache: raise it whenever the same file would give other rows."""
+
+BANDS = tuple(f"band_{number}" for number in range(near_duplicates.N_BANDS))
+
+PARSED_SCHEMA: dict[str, pl.DataType] = {
+    **{
+        name: dtype
+        for name, dtype in INSTANCE_SCHEMA.items()
+        if name not in ("instance_id", "file", "duplicate_of", "near_duplicate")
+    },
+    "wording": pl.UInt64(),
+    "n_words": pl.Int32(),
+    **dict.fromkeys(BANDS, pl.UInt64()),
+}
+"""Columns of a parsed file's rows: what depends on the file's content alone, and the sketch for near-duplicates.
+
+``source`` is the row's own and may be null.
+"""
+
+_REJECTED_SCHEMA = {name: dtype for name, dtype in REJECTED_SCHEMA.items() if name != "file"}
+_ROWS_A_BATCH, _BYTES_A_BATCH = 4096, 8 * 2**20
+_LEFT_BEHIND_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """A file's rows in the cache.
+
+    Attributes
+    ----------
+    directory
+        Holds ``rows.parquet`` (`PARSED_SCHEMA`) and ``rejected.parquet``, both in the order of the file.
+    n_rows, n_rejected
+        Rows that were read, rows that could not be.
+    columns_met
+        The user's mapped columns that some row has.
+    """
+
+    directory: Path
+    n_rows: int
+    n_rejected: int
+    columns_met: tuple[str, ...]
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows in batches of at most 4,096."""
+        with pq.ParquetFile(self.directory / "rows.parquet") as file:
+            for group in range(file.num_row_groups):
+                frame = pl.from_arrow(file.read_row_group(group, columns=columns))
+                assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table is never a series
+                yield frame
+
+    def column(self, name: str) -> pl.Series:
+        """Return one column of all rows."""
+        return pl.read_parquet(self.directory / "rows.parquet", columns=[name]).to_series()
+
+    def rejected(self) -> pl.DataFrame:
+        """Return the rows that could not be read: ``line``, ``reason``, ``raw``."""
+        return pl.read_parquet(self.directory / "rejected.parquet")
+
+
+def parse_file(
+    path: Path,
+    fingerprint: str,
+    cache: Path,
+    columns: ColumnMap,
+    advance: Callable[[int], None] | None = None,
+) -> ParsedFile:
+    """Read a file, or find it in the cache.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the file's content.
+    cache
+        A folder; a file's rows are written beside and renamed, so that it holds whole results only.
+    advance
+        Called with the bytes of the file that were read so far.
+
+    Raises
+    ------
+    UserError
+        If the file as a whole cannot be read.
+    """
+    # The name has a part in what the content is taken for only where that leaves it open.
+    key = "\n".join([fingerprint, READER_VERSION, suffix_of(path), columns.key()])
+    directory = cache / blake2b(key.encode(), digest_size=16).hexdigest()
+    if not (directory / "summary.json").is_file():
+        _parse(path, directory, columns, advance)
+    summary = json.loads((directory / "summary.json").read_bytes())
+    return ParsedFile(directory, summary["rows"], summary["rejected"], tuple(summary["columns_met"]))
+
+
+def clear_left_behind(cache: Path) -> None:
+    """Remove what runs that were killed left half written in the cache a day ago or more."""
+    for directory in cache.glob(".parsing-*"):
+        if time.time() - directory.stat().st_mtime > _LEFT_BEHIND_S:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _parse(path: Path, directory: Path, columns: ColumnMap, advance: Callable[[int], None] | None) -> None:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".parsing-"))
+    columns.met.clear()
+    position = Position()
+    rows = rejected = 0
+    try:
+        with (
+            _Writer(beside / "rows.parquet", PARSED_SCHEMA) as good,
+            _Writer(beside / "rejected.parquet", _REJECTED_SCHEMA) as bad,
+        ):
+            for batch in _batches(read_records(path, position), columns):
+                good.write(batch.rows())
+                bad.write(batch.rejected())
+                rows += len(batch.recognised)
+                rejected += len(batch.refused)
+                if advance is not None:
+                    advance(position.done)
+        summary = {"rows": rows, "rejected": rejected, "columns_met": sorted(columns.met)}
+        (beside / "summary.json").write_text(json.dumps(summary))
+        try:
+            beside.rename(directory)
+        except OSError:
+            # Another process read the same file meanwhile, to the same result.
+            if not (directory / "summary.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@dataclass(eq=False)
+class _Batch:
+    """Rows of a file on their way into the cache."""
+
+    records: list[Record] = field(default_factory=list)
+    recognised: list[Recognised] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
+    refused: list[Record] = field(default_factory=list)
+    n_bytes: int = 0
+
+    def add(self, record: Record, columns: ColumnMap) -> None:
+        self.n_bytes += len(record.raw)
+        if record.row is None:
+            self.refused.append(record)
+            return
+        try:
+            recognised = recognise(columns.renamed(record.row))
+            self.given.append(columns.given(record.row))
+        except RowError as error:
+            self.refused.append(Record(record.line, record.raw, None, error.reason))
+            return
+        self.recognised.append(recognised)
+        # The parsed row is not needed any more, and holds as much as the text again.
+        self.records.append(Record(record.line, record.raw, None))
+
+    def is_full(self) -> bool:
+        return len(self.records) + len(self.refused) >= _ROWS_A_BATCH or self.n_bytes >= _BYTES_A_BATCH
+
+    def rejected(self) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                "line": [record.line for record in self.refused],
+                "reason": [record.reason for record in self.refused],
+                "raw": [record.raw for record in self.refused],
+            },
+            schema=_REJECTED_SCHEMA,
+        )
+
+    def rows(self) -> pl.DataFrame:
+        """Return the batch's good rows with all that is known of each by itself."""
+        conversations = [row.messages for row in self.recognised]
+        asked = [_said(messages, "user") for messages in conversations]
+        answered = [_said(messages, "assistant") for messages in conversations]
+        around = [_said(messages, "system", "tool") for messages in conversations]
+        counts = tokens.count([*asked, *around, *answered]).reshape(3, -1)
+        sketches = near_duplicates.sketch(conversations)
+        columns: dict[str, Any] = {
+            "content_hash": [content_hash(messages) for messages in conversations],
+            "id": [row.id for row in self.recognised],
+            "source": [row.source for row in self.recognised],
+            "line": [record.line for record in self.records],
+            "format": [row.format for row in self.recognised],
+            "language": language.detect(asked, answered),
+            "prompt_tokens": counts[0] + counts[1],
+            "response_tokens": counts[2],
+            "turns": [sum(turn["role"] == "user" for turn in messages) for messages in conversations],
+            "messages": _message_series(conversations),
+            "raw": [record.raw.decode() for record in self.records],
+            "given_tags": [given.tags for given in self.given],
+            "given_score": [given.score for given in self.given],
+            "given_embedding": [given.embedding for given in self.given],
+            "wording": sketches.wording,
+            "n_words": sketches.n_words,
+            **{name: sketches.bands[:, number] for number, name in enumerate(BANDS)},
+        }
+        return pl.DataFrame(columns, schema_overrides=PARSED_SCHEMA).select(list(PARSED_SCHEMA))
+
+
+def _batches(records: Iterator[Record], columns: ColumnMap) -> Iterator[_Batch]:
+    batch = _Batch()
+    for record in records:
+        batch.add(record, columns)
+        if batch.is_full():
+            yield batch
+            batch = _Batch()
+    yield batch
+
+
+def _said(messages: list[Message], *roles: str) -> str:
+    return "\n\n".join([turn["content"] for turn in messages if turn["role"] in roles])
+
+
+def _message_series(conversations: list[list[Message]]) -> pl.Series:
+    """Lay messages out as Arrow holds them, with no object in between: lists of structs of role and content."""
+    turns = list(chain.from_iterable(conversations))
+    offsets = np.cumsum([0, *map(len, conversations)])
+    roles = pa.array([turn["role"] for turn in turns], pa.large_string())
+    contents = pa.array([turn["content"] for turn in turns], pa.large_string())
+    structs = pa.StructArray.from_arrays([roles, contents], names=["role", "content"])
+    return pl.Series("messages", pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs))
+
+
+class _Writer:
+    """Writes frames of one schema to a Parquet file, a row group each."""
+
+    def __init__(self, path: Path, schema: dict[str, pl.DataType]) -> None:
+        self._schema = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def write(self, frame: pl.DataFrame) -> None:
+        if frame.height:
+            table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+            self._writer.write_table(table.cast(self._schema))
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
