@@ -21,7 +21,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 ifdef UV
 install = $(UV) pip install --quiet --python $(BIN)/python
 else
-install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check
 endif
 
 .PHONY: help demo test ui lint format types lock clean
@@ -70,7 +71,7 @@ clean: ## remove .venv, caches and builds (never .tags, which holds your artifac
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(supported)' 2>/dev/null || { \
-		found=$$("$(or $(PYTHON),python3)" --version 2>&1 || echo "no Python"); \
+		found=$$({ "$(or $(PYTHON),python3)" --version || echo none; } 2>/dev/null); \
 		echo "tags-assets needs Python 3.11 to 3.14 and found $$found. Mend: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Making .venv with $(PYTHON) and $(if $(UV),uv,pip) ..."
 	@$(if $(UV),$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv,"$(PYTHON)" -m venv .venv)
