@@ -18,7 +18,7 @@ Verdict = tuple[bool, str]
 
 @dataclass(frozen=True)
 class FigureCheck:
-    """A statement about the figures of an asset, and whether what depends on the asset must wait for it to hold."""
+    """A statement about an asset's figures, and whether what depends on the asset must wait for it."""
 
     asset: str
     name: str

@@ -34,5 +34,7 @@ class UserError(Exception):
         """Build the error for a name that does not exist, with the nearest names that do."""
         known = list(known)
         nearest = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:5]
-        hint = f"Did you mean {', '.join(repr(n) for n in nearest)}?" if nearest else f"There is no {kind} yet."
+        hint = (
+            f"Did you mean {', '.join(repr(n) for n in nearest)}?" if nearest else f"There is no {kind} yet."
+        )
         return cls(f"there is no {kind} named {name!r}", where=where, mend=hint)

@@ -1,4 +1,4 @@
-"""HOME: the folder that holds artifacts, caches, the Dagster state, and what the user named as pools and targets."""
+"""HOME: the folder of artifacts, caches, Dagster state, and what the user named as pools and targets."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class PoolSettings(BaseModel):
     llm: dict[str, Any] = Field(default_factory=dict)
     """Settings of the language model, as the resource ``llm`` has them: model, base_url, concurrency..."""
     retries: int = 0
-    """How often failed rows were asked for again; each time may bring other tags, so it is part of versions."""
+    """How often failed rows were asked for again: part of versions, as each time may bring other tags."""
     seed: int = 0
 
 
 class TargetEntry(BaseModel):
-    """A target that was named on the command line: its file, and the budget given there in place of the file's."""
+    """A target named on the command line: its file, and the budget in place of the file's."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -18,7 +18,7 @@ _SAMPLE_SECONDS = 0.2
 
 @dataclass
 class Measured:
-    """What a piece of work took: wall seconds, and the peak of this process and its children in MB (10^6 bytes)."""
+    """Wall seconds, and the peak memory of this process and its children in MB (10^6 bytes)."""
 
     seconds: float = 0.0
     peak_mb: float = 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import polars as pl
 
 from tags_assets import __version__
 from tags_assets.errors import UserError
@@ -18,6 +17,8 @@ from tags_assets.resources.store import open_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from tags_assets.home import Home
     from tags_assets.runner import AssetRun

@@ -66,7 +66,7 @@ def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
         if not instance.has_dynamic_partition(str(targets.name), target):
             instance.add_dynamic_partitions(str(targets.name), [target])
         _report_landing(instance, landing_event(data.version, data.files), data.version)
-        result = defs.resolve_job_def("everything").execute_in_process(
+        result = defs().resolve_job_def("everything").execute_in_process(
             instance=instance,
             partition_key=target,
             raise_on_error=False,

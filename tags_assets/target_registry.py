@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
-from tags_assets.formats.pool import fingerprint_files
+from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.home import POOL_TARGET, TargetEntry
 from tags_assets.store.fingerprint import fingerprint
 from tags_assets.target_file import (
@@ -40,9 +41,8 @@ class TargetRegistry:
         entries = {
             name: TargetEntry(file=str(path)) for name, path in find_targets(self.home.targets_folder).items()
         }
-        for name, entry in self.home.named_targets().items():
-            if entry.file is None or Path(entry.file).exists():
-                entries[name] = entry
+        named = self.home.named_targets().items()
+        entries |= {name: entry for name, entry in named if entry.file is None or Path(entry.file).exists()}
         return dict(sorted(entries.items()))
 
     def name(self, target: str | None, budget: str | None) -> str:
@@ -101,28 +101,26 @@ class TargetRegistry:
         entry = entries.get(name)
         if entry is None and name != POOL_TARGET:
             raise UserError.unknown("target", name, [*entries, POOL_TARGET])
-        if entry is None or entry.file is None:
-            spec = TargetSpec.of_pool()
-        else:
-            spec = load_target(entry.file)
+        spec = TargetSpec.of_pool() if entry is None or entry.file is None else load_target(entry.file)
         return spec if entry is None or entry.budget is None else spec.with_budget(parse_budget(entry.budget))
 
-    def content(self, name: str) -> dict[str, str]:
-        """Hash the files that a target is made of."""
-        files = [file for file in self.load(name).files if file.exists()]
-        hashes = fingerprint_files(files, self.home.cache)
-        return {Path(file).name: digest for file, digest in sorted(hashes.items())}
+    def examples(self, spec: TargetSpec) -> list[str]:
+        """Hash the content of a target's examples; empty where it has none."""
+        if spec.examples_source is None:
+            return []
+        return sorted(fingerprint_files(expand_pool([spec.examples_source]), self.home.cache).values())
 
     def fingerprints(self) -> dict[str, str]:
         """Name the present content of each target: of its files, and its budget.
 
-        A file that is not valid has a version too: that of its bytes, so that the asset can say what is wrong.
+        A file that is not valid has a version too, of its bytes: the asset says what is wrong.
         """
         versions = {}
         for name, entry in self.entries().items():
-            try:
-                content = self.content(name)
-            except UserError:
-                content = fingerprint_files([Path(entry.file)], self.home.cache) if entry.file else {}
-            versions[name] = fingerprint("target", name, "1", {"budget": entry.budget}, content)
+            file = [Path(entry.file)] if entry.file else []
+            content = sorted(fingerprint_files(file, self.home.cache).values())
+            with suppress(UserError):
+                content += self.examples(self.load(name))
+            config = {"budget": entry.budget, "content": content}
+            versions[name] = fingerprint("target", name, "1", config, {})
         return versions

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+import polars as pl
+
 from tags_assets.formats.conversation import texts
-from tags_assets.formats.pool import read_pool
+from tags_assets.formats.pool import expand_pool, read_pool
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import row_texts
 from tags_assets.method.grounding import ground
@@ -15,7 +16,6 @@ from tags_assets.resources.embedder import ROW_TOKENS
 from tags_assets.resources.keyphrases import CachedKeyphrases
 
 if TYPE_CHECKING:
-    import polars as pl
     from scipy import sparse
 
     from tags_assets.assets.versioned import Inputs
@@ -33,13 +33,10 @@ def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
     UserError
         Where no row of the file can be read.
     """
-    read = read_pool([spec.examples_path], cache=home.cache)
-    rows = read.instances.lazy().select("instance_id", "messages", "language", "duplicate_of").collect()
+    source = spec.examples_source
+    read = read_pool(expand_pool([] if source is None else [source]), cache=home.cache)
+    rows = pl.concat(read.batches(["instance_id", "messages", "language", "duplicate_of"]))
     rows = rows.filter(rows["duplicate_of"].is_null())
-    if rows.is_empty():
-        raise UserError(
-            "no example could be read", where=str(spec.examples_path), mend="Give one instruction row a line."
-        )
     return texts(rows).with_columns(rows["language"])
 
 

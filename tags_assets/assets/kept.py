@@ -25,7 +25,7 @@ def kept_rows(inputs: Inputs, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def kept_texts(inputs: Inputs, columns: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
-    """Read the texts of the kept rows, a batch at a time: ``instance_id, prompt, response`` and the columns."""
+    """Read the texts of the kept rows, batch by batch: ``instance_id, prompt, response``, columns."""
     wanted = list(dict.fromkeys(["instance_id", "duplicate_of", "messages", *columns]))
     batches = inputs.store.read_batches(inputs.versions["raw_instances"], columns=wanted, rows=BATCH_ROWS)
     for batch in batches:

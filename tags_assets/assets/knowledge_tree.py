@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def knowledge_tree(
     context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
 ) -> dg.MaterializeResult[Any]:
-    """Cluster the tags bottom-up and refine each level; nodes that live on keep the ids of the tree before."""
+    """Cluster the tags bottom-up and refine each level; nodes that live on keep their ids."""
     home = Home.resolve(store.home)
     settings = home.pool()
 
@@ -81,7 +81,7 @@ def read_tree(inputs: Inputs) -> KnowledgeTree:
 
 
 def _tree_before(store: ArtifactStore) -> KnowledgeTree | None:
-    # Which tree ids were carried over from is no part of the fingerprint: equal inputs give the tree that exists.
+    # Which tree that was is no part of the fingerprint: equal inputs give the tree that exists.
     version = store.current("knowledge_tree")
     if version is None:
         return None

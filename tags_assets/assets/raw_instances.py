@@ -32,17 +32,17 @@ def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> dg
         read = read_pool(
             landed(home).sources, cache=home.cache, columns=home.pool().columns, progress=inputs.progress
         )
-        counts = read.counts
+        reasons = read.rejected.group_by("reason").len("rows").sort("rows", "reason", descending=[True, False])
         return Artifact(
-            {"data": read.instances},
+            {"data": read.batches()},
             {
-                "rows_in": counts.rows_in,
-                "rows_kept": counts.kept,
-                "rows_rejected": counts.rejected,
-                "rows_duplicate": counts.duplicates,
-                "files": len(read.files),
+                "rows_in": read.rows_in,
+                "rows_kept": read.rows_kept,
+                "rows_rejected": read.rows_rejected,
+                "rows_duplicate": read.rows_duplicate,
+                "files": len(read.counts),
             },
-            {"files_read": markdown_table(read.files), "why_rejected": markdown_table(read.reasons)},
+            {"files_read": markdown_table(read.counts), "why_rejected": markdown_table(reasons)},
         )
 
     return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))

@@ -10,7 +10,7 @@ from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.raw_instances import pool_configuration
 from tags_assets.assets.versioned import Artifact, Inputs, materialize
-from tags_assets.formats.pool import read_rejected
+from tags_assets.formats.pool import read_pool
 from tags_assets.home import Home
 from tags_assets.pool import landed
 from tags_assets.resources.store import StoreResource
@@ -22,7 +22,8 @@ def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> dg
     home = Home.resolve(store.home)
 
     def compute(_inputs: Inputs, _partition: str) -> Artifact:
-        rejected = read_rejected(landed(home).sources, cache=home.cache, columns=home.pool().columns)
+        sources = landed(home).sources
+        rejected = read_pool(sources, cache=home.cache, columns=home.pool().columns).rejected
         first = rejected.select("file", "line", "reason").head(20)
         return Artifact(
             {"data": rejected}, {"rows_rejected": len(rejected)}, {"first": markdown_table(first)}

@@ -60,16 +60,12 @@ def target_distribution(
     def config(name: str) -> Mapping[str, Any]:
         # The wish alone: an edited budget asks for another selection, not for another distribution.
         spec = registry.load(name)
-        content = registry.content(name) if spec.examples_path else {}
         wish = spec.target.model_dump(exclude={"examples"}, exclude_none=True)
-        examples = spec.examples_path
-        return {"wish": wish, "examples": content.get(examples.name) if examples else None}
+        return {"wish": wish, "examples": registry.examples(spec)}
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = registry.load(name)
-        tree = read_tree(inputs)
-        supply = _supply(inputs, tree)
-        distribution = _distribution(spec, inputs, tree, supply, embedder, home)
+        distribution, tree = _distribution(spec, inputs, embedder, home)
         frame = distribution.to_frame(tree)
         return Artifact(
             {"data": frame.select(pl.lit(name).alias("target"), pl.all())},
@@ -96,23 +92,21 @@ def _supply(inputs: Inputs, tree: KnowledgeTree) -> NDArray[np.float64]:
 
 
 def _distribution(
-    spec: TargetSpec,
-    inputs: Inputs,
-    tree: KnowledgeTree,
-    supply: NDArray[np.float64],
-    embedder: EmbedderResource,
-    home: Home,
-) -> TargetDistribution:
+    spec: TargetSpec, inputs: Inputs, embedder: EmbedderResource, home: Home
+) -> tuple[TargetDistribution, KnowledgeTree]:
+    """Read the wish of a target's file as a distribution over the leaves."""
+    tree = read_tree(inputs)
+    supply = _supply(inputs, tree)
     wish = spec.target
     if wish.weights is not None:
-        return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights"))
+        return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights")), tree
     if wish.description is not None:
         embed = embedder.embedder(home.cache, max_tokens=ROW_TOKENS)
-        return target_from_description(embed([wish.description]), tree, supply)
+        return target_from_description(embed([wish.description]), tree, supply), tree
     if wish.examples is not None:
         examples = ground_examples(spec, inputs, tree, embedder, home)
-        return target_from_examples(examples, tree, supply)
-    return target_from_pool(tree, supply)
+        return target_from_examples(examples, tree, supply), tree
+    return target_from_pool(tree, supply), tree
 
 
 def _top_concepts(distribution: TargetDistribution, tree: KnowledgeTree) -> pl.DataFrame:

@@ -58,7 +58,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The versions upstream that one materialization reads: fixed when it starts, whatever lands meanwhile."""
+    """The versions upstream that one materialization reads, fixed when it starts."""
 
     store: ArtifactStore
     versions: Mapping[str, ArtifactVersion]
@@ -113,15 +113,14 @@ def materialize(
     dagster.Failure
         With one line, for everything that the user can mend.
     """
-    asset = context.asset_key.to_user_string()
-    partitions = list(context.partition_keys) if asset in TARGET_ASSETS else [None]
+    maker = _Maker(context, store, compute, config)
+    partitions = list(context.partition_keys) if maker.asset in TARGET_ASSETS else [None]
     made: list[tuple[str | None, ArtifactVersion]] = []
-    shown: dict[str, Any] = {"partitions": len(partitions)}
+    shown: dict[str, Any] = {}
     for partition in partitions:
         try:
             with measured() as measure:
-                chosen = dict(config(partition or "")) if config else {}
-                version, status = _find_or_make(context, store, asset, partition, compute, chosen)
+                version, status = maker.find_or_make(partition)
         except UserError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         made.append((partition, version))
@@ -133,12 +132,12 @@ def materialize(
     one = next(iter(data_versions.values()))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(
-            one if len(made) == 1 else fingerprint(asset, None, "", {}, data_versions)
+            one if len(made) == 1 else fingerprint(maker.asset, None, "", {}, data_versions)
         ),
         metadata=shown if len(made) == 1 else {"partitions": len(made)},
         check_results=[
             check.result([(partition, figures_of(version)) for partition, version in made])
-            for check in checks_of(asset)
+            for check in checks_of(maker.asset)
         ],
     )
 
@@ -150,55 +149,64 @@ def catalogue() -> Catalogue:
     return CATALOGUE
 
 
-def _find_or_make(
-    context: dg.AssetExecutionContext,
-    store: ArtifactStore,
-    asset: str,
-    partition: str | None,
-    compute: Callable[[Inputs, str], Artifact],
-    config: Mapping[str, Any],
-) -> tuple[ArtifactVersion, str]:
-    upstream = _upstream(context, store, partition)
-    versions = {key: version.data_version for key, version in upstream.items()}
-    code_version = context.assets_def.code_versions_by_key[context.asset_key] or ""
-    data_version = fingerprint(asset, partition, code_version, config, versions)
-    found = store.find(asset, data_version, partition)
-    if found is not None:
-        store.set_current(found)
-        return found, "reused"
+@dataclass(frozen=True)
+class _Maker:
+    """One asset that is being materialized."""
 
-    def observe(done: int, total: int) -> None:
-        facts = {"done": done, "total": total}
-        context.log_event(dg.AssetObservation(asset, partition=partition, metadata=facts))
+    context: dg.AssetExecutionContext
+    store: ArtifactStore
+    compute: Callable[[Inputs, str], Artifact]
+    config: Callable[[str], Mapping[str, Any]] | None
 
-    task = asset if partition is None else f"{asset} [{partition}]"
-    progress = reporter(task, Throttled(observe))
-    progress(0, 1)
-    with measured() as measure:
-        artifact = compute(Inputs(store, upstream, progress), partition or "")
-    record = VersionRecord(
-        code_version=code_version,
-        config=config,
-        upstream=versions,
-        metadata={
-            "figures": artifact.figures,
-            "previews": artifact.previews,
-            "seconds": round(measure.seconds, 3),
-            "peak_mb": round(measure.peak_mb, 1),
-        },
-    )
-    return store.write(asset, data_version, artifact.tables, partition=partition, record=record), "ran"
+    @property
+    def asset(self) -> str:
+        return self.context.asset_key.to_user_string()
 
+    def find_or_make(self, partition: str | None) -> tuple[ArtifactVersion, str]:
+        """Return the version of a partition, and whether it ``ran`` or was ``reused``."""
+        config = dict(self.config(partition or "")) if self.config else {}
+        upstream = self._upstream(partition)
+        versions = {key: version.data_version for key, version in upstream.items()}
+        code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key] or ""
+        data_version = fingerprint(self.asset, partition, code_version, config, versions)
+        found = self.store.find(self.asset, data_version, partition)
+        if found is not None:
+            self.store.set_current(found)
+            return found, "reused"
+        with measured() as measure:
+            artifact = self.compute(Inputs(self.store, upstream, self._progress(partition)), partition or "")
+        record = VersionRecord(
+            code_version=code_version,
+            config=config,
+            upstream=versions,
+            metadata={
+                "figures": artifact.figures,
+                "previews": artifact.previews,
+                "seconds": round(measure.seconds, 3),
+                "peak_mb": round(measure.peak_mb, 1),
+            },
+        )
+        made = self.store.write(self.asset, data_version, artifact.tables, partition=partition, record=record)
+        return made, "ran"
 
-def _upstream(
-    context: dg.AssetExecutionContext, store: ArtifactStore, partition: str | None
-) -> dict[str, ArtifactVersion]:
-    versions = {}
-    for key in sorted(dep.to_user_string() for dep in context.assets_def.asset_deps[context.asset_key]):
-        if key == "landing":  # files: their hashes are configuration
-            continue
-        versions[key] = store.require(key, partition=partition if key in TARGET_ASSETS else None)
-    return versions
+    def _upstream(self, partition: str | None) -> dict[str, ArtifactVersion]:
+        versions = {}
+        dependencies = self.context.assets_def.asset_deps[self.context.asset_key]
+        for key in sorted(dependency.to_user_string() for dependency in dependencies):
+            if key == "landing":  # files: their hashes are configuration
+                continue
+            versions[key] = self.store.require(key, partition=partition if key in TARGET_ASSETS else None)
+        return versions
+
+    def _progress(self, partition: str | None) -> Callable[[int, int], None]:
+        def observe(done: int, total: int) -> None:
+            facts = {"done": done, "total": total}
+            self.context.log_event(dg.AssetObservation(self.asset, partition=partition, metadata=facts))
+
+        task = self.asset if partition is None else f"{self.asset} [{partition}]"
+        progress = reporter(task, Throttled(observe))
+        progress(0, 1)
+        return progress
 
 
 def _metadata(version: ArtifactVersion, status: str, measure: Measured) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What the commands of `tags_assets.cli` do; imported when a command runs, so that ``--help`` does not wait."""
+"""What the commands of `tags_assets.cli` do; imported when one runs, so that ``--help`` is quick."""

@@ -106,11 +106,14 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
     for run in runs:
         table.add_row(run.asset, run.status, f"{run.seconds:.1f}", f"{run.peak_mb:,.0f}")
     err.print(table)
-    rows = "{rows_in:,} rows in = {rows_kept:,} kept + {rows_rejected:,} rejected + {rows_duplicate:,} duplicates"
-    out.print(rows.format(**manifest), markup=False)
     out.print(
-        f"{manifest['rows_selected']:,} rows selected; KL to the target {manifest['kl']:.3f} "
-        f"(no selection of this size is below {manifest['kl_floor']:.3f}), certificate {manifest['certificate']:.4f}",
+        "{rows_in:,} rows in = {rows_kept:,} kept + {rows_rejected:,} rejected + "
+        "{rows_duplicate:,} duplicates".format(**manifest),
+        markup=False,
+    )
+    out.print(
+        "{rows_selected:,} rows selected; KL to the target {kl:.3f} (none of this size is below "
+        "{kl_floor:.3f}), certificate {certificate:.4f}".format(**manifest),
         markup=False,
     )
     for message in manifest["messages"]:
