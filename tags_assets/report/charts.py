@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Chart = dict[str, Any]
+"""``data`` and ``layout`` of plotly.js, and ``narrow``: what changes in the layout on a phone."""
 
 # Okabe and Ito's palette: told apart with any of the common colour-vision deficiencies. Marks differ in shape
 # as well.
@@ -22,10 +23,10 @@ POOL_FILL, SELECTION_FILL = "rgba(154,163,173,.35)", "rgba(0,114,178,.12)"
 STEPS = ["#eceef0", "#cfe3f1", "#8fbfe0", "#3f93c9", "#00568a"]
 """A sequence in one hue for ordered classes, light to dark."""
 
+LEGEND = {"orientation": "h", "xref": "container", "yref": "container", "x": 0, "y": 1.0, "yanchor": "top"}
+
 BARS_SHOWN = 12
 LONGEST_LABEL = 34
-HUGE = 100_000
-"""Values of one histogram from which it is counted on a sorted sample of quantiles."""
 
 
 def clipped(text: str, length: int = LONGEST_LABEL) -> str:
@@ -71,7 +72,7 @@ def gain_curve(curve: pl.DataFrame, budget: int | None) -> tuple[Chart, list[tup
                 "x": [bend, at],
                 "y": [at_bend, 1.0],
                 "text": [f"knee: {bend:,} rows, {at_bend:.0%}", f"budget: {round(at):,} rows"],
-                "textposition": ["bottom right", "bottom left"],
+                "textposition": ["bottom right", "bottom right" if beyond else "top left"],
                 "textfont": {"color": INK, "size": 12},
                 "marker": {
                     "color": ["#ffffff", SELECTION],
@@ -87,7 +88,11 @@ def gain_curve(curve: pl.DataFrame, budget: int | None) -> tuple[Chart, list[tup
         "layout": _layout(
             height=340,
             xaxis={"title": {"text": "rows picked"}, "tickformat": ",d", "rangemode": "tozero"},
-            yaxis={"title": {"text": "share of the value"}, "tickformat": ".0%", "rangemode": "tozero"},
+            yaxis={
+                "title": {"text": "share of the value"},
+                "tickformat": ".0%",
+                "range": [0, 1.14 * float(share[-1])],
+            },
             hovermode="x",
         ),
     }
@@ -120,7 +125,8 @@ def asked_and_reached(parts: pl.DataFrame) -> Chart:
     has_target = bool(parts["target"].is_not_null().any())
     order = "target" if has_target else "selection_share"
     parts = parts.sort([order, "path"], descending=[False, True], nulls_last=False)
-    names = [clipped(name) for name in parts["path"].map_elements(last_steps, return_dtype=pl.String)]
+    names = [clipped(last_steps(path)) for path in parts["path"]]
+    short = [clipped(last_steps(path, 1), 19) for path in parts["path"]]
     places = list(range(parts.height))
     columns = ["pool_share", "selection_share"] + (["target"] if has_target else [])
     low = parts.select(pl.min_horizontal(columns)).to_series().to_list()
@@ -148,12 +154,14 @@ def asked_and_reached(parts: pl.DataFrame) -> Chart:
             "y": places,
             "customdata": names,
             "marker": {"color": color, "symbol": symbol, "size": size, "line": {"width": 3, "color": color}},
+            "cliponaxis": False,
             "hovertemplate": "%{customdata}<br>" + name + ": %{x:.2%}<extra></extra>",
         }
         for name, column, color, symbol, size in series
         if name != "target" or has_target
     ]
     return {
+        "narrow": {"yaxis.ticktext": short, "xaxis.nticks": 4},
         "data": [between, *marks],
         "layout": _layout(
             height=90 + 27 * parts.height,
@@ -163,9 +171,9 @@ def asked_and_reached(parts: pl.DataFrame) -> Chart:
                 "ticktext": names,
                 "range": [-0.7, parts.height - 0.3],
                 "showgrid": False,
+                "zeroline": False,
             },
-            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "yref": "container", "x": 0},
-            margin={"l": 8, "r": 12, "t": 64, "b": 8},
+            margin={"l": 8, "r": 16, "t": 64, "b": 8},
         ),
     }
 
@@ -225,7 +233,13 @@ def shares(counts: pl.DataFrame, value: str) -> tuple[Chart, pl.DataFrame]:
             bargap=0.3,
             bargroupgap=0.08,
             xaxis={"tickformat": ".0%", "rangemode": "tozero"},
-            yaxis={"tickvals": places, "ticktext": names, "autorange": "reversed", "showgrid": False},
+            yaxis={
+                "tickvals": places,
+                "ticktext": names,
+                "autorange": "reversed",
+                "showgrid": False,
+                "zeroline": False,
+            },
         ),
     }
     return chart, table
@@ -237,11 +251,13 @@ def histogram(
     *,
     title: str,
     logarithmic: bool = False,
-    bins: int = 32,
+    most_bins: int = 32,
 ) -> Chart:
     """Plot how a quantity is distributed in pool and selection, each as shares of its own rows."""
     pool, selection = pool[np.isfinite(pool)], selection[np.isfinite(selection)]
     everything = np.concatenate([pool, selection])
+    # About three rows of the selection to a bin at the least, or the outline is noise.
+    bins = int(np.clip(np.sqrt(len(selection)) * 1.1, 8, most_bins))
     if logarithmic:
         top = max(float(everything.max(initial=1.0)), 2.0)
         edges = np.unique(np.rint(np.geomspace(1.0, top + 1.0, bins + 1)))
@@ -269,7 +285,7 @@ def histogram(
         )
     axis: dict[str, Any] = {"title": {"text": title}, "showgrid": False}
     if logarithmic:
-        ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000) if t <= edges[-1]]
+        ticks = [t for t in (1, 10, 100, 1000, 10_000, 100_000) if t <= edges[-1]]
         axis |= {"type": "log", "tickvals": ticks, "ticktext": [f"{t:,}" for t in ticks]}
     return {
         "data": traces,
@@ -369,7 +385,7 @@ def saturation_bars(classes: pl.DataFrame) -> Chart:
             bargap=0.25,
             xaxis={"tickformat": ".0%", "range": [0, 1]},
             yaxis={"type": "category", "autorange": "reversed", "showgrid": False},
-            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+            legend=LEGEND | {"traceorder": "normal"},
             margin={"l": 8, "r": 12, "t": 56, "b": 8},
         ),
     }
@@ -377,13 +393,17 @@ def saturation_bars(classes: pl.DataFrame) -> Chart:
 
 def _layout(height: int, xaxis: Chart, yaxis: Chart, **more: Any) -> Chart:  # noqa: ANN401 (plotly's own options)
     axis = {
+        "ticklabelstandoff": 6,
+        "tickangle": 0,
         "gridcolor": GRID,
         "zerolinecolor": GRID,
         "automargin": True,
         "fixedrange": True,  # a finger that scrolls the page must not zoom the plot
         "ticks": "",
-        "title": {"standoff": 8},
     }
+    for given in (xaxis, yaxis):
+        if "title" in given:
+            given["title"] = {"standoff": 10, "font": {"size": 13}} | given["title"]
     layout: Chart = {
         "height": height,
         "margin": {"l": 8, "r": 12, "t": 36, "b": 8},
@@ -392,7 +412,7 @@ def _layout(height: int, xaxis: Chart, yaxis: Chart, **more: Any) -> Chart:  # n
         "font": {"family": "inherit", "size": 13, "color": INK},
         "xaxis": axis | xaxis,
         "yaxis": axis | yaxis,
-        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        "legend": LEGEND,
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#c9ced4", "font": {"color": INK}},
     }
     return layout | more

@@ -43,8 +43,8 @@ UNDER_TO_OVER = ("#8a4500", "#cf7d2c", "#f0c99d", "#f3f3f0", "#b3d2e8", "#4f97c8
 """From an eighth to eight times: orange to blue, which every common colour-vision deficiency tells apart,
 with equal lightness at equal distance from the middle."""
 
-LARGEST = 5_000_000
-"""Bytes that a report stays below."""
+NOT_A_TARGET = 1e-6
+"""KL(T, pool) in nats below which the target asks for nothing but the pool."""
 
 
 def render_report(report: ReportInput) -> str:
@@ -75,7 +75,7 @@ def render_report(report: ReportInput) -> str:
             where=f"report of target {report.target}",
             mend="Check that rows have tags.",
         )
-    shares = concept_shares(report.nodes, report.masses)
+    shares = concept_shares(report.nodes, _masses(report))
     parts = partition(shares)
     tree = treemap(shares)
     has_target = bool(shares["target"].is_not_null().any())
@@ -151,23 +151,33 @@ _UNSEEN = re.compile(
 )
 
 
+def _masses(report: ReportInput) -> pl.DataFrame:
+    """Leave the target out where it is the pool: a comparison with both would say the same twice."""
+    kl_pool = words.real(report.figures.get("kl_pool"))
+    if report.target == "pool" or (kl_pool is not None and kl_pool < NOT_A_TARGET):
+        return report.masses.with_columns(pl.lit(None, dtype=pl.Float64).alias("target"))
+    return report.masses
+
+
 def _tree_note(shares: pl.DataFrame, tree: dict[str, list[object]]) -> str:
     drawn, existing = len(tree["id"]), shares.filter(pl.col("pool") > 0).height
-    leaves = shares.filter(pl.col("level") == 0).height
-    note = f"The tree has {shares.height:,} nodes, {leaves:,} of them leaves, on {int(shares['level'].max() or 0) + 1} levels."  # type: ignore[arg-type]
+    leaves, levels = shares.filter(pl.col("level") == 0).height, shares["level"].n_unique()
+    note = f"The tree has {shares.height:,} nodes, {leaves:,} of them leaves, on {levels} levels."
     if existing > drawn:
-        note += f" The map draws the {drawn:,} with most rows; what smaller ones hold is drawn as “smaller concepts”."
+        note += (
+            f" The map draws the {drawn:,} with most rows and puts the rest together as “smaller concepts”."
+        )
     return note
 
 
 def _figures(report: ReportInput) -> list[tuple[str, str]]:
     known = [
-        (label, words.number(report.figures[name], 4))
+        (label, words.exact(report.figures[name]))
         for name, label in words.FIGURES.items()
         if report.figures.get(name) is not None
     ]
     others = [
-        (name.replace("_", " "), words.number(value, 4))
+        (name.replace("_", " "), words.exact(value))
         for name, value in sorted(report.figures.items())
         if name not in words.FIGURES and value is not None and isinstance(value, str | int | float)
     ]

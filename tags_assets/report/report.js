@@ -21,8 +21,8 @@
   if (typeof Plotly === "undefined") { said("The plotting library did not load. All figures are in the tables."); return; }
   said("");
 
-  const quiet = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const config = { displayModeBar: false, responsive: true, showTips: false };
+  const narrow = window.innerWidth < 640;
   const family = getComputedStyle(document.body).fontFamily;
 
   // ---- plots ----
@@ -31,6 +31,10 @@
     const box = $(id);
     if (!box) continue;
     chart.layout.font.family = family;
+    for (const [key, value] of narrow ? Object.entries(chart.narrow || {}) : []) {
+      const [axis, name] = key.split(".");
+      chart.layout[axis][name] = value;
+    }
     drawn.push(Plotly.newPlot(box, chart.data, chart.layout, config));
   }
 
@@ -84,16 +88,16 @@
   function draw() {
     const colour = colours(against);
     const trace = {
-      type: "treemap", branchvalues: "total", ids, level, maxdepth: window.innerWidth < 640 ? 2 : 3,
+      type: "treemap", branchvalues: "total", ids, level, maxdepth: narrow ? 2 : 3,
       labels: tree.name.map((name) => escaped(short(name, 40))),
       parents: tree.parent.map((p) => p < 0 ? "" : String(p)), values: tree.size, text: colour.text,
       customdata: tree.id.map((_, i) => escaped(short(path(i), 90)) + "<br>" + told(i).join("<br>")),
       texttemplate: "%{label}<br>%{text}", hovertemplate: "%{customdata}<extra></extra>",
       marker: { colors: colour.values, colorscale: data.colours, cmin: -3, cmax: 3, cmid: 0, line: { width: 1, color: "#ffffff" }, pad: { t: 22, l: 3, r: 3, b: 3 } },
       pathbar: { thickness: 26, textfont: { size: 13 } }, tiling: { packing: "squarify", pad: 2 },
-      textfont: { size: 13 }, sort: true, root: { color: "#f6f7f8" },
+      sort: true, root: { color: "#f6f7f8" },
     };
-    const layout = { margin: { l: 0, r: 0, t: 28, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", font: { family, size: 13 },
+    const layout = { uniformtext: { minsize: narrow ? 8 : 9, mode: "hide" }, margin: { l: 0, r: 0, t: 28, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", font: { family, size: 13 },
       hoverlabel: { bgcolor: "#fff", bordercolor: "#c9ced4", font: { color: "#23282e" }, align: "left" } };
     return Plotly.react(box, [trace], layout, config);
   }

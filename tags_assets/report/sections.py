@@ -50,7 +50,7 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
             (
                 "Concepts touched",
                 words.percent(touched / held, 0),
-                f"{touched:,} of the pool’s {held:,} leaves",
+                f"{touched:,} of the pool's {held:,} leaves",
             )
         )
     if not report.shortages.is_empty():
@@ -194,7 +194,7 @@ def drivers_section(report: ReportInput) -> Context:
         most = max(float(top["share"].max() or 0.0), 1e-12)  # type: ignore[arg-type]
         context[f"{kind}_drivers"] = [
             {
-                "name": charts.last_steps(row["name"], 3),
+                "name": charts.last_steps(row["name"]),
                 "share": words.percent(row["share"], 2),
                 "rows": words.number(row["rows"]),
                 "width": round(100 * max(row["share"], 0.0) / most, 1),
@@ -211,11 +211,13 @@ def rows_section(report: ReportInput) -> Context:
     total = words.real(report.figures.get("rows_selected")) or float(report.rows.height)
     lead = (
         "In the order in which they were picked: the first one adds most, each later one what the ones "
-        "before it left "
-        "open."
+        "before it left open."
     )
     if total > shown.height:
-        lead += f" These are the first {shown.height:,} of {words.number(total)}; all are in subset.jsonl and in the table selected_subset."
+        lead += (
+            f" These are the first {shown.height:,} of {words.number(total)}; all are in subset.jsonl and in "
+            "the table selected_subset."
+        )
     return {
         "rows_lead": lead,
         "rows": [
@@ -262,9 +264,8 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
         )
     if len(lengths[0]) and len(lengths[1]):
         lines.append(
-            f"A row of the pool has {words.number(round(float(np.median(lengths[0]))))} tokens in the "
-            f"middle, one of the "
-            f"selection {words.number(round(float(np.median(lengths[1]))))}."
+            f"The median row has {words.number(round(float(np.median(lengths[0]))))} tokens in the pool and "
+            f"{words.number(round(float(np.median(lengths[1]))))} in the selection."
         )
     context["before_lines"] = [" ".join(lines)] if lines else []
     return context
@@ -273,7 +274,9 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
 def diversity_section(report: ReportInput, plots: Charts) -> Context:
     """Coverage and effective numbers per level, phylogenetic diversity, saturation."""
     context: Context = {"diversity_rows": [], "saturation_rows": [], "saturation_heads": []}
-    diversity, figures = report.diversity.sort("level", descending=True), report.figures
+    # The root is touched by every row.
+    diversity = report.diversity.filter(pl.col("nodes") > 1).sort("level", descending=True)
+    figures = report.figures
     lines = []
     if not diversity.is_empty():
         plots["chart-coverage"] = charts.coverage(diversity)
@@ -311,7 +314,7 @@ def diversity_section(report: ReportInput, plots: Charts) -> Context:
             "(Rao's quadratic entropy)."
         )
     if not report.saturation.is_empty():
-        classes = charts.saturation_classes(report.saturation)
+        classes = charts.saturation_classes(report.saturation).filter(pl.col("nodes") > 1)
         plots["chart-saturation"] = charts.saturation_bars(classes)
         context["saturation_heads"] = ["level", "concepts", *charts.SATURATION_CLASSES]
         context["saturation_rows"] = [
@@ -362,7 +365,7 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
                 row["path"] or row["node_id"],
                 words.percent(row["before"]),
                 words.percent(row["after"]),
-                f"{row['change'] * 100:+.1f} points",
+                words.points(row["change"]),
             ]
             for row in table.iter_rows(named=True)
         ]
@@ -370,8 +373,8 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
     same = f" ({words.percent(changes.kept / total, 0)} of the rows before)" if total else ""
     return {
         "changes": {
-            "headline": f"Since {changes.previous}: {changes.kept:,} rows stayed{same}, {changes.dropped:,} left, "
-            f"{changes.added:,} came.",
+            "headline": f"Since {changes.previous}: {changes.kept:,} rows stayed{same}, "
+            f"{changes.dropped:,} left, {changes.added:,} came.",
             "reasons": list(changes.reasons),
             "shares": moved,
             "dropped": _examples(changes.dropped_rows),

@@ -16,9 +16,10 @@ FIGURES: dict[str, str] = {
     "rows_filtered": "rows that a rule of yours took out",
     "rows_untagged": "kept rows without a single tag",
     "rows_eligible": "rows to choose from",
+    "n_candidates": "of these, rows that the target's own rules leave",
     "rows_selected": "rows selected",
     "tokens_selected": "tokens selected",
-    "budget": "budget, in rows",
+    "budget": "budget",
     "alignment": "alignment (lambda): 0 = information alone, 1 = target alone",
     "breadth": "breadth: variety against precision inside the target",
     "kl": "KL(T, P_S): how far the selection is from the target, in nats",
@@ -26,7 +27,11 @@ FIGURES: dict[str, str] = {
     "kl_pool": "KL(T, P) of the pool as it is, in nats",
     "kl_floor": "lower bound of KL(T, P_S) over all selections of this size, in nats",
     "certificate": "value reached over an upper bound of the best possible",
-    "gain": "value of the objective",
+    "bound": "upper bound of the value of any selection",
+    "value": "value of the objective, F",
+    "information_gain": "information gain, G",
+    "closeness": "closeness to the target, in nats a row",
+    "coverage": "coverage of the target",
     "faith_pd_pool": "Faith's phylogenetic diversity, pool",
     "faith_pd_selection": "Faith's phylogenetic diversity, selection",
     "rao_pool": "Rao's quadratic entropy, pool",
@@ -36,52 +41,56 @@ FIGURES: dict[str, str] = {
 """Figures that the report knows, and how it names them. Others are listed by their own names."""
 
 
+ABSENT = "\N{EN DASH}"
+
+
 def number(value: object, digits: int = 2) -> str:
-    """Write a number as a person reads it: 19,636; 0.41; 1.2e-05; an absent one as an en dash."""
-    if value is None or isinstance(value, str):
-        return value or "–"
+    """Write a number as a person reads it: 19,636; 0.41; 1.2e-05; nothing as a dash, texts as they are."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float):
-        return str(value)
+        return ABSENT if value is None else str(value)
     if not math.isfinite(value):
-        return "–" if math.isnan(value) else "∞"
+        return ABSENT if math.isnan(value) else str(value)
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
     if abs(value) < 10 ** -(digits + 1):
         return f"{value:.1e}"
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{0 if abs(value) >= 100 else digits}f}"
+
+
+def exact(value: object) -> str:
+    """Write a figure for a table of figures: up to six digits that count, no zeros at the end."""
+    known = real(value)
+    if known is None or known.is_integer():
+        return number(value)
+    return f"{known:,.6g}"
+
+
+def points(change: float) -> str:
+    """Write a change of a share: +1.5 points."""
+    sign = "+" if change >= 0 else "\N{MINUS SIGN}"
+    return f"{sign}{abs(change) * 100:.1f} points"
 
 
 def percent(share: object, digits: int = 1) -> str:
     """Write a share of 1 as a percentage; "under 0.1%" rather than 0.0% where there is something."""
     value = real(share)
     if value is None:
-        return "–"
+        return ABSENT
     least = 10 ** -(digits + 2)
     if 0 < value < least:
         return f"under {least * 100:.{digits}f}%"
     return f"{value * 100:.{digits}f}%"
 
 
-def times(log2_ratio: object) -> str:
-    """Write a log2 ratio as "2.3 times" its reference, or "a third"-free: "0.3 times"."""
-    value = real(log2_ratio)
-    if value is None:
-        return "–"
-    ratio = 2.0**value
-    return f"×{ratio:.0f}" if ratio >= 10 else f"×{ratio:.1f}" if ratio >= 0.95 else f"×{ratio:.2f}"
-
-
 def rows(value: object) -> str:
-    """Write a mass in rows: "31 rows", "1 row", "under 1 row"."""
+    """Write a mass in rows: "31 rows", "1 row", "0.4 rows"."""
     count = real(value) or 0.0
-    if 0 < count < 0.5:
-        return "under 1 row"
-    whole = round(count)
-    return f"{whole:,} row" if whole == 1 else f"{whole:,} rows"
+    if 0 < count < 0.05:
+        return "under 0.1 rows"
+    said = f"{count:.1f}".removesuffix(".0") if count < 10 else f"{round(count):,}"
+    return f"{said} row" if said == "1" else f"{said} rows"
 
 
 def real(value: object) -> float | None:
@@ -174,7 +183,10 @@ def certificate(figures: Mapping[str, object]) -> str:
         if value < 0.99
         else ""
     )
-    return f"{reached}{weak} This certifies the search, not the objective: whether these rows train well is for an evaluation to say."
+    return (
+        f"{reached}{weak} This certifies the search, not the objective: whether these rows train well is "
+        "for an evaluation to say."
+    )
 
 
 def shortage(name: str, wanted: float, supply: float, reached: float | None = None) -> str:
