@@ -16,7 +16,7 @@ TEXTS_SCHEMA: dict[str, pl.DataType] = {
 
 
 def texts(instances: pl.DataFrame) -> pl.DataFrame:
-    """Give each instance's prompt (turns of the system, the user and tools) and response (the assistant's turns).
+    """Give each instance's prompt (turns of system, user and tools) and response (the assistant's turns).
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""Columns of the user's own: tags, scores and embeddings that take the place of ours, text under other names."""
+"""Columns of the user's own: tags, scores and embeddings in the place of ours, text under other names."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -32,7 +33,7 @@ class ColumnMap:
     Parameters
     ----------
     columns
-        Our name -> the user's, as ``{"tags": "my_tags", "score": "reward", "id": "uid", "prompt": "frage"}``. Ours are
+        Our name -> the user's, as ``{"tags": "my_tags", "score": "reward", "prompt": "frage"}``. Ours are
         ``tags``, ``score`` (or ``quality``), ``embedding``, ``id``, ``source`` and the fields of text.
 
     Raises
@@ -72,9 +73,7 @@ class ColumnMap:
         """
         if not self.columns:
             return Given()
-        return Given(
-            tags=self._tags(row), score=self._score(row), embedding=self._embedding(row)
-        )
+        return Given(tags=self._tags(row), score=self._score(row), embedding=self._embedding(row))
 
     def _tags(self, row: Mapping[str, object]) -> list[str] | None:
         value = _unpacked(row.get(self.columns.get("tags", ""), None))
@@ -87,10 +86,8 @@ class ColumnMap:
     def _score(self, row: Mapping[str, object]) -> float | None:
         value = row.get(self.columns.get("score", ""), None)
         if isinstance(value, str):
-            try:
+            with suppress(ValueError):
                 value = float(value)
-            except ValueError:
-                pass
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             return None if value is None else float(value)
         raise RowError(f"{self.columns['score']} (score) is {kind_of(value)}, not a number")
@@ -100,7 +97,9 @@ class ColumnMap:
         if value is None:
             return None
         if not isinstance(value, list) or not all(type(part) in (int, float) for part in value) or not value:
-            raise RowError(f"{self.columns['embedding']} (embedding) is {kind_of(value)}, not a list of numbers")
+            raise RowError(
+                f"{self.columns['embedding']} (embedding) is {kind_of(value)}, not a list of numbers"
+            )
         return [float(part) for part in value]
 
 

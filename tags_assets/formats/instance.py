@@ -101,4 +101,4 @@ COUNTS_SCHEMA: dict[str, pl.DataType] = {
     "rows_duplicate": pl.Int64(),
     "rows_near_duplicate": pl.Int64(),
 }
-"""What became of the rows of each file: in = kept + rejected + duplicate; near-duplicates are among the last."""
+"""What became of each file's rows: in = kept + rejected + duplicate, with near-duplicates among the last."""

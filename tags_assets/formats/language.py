@@ -14,17 +14,19 @@ DEFAULT = "en"
 """Language of a row that holds none, such as bare code, or too little of one to tell."""
 
 PROMPT_SAMPLE, RESPONSE_SAMPLE = 300, 200
-"""Characters that are looked at. The prompt says more: responses are often code, a label or a number."""
+"""Characters that are looked at. Prompts say more: responses are often code, a label or a number."""
 
 _MIN_CONFIDENCE = 0.15
 _NO_LANGUAGE = "zxx"
-# Dead and constructed languages take names, lists and code from the living ones, and no pool is written in them.
+# Dead and constructed languages attract names, lists and code, and no pool is written in them.
 _LEFT_OUT = {"la", "vo", "ia", "ie", "io"}
 
 # Words of plain English that hardly another language in Latin letters has.
 _ENGLISH = frozenset(
-    "an and are as be by can do following for from have how i is it not of or should that the their there they this "
-    "to was we were what when which will with would you your".split()  # noqa: SIM905 - it reads as the list it is
+    (
+        "an and are as be by can do following for from have how i is it not of or should that the their "
+        "there they this to was we were what when which will with would you your"
+    ).split()
 )
 _MIN_WORDS, _MIN_SHARE, _MAX_NOT_ASCII = 6, 0.12, 0.03
 
@@ -32,7 +34,7 @@ _MIN_WORDS, _MIN_SHARE, _MAX_NOT_ASCII = 6, 0.12, 0.03
 def detect(prompts: Iterable[str], responses: Iterable[str]) -> list[str]:
     """Give each row's language as ISO 639-1, `DEFAULT` where it cannot be told.
 
-    Measured on 19,636 mixed rows, 4% of them not English: 99.8% as labelled. The short cut settles five rows in six.
+    Measured on 19,636 mixed rows, 4% of them not English: 99.8% as labelled, five in six by the short cut.
     """
     return [
         _language(f"{prompt[:PROMPT_SAMPLE]}\n{response[:RESPONSE_SAMPLE]}")

@@ -1,16 +1,17 @@
 """Near-duplicates: rows that say the same in all but case, punctuation, a word, or a phrase before or behind.
 
-Instruction data is full of rows that look alike and are not: word problems that differ in a number, hundreds of tasks
-under one long template, questions about one passage. MinHash on shingles alone takes such rows for duplicates, so here
-it only proposes pairs (banded signatures; Broder 1997; Leskovec et al., Mining of Massive Datasets, 3.4), and
-`confirmed` decides by the words themselves. The rules are ours and put precision first. Two rows are near-duplicates if
+Instruction data is full of rows that look alike and are not: word problems that differ in a number, hundreds
+of tasks under one long template, questions about one passage. MinHash on shingles alone takes such rows for
+duplicates, so here it only proposes pairs (banded signatures; Broder 1997; Leskovec et al., Mining of
+Massive Datasets, 3.4), and `confirmed` decides by the words themselves. The rules are ours and put precision
+first. Two rows are near-duplicates if
 
 - the same roles speak in the same order, and all numbers and operators are equal in their order;
 - the Jaccard similarity of their sets of shingles, computed and not estimated, is at least `MIN_SIMILARITY`;
 - turn by turn, one side only adds words before or behind; or they differ in one word, in a turn of at least
   `WORDS_A_CHANGE`; or, where all prompts are equal, the responses' words are `MIN_SIMILARITY` similar;
-- that one word is not one for which three or more rows have another: such a place is a template's slot, and what
-  stands in a slot is content.
+- that one word is not one for which three or more rows have another: such a place is a template's slot, and
+  what stands in a slot is content.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ MAX_FILLERS = 2
 """So many other rows may differ from a row in one place before that place is taken for a slot."""
 
 N_BANDS, HASHES_A_BAND = 16, 8
-"""A pair of similarity 0.8 is proposed with probability 0.95, one of 0.9 with 0.9999, one of 0.5 with 0.06."""
+"""Pairs of similarity 0.9, 0.8 and 0.5 are proposed with probability 0.9999, 0.95 and 0.06."""
 
 _SEED = 20
 _NEIGHBOURS = 3
@@ -53,7 +54,7 @@ class Sketches:
     Attributes
     ----------
     wording
-        Hash of all words in their order; equal where rows differ in case and punctuation only, uint64 (n_rows,).
+        Hash of all words in their order, uint64 (n_rows,); equal where only case and punctuation differ.
     n_words
         int32 (n_rows,).
     bands
@@ -109,7 +110,7 @@ def _folded(text: str) -> str:
 
 
 @numba.njit(cache=True, nogil=True)
-def _hash_rows(
+def _hash_rows(  # noqa: PLR0917 - numba takes no keywords only
     hashes: NDArray[np.uint64],
     exact: NDArray[np.bool_],
     turns: NDArray[np.int64],
@@ -140,8 +141,8 @@ def _hash_rows(
 def proposed(bands: Iterable[NDArray[np.uint64]], n_words: NDArray[np.int32]) -> NDArray[np.int64]:
     """Propose pairs of rows that share a band.
 
-    A row is paired with the first row of its bucket and with the few before it, so that the pairs grow as the rows do
-    even where thousands share a template.
+    A row is paired with the first row of its bucket and with the few before it, so that the pairs grow as the
+    rows do even where thousands share a template.
 
     Parameters
     ----------
@@ -169,9 +170,9 @@ def proposed(bands: Iterable[NDArray[np.uint64]], n_words: NDArray[np.int32]) ->
         code = np.concatenate(codes)
         a, b = code // n_rows, code % n_rows
         # Similar sets are of similar size; repeated words make the number of words a rougher guide.
-        alike = np.minimum(n_words[a], n_words[b]) >= (MIN_SIMILARITY - 0.1) * np.maximum(n_words[a], n_words[b])
-        found = np.union1d(found, code[(a != b) & alike])
-    return np.stack([found // n_rows, found % n_rows], axis=1) if len(found) else np.empty((0, 2), dtype=np.int64)
+        fewer, more = np.minimum(n_words[a], n_words[b]), np.maximum(n_words[a], n_words[b])
+        found = np.union1d(found, code[(a != b) & (fewer >= (MIN_SIMILARITY - 0.1) * more)])
+    return np.stack([found // max(n_rows, 1), found % max(n_rows, 1)], axis=1)
 
 
 def confirmed(
@@ -219,8 +220,8 @@ def outside_slots(pairs: NDArray[np.int64], places: NDArray[np.int64]) -> NDArra
 def kept_rows(pairs: NDArray[np.int64]) -> dict[int, int]:
     """Map each near-duplicate to the earlier row that is kept in its place.
 
-    Rows are gone through in order, and a row is a near-duplicate if one that was kept is near to it, so no chain of
-    small differences leads away from the kept row.
+    Rows are gone through in order, and a row is a near-duplicate if one that was kept is near to it, so no
+    chain of small differences leads away from the kept row.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ def _sort_rows(values: NDArray[np.uint64], offsets: NDArray[np.int64]) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _decide(
+def _decide(  # noqa: PLR0917 - numba takes no keywords only
     pairs: NDArray[np.int64],
     flat: NDArray[np.uint64],
     offsets: NDArray[np.int64],
@@ -279,7 +280,10 @@ def _decide(
             if changed == 1 and min(len(words_a), len(words_b)) >= WORDS_A_CHANGE:
                 places[p] = turns[i] - turns[rows[a]] + head
                 continue
-            alike = alike and roles[i] == _ASSISTANT and same_prompts and _overlap(words_a, words_b) >= MIN_SIMILARITY
+            reworded = (
+                roles[i] == _ASSISTANT and same_prompts and _overlap(words_a, words_b) >= MIN_SIMILARITY
+            )
+            alike = alike and reworded
         near[p] = alike
     return near, places
 

@@ -1,4 +1,4 @@
-"""One file, read once: its rows in the normal form, as Parquet in a cache that is keyed by the file's content."""
+"""One file, read once: its rows in the normal form, as Parquet in a cache keyed by the file's content."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tags_assets.formats import language, near_duplicates, tokens
@@ -44,7 +43,7 @@ PARSED_SCHEMA: dict[str, pl.DataType] = {
     "n_words": pl.Int32(),
     **dict.fromkeys(BANDS, pl.UInt64()),
 }
-"""Columns of a parsed file's rows: what depends on the file's content alone, and the sketch for near-duplicates.
+"""Columns of a parsed file's rows: what its content alone decides, and the sketch for near-duplicates.
 
 ``source`` is the row's own and may be null.
 """
@@ -242,13 +241,18 @@ def _said(messages: list[Message], *roles: str) -> str:
 
 
 def _message_series(conversations: list[list[Message]]) -> pl.Series:
-    """Lay messages out as Arrow holds them, with no object in between: lists of structs of role and content."""
+    """Lay messages out as lists of structs by whole columns, not object by object."""
     turns = list(chain.from_iterable(conversations))
-    offsets = np.cumsum([0, *map(len, conversations)])
-    roles = pa.array([turn["role"] for turn in turns], pa.large_string())
-    contents = pa.array([turn["content"] for turn in turns], pa.large_string())
-    structs = pa.StructArray.from_arrays([roles, contents], names=["role", "content"])
-    return pl.Series("messages", pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs))
+    rows = np.repeat(np.arange(len(conversations)), np.fromiter(map(len, conversations), dtype=np.int64))
+    flat = pl.DataFrame(
+        {
+            "row": rows,
+            "role": pl.Series([turn["role"] for turn in turns], dtype=pl.String),
+            "content": pl.Series([turn["content"] for turn in turns], dtype=pl.String),
+        }
+    )
+    grouped = flat.group_by("row", maintain_order=True).agg(pl.struct("role", "content").alias("messages"))
+    return grouped["messages"]
 
 
 class _Writer:
@@ -258,7 +262,7 @@ class _Writer:
         self._schema = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> Self:
         return self
 
     def write(self, frame: pl.DataFrame) -> None:

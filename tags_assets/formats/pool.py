@@ -43,7 +43,8 @@ class PoolRead:
     counts
         What became of each file's rows, ``COUNTS_SCHEMA``, one row per file.
     marks
-        ``instance_id``, ``source``, ``duplicate_of`` and ``near_duplicate`` of every row, in the order of the files.
+        ``instance_id``, ``source``, ``duplicate_of`` and ``near_duplicate`` of every row, in the order of
+        the files.
     """
 
     counts: pl.DataFrame
@@ -69,7 +70,7 @@ class PoolRead:
 
     @property
     def instances(self) -> pl.LazyFrame:
-        """All rows that could be read, ``INSTANCE_SCHEMA``, in the order of the files; read batch by batch."""
+        """All rows that could be read, ``INSTANCE_SCHEMA``, in order; read batch by batch."""
 
         def source(
             with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
@@ -94,7 +95,7 @@ class PoolRead:
         return pl.concat([pl.DataFrame(schema=REJECTED_SCHEMA), *frames])
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Yield the instances in batches of at most 4,096 rows, all columns or those named, in the schema's order."""
+        """Yield the instances, at most 4,096 rows at a time, with all columns or those named."""
         wanted = [name for name in INSTANCE_SCHEMA if columns is None or name in columns]
         ours = {"file", *self.marks.columns}
         parsed = [name for name in wanted if name not in ours] or ["line"]
@@ -124,8 +125,8 @@ def read_pool(
 ) -> PoolRead:
     """Read a pool.
 
-    Rows are numbered in the order of the files and, within a file, of its lines. A row's text is held only while its
-    batch is read, so memory grows with the number of rows and not with their length.
+    Rows are numbered in the order of the files and, within a file, of its lines. A row's text is held only
+    while its batch is read, so memory grows with the number of rows and not with their length.
 
     Parameters
     ----------
@@ -141,8 +142,8 @@ def read_pool(
     Raises
     ------
     UserError
-        If a file as a whole cannot be read, if there is no row, if no row can be read, or if a mapped column is in no
-        row.
+        If a file as a whole cannot be read, if there is no row, if no row can be read, or if a mapped column
+        is in no row.
     """
     clear_left_behind(cache)
     mapping = ColumnMap(columns)
@@ -174,7 +175,9 @@ def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
     """Raise the one error of a pool that nothing can be made of."""
     n_rows = sum(file.parsed.n_rows for file in pool)
     n_rejected = sum(file.parsed.n_rejected for file in pool)
-    names = ", ".join(file.name for file in pool[:3]) + (f" and {len(pool) - 3} more" if len(pool) > 3 else "")
+    names = ", ".join(file.name for file in pool[:3]) + (
+        f" and {len(pool) - 3} more" if len(pool) > 3 else ""
+    )
     if n_rows + n_rejected == 0:
         raise UserError("the pool has no row", where=names or None)
     if n_rows == 0:
@@ -182,7 +185,8 @@ def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
         rejected = bad.parsed.rejected()
         reasons = Counter(rejected["reason"].to_list()).most_common(2)
         raise UserError(
-            f"not one of the {n_rejected:,} rows can be read: " + "; ".join(f"{n:,} x {why}" for why, n in reasons),
+            f"not one of the {n_rejected:,} rows can be read: "
+            + "; ".join(f"{n:,} x {why}" for why, n in reasons),
             where=f"{bad.name}:{rejected['line'][0]}",
             mend="Rows are Alpaca, ShareGPT, messages, prompt and completion, or chosen and rejected.",
         )
@@ -205,8 +209,11 @@ def _marks(pool: Sequence[_PoolFile]) -> pl.DataFrame:
         {
             "instance_id": ids,
             "source": sources,
-            "duplicate_of": ids.gather(kept).zip_with(pl.Series(duplicate), pl.Series([None], dtype=pl.String)),
-            # The kept row is the first with its text, so it is another text if it is not the first with this one.
+            "duplicate_of": ids.gather(kept).zip_with(
+                pl.Series(duplicate), pl.Series([None], dtype=pl.String)
+            ),
+            # The kept row is the first with its text, so it is another text if it is not the first with this
+            # one.
             "near_duplicate": duplicate & (kept != first),
         }
     )
@@ -238,14 +245,18 @@ def _column(pool: Sequence[_PoolFile], name: str) -> NDArray[np.uint64]:
     return np.concatenate([file.parsed.column(name).to_numpy() for file in pool])
 
 
-def _confirm(pool: Sequence[_PoolFile], pairs: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _confirm(
+    pool: Sequence[_PoolFile], pairs: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Decide pairs of rows, as many at once as their texts may be held."""
     near = np.zeros(len(pairs), dtype=np.bool_)
     places = np.full(len(pairs), -1, dtype=np.int64)
     for start in range(0, len(pairs), _ROWS_COMPARED // 2):
         chunk = slice(start, start + _ROWS_COMPARED // 2)
         rows, numbers = np.unique(pairs[chunk], return_inverse=True)
-        near[chunk], places[chunk] = near_duplicates.confirmed(_messages_of(pool, rows), numbers.reshape(-1, 2))
+        near[chunk], places[chunk] = near_duplicates.confirmed(
+            _messages_of(pool, rows), numbers.reshape(-1, 2)
+        )
     return near, places
 
 
@@ -268,8 +279,8 @@ def _messages_of(pool: Sequence[_PoolFile], rows: NDArray[np.int64]) -> list[lis
 def _identities(pool: Sequence[_PoolFile], content: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Name every row: by source, file, line and content.
 
-    The file's part is its name without folders, so that a pool that moves keeps its rows' names. Two rows that agree in
-    all four, from files of one name in two folders, are told apart by counting.
+    The file's part is its name without folders, so that a pool that moves keeps its rows' names. Two rows
+    that agree in all four, from files of one name in two folders, are told apart by counting.
     """
     ids: list[str] = []
     sources: list[pl.Series] = []

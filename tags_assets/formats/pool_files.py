@@ -41,8 +41,8 @@ def expand_pool(paths: Sequence[str | Path]) -> list[Path]:
     Parameters
     ----------
     paths
-        Files, folders (read with all below them), globs, folders written by ``save_to_disk``, and tables or queries of
-        DuckDB files, as ``my.duckdb::rows``.
+        Files, folders (read with all below them), globs, folders written by ``save_to_disk``, and tables or
+        queries of DuckDB files, as ``my.duckdb::rows``.
 
     Returns
     -------
@@ -60,34 +60,37 @@ def expand_pool(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _expand(given: str | Path) -> list[Path]:
-    path = Path(os.path.abspath(Path(given).expanduser()))
+    path = _absolute(given)
     if path.is_dir():
         found = _in_folder(path)
         if not found:
             suffixes = ", ".join(SUFFIXES)
             raise UserError(
-                "no data in this folder", where=str(given), mend=f"Data is what is named {suffixes}, also compressed."
+                "no data in this folder",
+                where=str(given),
+                mend=f"Data is what is named {suffixes}, also compressed.",
             )
         return found
     if path.exists():
         return [path]
     if is_relation(given):
         database, _, relation = str(given).partition(SEPARATOR)
-        file = Path(os.path.abspath(Path(database).expanduser()))
+        file = _absolute(database)
         if not file.is_file():
             raise _no_such(file, given)
         return [relation_path(file, relation.strip())]
     if glob.has_magic(str(given)):
-        matches = sorted(glob.glob(str(path), recursive=True), key=lambda match: Path(match).parts)
-        found = [file for match in matches for file in _matched(Path(match))]
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute
+        found = [file for match in matches for file in (_in_folder(match) if match.is_dir() else [match])]
         if not found:
             raise UserError("no file matches", where=str(given))
         return found
     raise _no_such(path, given)
 
 
-def _matched(path: Path) -> list[Path]:
-    return _in_folder(path) if path.is_dir() else [path]
+def _absolute(path: str | Path) -> Path:
+    """Make a path absolute; links keep their names, which say more than what they lead to."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - `resolve` would follow links
 
 
 def _no_such(path: Path, given: str | Path) -> UserError:
@@ -127,16 +130,15 @@ def _listed(file: Path, key: str) -> list[object]:
 def names_of(files: Sequence[Path]) -> list[str]:
     """Name each file by the shortest end of its path that no other file of the pool shares.
 
-    So the names are the same whether the pool was given by relative or absolute paths, and on another machine.
+    So the names are the same whether the pool was given by relative or absolute paths, and on another
+    machine.
     """
     parts = [_parts(file) for file in files]
     depths = [1] * len(files)
     while True:
         names = ["/".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
         shared = Counter(names)
-        longer = [
-            i for i, name in enumerate(names) if shared[name] > 1 and depths[i] < len(parts[i])
-        ]
+        longer = [i for i, name in enumerate(names) if shared[name] > 1 and depths[i] < len(parts[i])]
         if not longer:
             return names
         for i in longer:
@@ -169,14 +171,15 @@ def source_of(file: Path) -> str:
 
 
 def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
-    """Fingerprint what is in each file: 32 hexadecimal digits of BLAKE2b over its bytes, and over the relation's text.
+    """Fingerprint what is in each file: 32 hexadecimal digits of BLAKE2b.
 
     Parameters
     ----------
     files
         As `expand_pool` gives them.
     cache_dir
-        Remembers fingerprints by path, size and time of change, so that a file that did not change is not read.
+        Remembers fingerprints by path, size and time of change, so that a file that did not change is not
+        read.
 
     Returns
     -------

@@ -40,8 +40,8 @@ TEXT_FIELDS = frozenset(
 def recognise(row: Mapping[str, object]) -> Recognised:
     """Bring a row of any known layout into the normal form.
 
-    A field that is null counts as absent as long as the row has another layout's fields, as tables with columns for
-    several layouts have it.
+    A field that is null counts as absent as long as the row has another layout's fields, as tables with
+    columns for several layouts have it.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _preference(row: Mapping[str, object]) -> list[Message]:
 
 def _preference_prompt(row: Mapping[str, object]) -> list[Message]:
     for key in CONVERSATION_KEYS:
-        # The trainers' ranking format: a dialogue up to the answer. In other sets it ends with the chosen answer.
+        # The trainers' ranking format: a dialogue up to the answer; elsewhere it ends with the chosen answer.
         if isinstance(row.get(key), list):
             found = turns(row[key], key)
             return found[:-1] if found[-1]["role"] == "assistant" else found

@@ -1,9 +1,10 @@
 """Words as near-duplicate detection sees them, cut and hashed by compiled code.
 
-A word is a run of letters, marks and digits, case folded. What a careful reader would not call a difference is no word:
-white space, quotation marks, sentence punctuation behind a word, emphasis by asterisks. What carries meaning is one:
-brackets, symbols, emoji, each character of a script that writes no spaces. Numbers and the operators between them are
-marked as exact: two texts that differ in one of those are never near-duplicates.
+A word is a run of letters, marks and digits, case folded. What a careful reader would not call a difference
+is no word: white space, quotation marks, sentence punctuation behind a word, emphasis by asterisks. What
+carries meaning is one: brackets, symbols, emoji, each character of a script that writes no spaces. Numbers
+and the operators between them are marked as exact: two texts that differ in one of those are never
+near-duplicates.
 """
 
 from __future__ import annotations
@@ -27,12 +28,20 @@ SHINGLE = 3
 
 _SPACE, _LETTER, _DIGIT, _IGNORED, _ALONE, _STOP, _EXACT, _SYMBOL, _SIGN, _STAR = range(10)
 
+_HYPHEN, _FACTORIAL = ord("-"), ord("!")
 _STOPS = ".,;:!?…"
 _SIGNS = "-/"
-_EXACT_SIGNS = "+=<>%^~±×÷√∑∏∫≤≥≠≈∞−¬∧∨∈∂∇$€£¥₹²³¹"
+_EXACT_SIGNS = "+=<>%^~±×÷√∑∏∫≤≥≠≈∞−¬∧∨∈∂∇$€£¥₹"  # noqa: RUF001 - these very signs
 _SYMBOLS = "()[]{}#@&|\\"
 # Scripts written without spaces: kana, Chinese, Thai, Lao, Tibetan, Myanmar, Khmer.
-_UNSPACED = ((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF))
+_UNSPACED = (
+    (0x0E00, 0x0FFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+)
 
 
 @cache
@@ -53,8 +62,8 @@ def _classes() -> NDArray[np.uint8]:
         (_EXACT_SIGNS, _EXACT),
         (_SYMBOLS, _SYMBOL),
         ("*", _STAR),
-        ("'’", _IGNORED),
-        ('"`“”‘«»„', _SPACE),
+        ("'\u2019", _IGNORED),
+        ('"`\u201c\u201d\u2018«»„', _SPACE),
     ):
         classes[[ord(character) for character in characters]] = kind
     return classes
@@ -82,19 +91,20 @@ def words(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_], 
     return hashes, exact, offsets
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _is_digit(
-    points: NDArray[np.uint32], place: np.int64, step: np.int64, begin: np.int64, end: np.int64, classes: NDArray[np.uint8]
-) -> bool:
-    """Say whether the next character in a direction, one space aside, is a digit."""
-    near = place + step
-    if begin <= near < end and points[near] == 32:
-        near += step
-    return begin <= near < end and classes[points[near]] == _DIGIT
+@numba.njit(cache=True, nogil=True)
+def _beside_digit(text: NDArray[np.uint32], place: int, classes: NDArray[np.uint8]) -> bool:
+    """Say whether a character has a digit before or behind it, one space aside."""
+    for step in (-1, 1):
+        near = place + step
+        if 0 <= near < len(text) and text[near] == 32:
+            near += step
+        if 0 <= near < len(text) and classes[text[near]] == _DIGIT:
+            return True
+    return False
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _cut(
+@numba.njit(cache=True, nogil=True)
+def _cut(  # noqa: C901, PLR0912 - one automaton, in one place
     points: NDArray[np.uint32], text_offsets: NDArray[np.int64], classes: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.int64]]:
     hashes = np.empty(len(points), dtype=np.uint64)
@@ -116,7 +126,7 @@ def _cut(
                 kind = _LETTER  # the point in 3.5, the comma in 1,000
             if kind == _IGNORED:
                 continue
-            if kind == _LETTER or kind == _DIGIT:
+            if kind in (_LETTER, _DIGIT):
                 h = (h ^ np.uint64(point)) * prime
                 h ^= h >> np.uint64(29)
                 number = number or kind == _DIGIT
@@ -130,20 +140,19 @@ def _cut(
                 continue
             marked = kind == _EXACT
             if kind == _STOP:
-                # Punctuation of a sentence stands behind a word and before a space; a factorial behind a number.
-                if before != _SPACE and (after == _SPACE or after == _STOP) and not (point == 33 and before == _DIGIT):
+                # Punctuation of a sentence stands behind a word and before a space; a factorial behind a
+                # number.
+                marked = point == _FACTORIAL and before == _DIGIT
+                if not marked and before != _SPACE and after in (_SPACE, _STOP):
                     continue
-                marked = point == 33 and before == _DIGIT
-            elif kind == _SIGN or kind == _STAR:
-                marked = _is_digit(points, i, 1, begin, end, classes) or _is_digit(points, i, -1, begin, end, classes)
+            elif kind in (_SIGN, _STAR):
+                marked = _beside_digit(points[begin:end], i - begin, classes)
                 between = before == _LETTER and after == _LETTER
-                apart = before == _SPACE and after == _SPACE
-                if not marked:
-                    # A hyphen, a dash, a bullet, emphasis: none of them a word. A slash, a product of letters: words.
-                    if point == 45 and (between or apart or before != _SPACE):
-                        continue
-                    if kind == _STAR and not between:
-                        continue
+                # A hyphen, a dash, a bullet and emphasis are no words; a slash and a product of letters are.
+                if not marked and point == _HYPHEN and (before != _SPACE or after == _SPACE):
+                    continue
+                if not marked and kind == _STAR and not between:
+                    continue
             h = (h ^ np.uint64(point)) * prime
             hashes[n], exact[n] = h ^ (h >> np.uint64(29)), marked
             h = basis
@@ -155,7 +164,7 @@ def _cut(
     return hashes[:n].copy(), exact[:n].copy(), offsets
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def mixed(a: np.uint64, b: np.uint64) -> np.uint64:
     """Combine two hashes into one, in their order (the finaliser of MurmurHash3)."""
     h = a * np.uint64(0x9E3779B97F4A7C15) + b
@@ -164,7 +173,7 @@ def mixed(a: np.uint64, b: np.uint64) -> np.uint64:
     return h ^ (h >> np.uint64(33))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def shingles(
     hashes: NDArray[np.uint64], row_offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -31,9 +32,9 @@ ROLES: dict[str, Role] = {
     "observation": "tool",
     "ipython": "tool",
 }
-"""Names of roles in public dumps, compared without case; ``function_call`` is the assistant calling a tool."""
+"""Roles by their names in public dumps, in lower case; ``function_call`` is the assistant's."""
 
-# White space, control and zero-width characters, fillers and byte order marks: a text of these alone is empty.
+# A text of white space, control and zero-width characters, fillers and byte order marks alone is empty.
 _VISIBLE = re.compile(
     r"[^\s\x00-\x1f\x7f-\xa0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
@@ -136,8 +137,8 @@ def checked(messages: list[Message]) -> list[Message]:
     Raises
     ------
     RowError
-        If the user or the assistant says nothing in one of their turns, if there is no user, or if no assistant's
-        turn follows the user's.
+        If the user or the assistant says nothing in one of their turns, if there is no user, or if no turn
+        of the assistant follows the user's.
     """
     kept: list[Message] = []
     asked = answered = False
@@ -203,16 +204,15 @@ def _part(part: object, where: str) -> str:
 
 
 def _call(call: object, where: str) -> str:
-    """Write a tool call as ``{"name": ..., "arguments": ...}``, the form in which ShareGPT dumps hold them."""
+    """Write a tool call as ``{"name": ..., "arguments": ...}``, the form of ShareGPT dumps."""
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise RowError(f"a tool call in {where} names no function")
     arguments = function.get("arguments")
     if isinstance(arguments, str):
-        try:
+        # What the model wrote as arguments, right or wrong, is what there is to learn.
+        with suppress(orjson.JSONDecodeError):
             arguments = orjson.loads(arguments)
-        except orjson.JSONDecodeError:
-            pass  # what the model wrote as arguments, right or wrong, is what there is to learn
     return json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False, default=str)
 
 

@@ -17,9 +17,9 @@ _HASH_BYTES = 16
 
 
 def normalised(text: str) -> str:
-    """Return a text in Unicode's composed form (NFC), runs of white space as one space, invisible breaks left out.
+    """Return a text in composed form (NFC), runs of white space as one space, invisible breaks left out.
 
-    Not NFKC: it makes "x2" of "x²". Not without joiners either: Persian words and emoji are spelt with them.
+    Not NFKC, which makes "x2" of "x²"; and joiners stay, because Persian words and emoji are spelt with them.
     """
     if not text.isascii():
         text = _INVISIBLE.sub("", normalize("NFC", text))
@@ -30,11 +30,14 @@ def content_hash(messages: Iterable[Message]) -> str:
     """Hash a conversation: who says what, by `normalised` wording. 32 hexadecimal digits of BLAKE2b."""
     digest = blake2b(digest_size=_HASH_BYTES)
     for message in messages:
-        # Normalised text holds no control character that white space counts, so these two cannot be forged.
-        digest.update(f"{message['role']}\x1f{normalised(message['content'])}\x1e".encode(errors="surrogatepass"))
+        # Normalised text holds neither of these two: they count as white space.
+        digest.update(
+            f"{message['role']}\x1f{normalised(message['content'])}\x1e".encode(errors="surrogatepass")
+        )
     return digest.hexdigest()
 
 
 def identity(parts: Sequence[str]) -> str:
     """Hash what makes a thing the one that it is. 32 hexadecimal digits of BLAKE2b."""
-    return blake2b("\x1f".join(parts).encode(errors="surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
+    whole = "".join(f"{len(part)}:{part}" for part in parts)
+    return blake2b(whole.encode(errors="surrogatepass"), digest_size=_HASH_BYTES).hexdigest()

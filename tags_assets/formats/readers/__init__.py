@@ -56,5 +56,5 @@ def read_records(path: Path, position: Position | None = None) -> Iterator[Recor
             raise UserError(
                 "is a DuckDB file, and none of its tables is named",
                 where=str(path),
-                mend=f"Write {path.name}{SEPARATOR}TABLE or a query in its place; it holds {tables or 'no table'}.",
+                mend=f"Write {path.name}{SEPARATOR}TABLE or a query for TABLE; it holds {tables or 'none'}.",
             )

@@ -20,7 +20,7 @@ _DELIMITERS = (",", "\t", ";", "|")
 
 
 def columns_of(header: str) -> tuple[str, list[str]]:
-    """Return a header's delimiter and columns: the delimiter that gives the most known fields, then the most columns."""
+    """Return a header's delimiter, the one that gives most known fields, then columns, and its columns."""
     readings = [(delimiter, next(csv.reader([header], delimiter=delimiter), [])) for delimiter in _DELIMITERS]
     return max(readings, key=lambda reading: (len(TEXT_FIELDS.intersection(reading[1])), len(reading[1])))
 

@@ -20,6 +20,7 @@ SEPARATOR = "::"
 """Stands between a DuckDB file and what is read from it, as in ``my.duckdb::rows``."""
 
 _QUERY = re.compile(r"\s*(select|from|with|values|\()\b|\s*\(", re.IGNORECASE)
+_PLAIN = re.compile(r"\w+\.\w+", re.ASCII)
 _ROWS_A_BATCH = 1024
 
 
@@ -54,13 +55,13 @@ def read_relation(path: Path, position: Position) -> Iterator[Record]:
     with _connect(database) as connection:
         try:
             query = relation if is_query(relation) else f"from {_known_table(connection, database, relation)}"
-            reader = connection.execute(query).to_arrow_reader(_ROWS_A_BATCH)
             number = 1
-            for batch in reader:
+            for batch in connection.execute(query).to_arrow_reader(_ROWS_A_BATCH) or ():
                 yield from records_of(batch, number)
                 number += batch.num_rows
         except duckdb.Error as error:
-            raise UserError(f"DuckDB says: {str(error).splitlines()[0]}", where=f"{database}::{relation}") from error
+            problem = f"DuckDB says: {str(error).splitlines()[0]}"
+            raise UserError(problem, where=f"{database}{SEPARATOR}{relation}") from error
     position.done = database.stat().st_size
 
 
@@ -98,6 +99,4 @@ def _known_table(connection: duckdb.DuckDBPyConnection, database: Path, relation
     known = _tables(connection)
     if relation not in known:
         raise UserError.unknown("table", relation, known, where=str(database))
-    schema, _, name = relation.rpartition(".") if "." in relation and relation in known else ("", "", relation)
-    parts = [part for part in (schema, name) if part]
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+    return relation if _PLAIN.fullmatch(relation) else '"' + relation.replace('"', '""') + '"'

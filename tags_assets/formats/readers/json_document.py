@@ -1,4 +1,4 @@
-"""JSON documents: an array of rows, an object that holds such an array, or rows printed over several lines."""
+"""JSON documents: an array of rows, an object around such an array, or rows printed over several lines."""
 
 from __future__ import annotations
 
@@ -30,29 +30,30 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]|"', re.DOTALL)
 def read_json_document(path: Path, compression: str | None, position: Position) -> Iterator[Record]:
     """Yield the rows of a JSON document, numbered from 1, each with its bytes as they stand in the file.
 
-    The document is cut into rows as its blocks come in, by brackets and strings alone, so one broken row costs no other
-    row and the file is never held whole.
+    The document is cut into rows as its blocks come in, by brackets and strings alone, so one broken row
+    costs no other row and the file is never held whole.
     """
     number = 0
-    for raw, reason in _Cutter(blocks(path, compression, position)).rows():
+    for raw, problem in _Cutter(blocks(path, compression, position)).rows():
         text = clean(raw)
-        if not text and reason is None:
+        if not text and problem is None:
             continue
         number += 1
-        if reason is None:
-            try:
-                yield Record(number, text, parse(text))
-                continue
-            except RowError as error:
-                reason = error.reason
-        yield Record(number, raw, None, reason)
+        yield Record(number, raw, None, problem) if problem else _record(number, raw, text)
+
+
+def _record(number: int, raw: bytes, text: bytes) -> Record:
+    try:
+        return Record(number, text, parse(text))
+    except RowError as error:
+        return Record(number, raw, None, error.reason)
 
 
 class _Cutter:
     """Cuts a stream of bytes into the rows of a JSON document.
 
-    The state is the depth of brackets, and the depth at which commas part rows: 1 in an array, 2 in an array inside an
-    object, 0 where values stand by themselves.
+    The state is the depth of brackets, and the depth at which commas part rows: 1 in an array, 2 in an array
+    inside an object, 0 where values stand by themselves.
     """
 
     def __init__(self, stream: Iterator[bytes]) -> None:
@@ -62,7 +63,7 @@ class _Cutter:
         self._place = 0  # where the next token is looked for
         self._too_long = b""  # the beginning of a row that is being skipped
 
-    def rows(self) -> Iterator[tuple[bytes, str | None]]:
+    def rows(self) -> Iterator[tuple[bytes, str | None]]:  # noqa: C901, PLR0912 - one automaton
         """Yield each row's bytes, and what is wrong where its brackets tell."""
         depth, rows_at, after_rows, key = 0, 0, False, b""
         for token, begin, end in self._tokens():
@@ -91,7 +92,7 @@ class _Cutter:
                 key = token[1:-1]
         rest, reason = self._cut(len(self._buffer), len(self._buffer))
         if rest.strip() or rows_at:
-            cut_short = "the file ends within this row" if rest.strip() else "the file ends before its array"
+            cut_short = f"the file ends {'within this row' if rest.strip() else 'before its array'}"
             yield rest, reason or (cut_short if depth else None)
 
     def _cut(self, stop: int, start: int) -> tuple[bytes, str | None]:
@@ -104,7 +105,7 @@ class _Cutter:
         return row, reason
 
     def _tokens(self) -> Iterator[tuple[bytes, int, int]]:
-        """Yield brackets, commas and strings with their places in the buffer, which moves on as it is read."""
+        """Yield brackets, commas and strings with their places in the buffer, which moves along."""
         for block in self._stream:
             drop = min(self._start, self._place)
             self._buffer = self._buffer[drop:] + block

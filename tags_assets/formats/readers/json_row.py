@@ -27,7 +27,7 @@ def clean(raw: bytes) -> bytes:
 def parse(text: bytes) -> dict[str, Any]:
     """Parse a row, which is a JSON object (RFC 8259) in UTF-8.
 
-    Python's own parser takes more (NaN, lone surrogates, numbers beyond a double); DuckDB, Arrow and Rust do not, so
+    Python's own parser takes more (NaN, lone surrogates, numbers beyond a double); Arrow and Rust do not, so
     such a row would break the tools that read what was exported.
 
     Raises
@@ -58,9 +58,12 @@ def _explained(text: bytes, error: orjson.JSONDecodeError) -> RowError:
         return RowError(f"NUL byte at byte {text.index(0) + 1}")
     try:
         decoded = text.decode()
-    except UnicodeDecodeError as problem:
-        return RowError(f"not UTF-8: byte 0x{text[problem.start]:02x} at byte {problem.start + 1}")
-    if match := _NOT_A_NUMBER.match(decoded, max(error.pos - 1, 0)) or _NOT_A_NUMBER.match(decoded, error.pos):
+    except UnicodeDecodeError as wrong:
+        return RowError(f"not UTF-8: byte 0x{text[wrong.start]:02x} at byte {wrong.start + 1}")
+    # The parser stops at the N of -NaN, one behind the sign.
+    if match := _NOT_A_NUMBER.match(decoded, max(error.pos - 1, 0)) or _NOT_A_NUMBER.match(
+        decoded, error.pos
+    ):
         return RowError(f"not JSON: {match[0]} at character {match.start() + 1}; JSON knows null only")
     problem = {
         "number is infinity when parsed as double": "a number beyond the range of a double",
@@ -72,7 +75,7 @@ def _explained(text: bytes, error: orjson.JSONDecodeError) -> RowError:
 
 
 def _number_as_written(text: bytes, value: float) -> str:
-    """Return the row's ``id`` digit by digit: a number that no 64 bits hold comes back as a rounded float."""
+    """Return the row's ``id`` digit by digit: one that no 64 bits hold comes back as a rounded float."""
     written = re.findall(rb'"id"\s*:\s*(-?[0-9.eE+-]+)', text)
     same = [number.decode() for number in written if float(number) == value]
     return same[-1] if same else str(value)

@@ -24,7 +24,7 @@ def record_of(number: int, cells: dict[str, Any]) -> Record:
     """Make the record of a table's row; JSON text in the fields of conversations becomes what it says."""
     for key in LIST_FIELDS:
         cell = cells.get(key)
-        if isinstance(cell, str) and cell.lstrip()[:2] in ("[{", "[[", "[ ", "[\n", "{\""):
+        if isinstance(cell, str) and cell.lstrip()[:2] in ("[{", "[[", "[ ", "[\n", '{"'):
             try:
                 cells[key] = orjson.loads(cell)
             except orjson.JSONDecodeError:
