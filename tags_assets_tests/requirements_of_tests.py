@@ -1,7 +1,7 @@
 """What some tests need beside the packages: real data, a browser, a model server.
 
-Tests of a part that is absent are skipped, with a line at the end of the run that says so. Where ``CI`` is set they
-fail: a check that silently no longer runs is worse than none.
+Tests of a part that is absent are skipped, with a line at the end of the run that says so. Where ``CI`` is set
+they fail: a check that silently no longer runs is worse than none.
 """
 
 from __future__ import annotations
