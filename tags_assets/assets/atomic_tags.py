@@ -1,8 +1,7 @@
 """`atomic_tags`: the concepts of each row, as the tagger gave them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -11,14 +10,11 @@ from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.resources.keyphrases import CachedKeyphrases
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 SCHEMA = pl.Schema(
     {"instance_id": pl.String, "tag": pl.String, "weight": pl.Float32, "origin": pl.String},
@@ -27,9 +23,7 @@ FAILURE_SCHEMA = pl.Schema({"instance_id": pl.String, "reason": pl.String})
 
 
 @dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("atomic_tags"))
-def atomic_tags(
-    context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
-) -> dg.MaterializeResult[Any]:
+def atomic_tags(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
     """Extract the atomic knowledge concepts of each row; rows that bring tags of their own keep those."""
     home = Home.resolve(store.home)
     settings = home.pool()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tags_assets.checks import checks_of
+
 OWNERS = ["team:data-selection"]
 
 GRAINS: dict[str, tuple[str, str]] = {
@@ -42,7 +44,12 @@ GRAINS: dict[str, tuple[str, str]] = {
 
 
 def asset_options(asset: str, *, external: bool = False) -> dict[str, Any]:
-    """Give the options that Dagster's decorators take: group, description, kinds and owners."""
+    """Give the options that Dagster's decorators take: group, description, kinds, owners and checks."""
     group, grain = GRAINS[asset]
-    kinds = {"file"} if external else {"duckdb", "polars"}
-    return {"group_name": group, "description": grain, "kinds": kinds, "owners": OWNERS}
+    options: dict[str, Any] = {"group_name": group, "description": grain, "owners": OWNERS}
+    if external:
+        return options | {"kinds": {"file"}}
+    return options | {
+        "kinds": {"duckdb", "polars"},
+        "check_specs": [check.spec() for check in checks_of(asset)],
+    }

@@ -1,16 +1,13 @@
 """`exported_subset` [target]: the files that trainers load."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.export import export, export_frame
 from tags_assets.home import Home
 from tags_assets.outputs import selected_rows
@@ -27,7 +24,7 @@ EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
     code_version="1",
     **asset_options("exported_subset"),
 )
-def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Write the selection for LLaMA-Factory, TRL and Axolotl, as Parquet, and as the rows came."""
     home = Home.resolve(store.home)
 

@@ -1,14 +1,10 @@
 """`filtered_rows`: instances that a rule of the user's took out."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.conversation import texts
 from tags_assets.home import Home
 from tags_assets.resources.store import StoreResource
@@ -32,7 +28,7 @@ CONDITION_COLUMNS = (
 
 
 @dg.asset(deps=["raw_instances"], code_version="1", **asset_options("filtered_rows"))
-def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """One row per instance that a filter took out, with the rule that did."""
     home = Home.resolve(store.home)
 

@@ -1,9 +1,5 @@
 """`grounded_instances`: each row's mass over the leaves of the tree."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 import numpy as np
 
@@ -11,7 +7,7 @@ from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import ground, to_frame
 from tags_assets.resources.store import StoreResource
 
@@ -21,7 +17,7 @@ from tags_assets.resources.store import StoreResource
     code_version="1",
     **asset_options("grounded_instances"),
 )
-def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree."""
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:

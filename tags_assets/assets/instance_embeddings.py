@@ -1,15 +1,11 @@
 """`instance_embeddings`: where each row lies in the embedder's space."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.kept import kept_texts
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.embedding import row_texts
 from tags_assets.method.student import embed_rows
@@ -22,7 +18,7 @@ SCHEMA = pl.Schema({"instance_id": pl.String, "vector": pl.List(pl.Float32), "is
 @dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("instance_embeddings"))
 def instance_embeddings(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """Embed each row: by the embedder where rows are few, else by a student of it."""
     home = Home.resolve(store.home)
 

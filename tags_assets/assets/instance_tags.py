@@ -1,15 +1,11 @@
 """`instance_tags`: the canonical concepts of each row, those that it names and those that it does not."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.vocabulary import Vocabulary
 from tags_assets.resources.store import StoreResource
@@ -27,7 +23,7 @@ from tags_assets.resources.store import StoreResource
     code_version="1",
     **asset_options("instance_tags"),
 )
-def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Map tags to their canonical form and add the concepts that lie nearest to the row as a whole."""
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:

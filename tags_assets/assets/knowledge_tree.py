@@ -1,8 +1,7 @@
 """`knowledge_tree`: all tags in one tree."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -11,23 +10,17 @@ import polars as pl
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.language_model import language_model
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.tree import TreeConfig, build_tree
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.artifacts import ArtifactStore
 
 
 @dg.asset(deps=["tag_vocabulary", "tag_embeddings"], code_version="1", **asset_options("knowledge_tree"))
-def knowledge_tree(
-    context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
-) -> dg.MaterializeResult[Any]:
+def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
     """Cluster the tags bottom-up and refine each level; nodes that live on keep their ids."""
     home = Home.resolve(store.home)
     settings = home.pool()

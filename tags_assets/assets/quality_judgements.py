@@ -1,8 +1,7 @@
 """`quality_judgements`: what a judge says of each row."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -11,20 +10,17 @@ from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.llm.judge import JUDGEMENTS_SCHEMA
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 @dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("quality_judgements"))
 def quality_judgements(
     context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """Have a judge rate each row, where one is configured; else there is no judgement and nothing is paid."""
     home = Home.resolve(store.home)
     settings = home.pool()

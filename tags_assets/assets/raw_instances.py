@@ -1,30 +1,26 @@
 """`raw_instances` and `rejected_rows`: what came in, in one normal form, and what could not be read."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.pool import read_pool
 from tags_assets.home import Home
 from tags_assets.pool import landed
 from tags_assets.resources.store import StoreResource
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 def pool_configuration(home: Home) -> Mapping[str, Any]:
-    """Resolve what the reading of the pool depends on: the files' content and the mapped columns."""
+    """Resolve what the reading of the pool depends on: the files' content, the mapped columns."""
     return {"files": dict(landed(home).files), "columns": home.pool().columns}
 
 
 @dg.asset(deps=["landing"], code_version="1", **asset_options("raw_instances"))
-def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Read the files of the pool; bad rows are told in `rejected_rows`, duplicates are marked here."""
     home = Home.resolve(store.home)
 
@@ -32,7 +28,9 @@ def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> dg
         read = read_pool(
             landed(home).sources, cache=home.cache, columns=home.pool().columns, progress=inputs.progress
         )
-        reasons = read.rejected.group_by("reason").len("rows").sort("rows", "reason", descending=[True, False])
+        reasons = (
+            read.rejected.group_by("reason").len("rows").sort("rows", "reason", descending=[True, False])
+        )
         return Artifact(
             {"data": read.batches()},
             {

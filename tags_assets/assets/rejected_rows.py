@@ -1,15 +1,11 @@
 """`rejected_rows`: lines that could not be read, and why."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.raw_instances import pool_configuration
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.pool import read_pool
 from tags_assets.home import Home
 from tags_assets.pool import landed
@@ -17,7 +13,7 @@ from tags_assets.resources.store import StoreResource
 
 
 @dg.asset(deps=["landing"], code_version="1", **asset_options("rejected_rows"))
-def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """List the lines that could not be read: file, line, reason and raw bytes."""
     home = Home.resolve(store.home)
 

@@ -1,9 +1,8 @@
 """`selected_subset` [target]: the rows to train on."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -11,16 +10,13 @@ import polars as pl
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.problem import Problem
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.diversity import diversity
 from tags_assets.method.selection import select
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
 from tags_assets.target_registry import TargetRegistry
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SCHEMA = pl.Schema(
     {
@@ -51,7 +47,7 @@ SCHEMA = pl.Schema(
     code_version="1",
     **asset_options("selected_subset"),
 )
-def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Pick rows by tree-level information gain, aligned with the target, under its budget and constraints."""
     registry = TargetRegistry(Home.resolve(store.home))
 

@@ -1,9 +1,5 @@
 """`selection_attribution` [target]: what each node gave to each pick."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 import numpy as np
 import polars as pl
@@ -11,7 +7,7 @@ import polars as pl
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.problem import Problem
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.selection import attribute_selection
 from tags_assets.partitions import targets
@@ -43,9 +39,7 @@ SCHEMA = pl.Schema(
     code_version="1",
     **asset_options("selection_attribution"),
 )
-def selection_attribution(
-    context: dg.AssetExecutionContext, store: StoreResource
-) -> dg.MaterializeResult[Any]:
+def selection_attribution(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Replay the picks in their order and take each gain apart over the nodes of the tree."""
     registry = TargetRegistry(Home.resolve(store.home))
 

@@ -1,24 +1,17 @@
 """`selection_report` [target]: one HTML file that shows the selection and says why."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 import dagster as dg
 import orjson
 import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.report_input import report_input
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.partitions import targets
 from tags_assets.report.render import render_report
 from tags_assets.resources.store import StoreResource
 from tags_assets.target_registry import TargetRegistry
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SCHEMA = pl.Schema({"target": pl.String, "html": pl.String, "figures": pl.String})
 
@@ -39,7 +32,7 @@ SCHEMA = pl.Schema({"target": pl.String, "html": pl.String, "figures": pl.String
     code_version="1",
     **asset_options("selection_report"),
 )
-def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
+def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Render the report: the tree, what was asked and reached, the drivers, and what changed since before."""
     home = Home.resolve(store.home)
     registry = TargetRegistry(home)

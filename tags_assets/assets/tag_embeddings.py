@@ -1,14 +1,10 @@
 """`tag_embeddings`: where each canonical tag lies in the embedder's space."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
 from tags_assets.resources.store import StoreResource
@@ -19,7 +15,7 @@ SCHEMA = pl.Schema({"tag": pl.String, "vector": pl.List(pl.Float32)})
 @dg.asset(deps=["tag_vocabulary"], code_version="1", **asset_options("tag_embeddings"))
 def tag_embeddings(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """Embed each canonical tag; a tag embedded before is looked up."""
     home = Home.resolve(store.home)
 

@@ -1,14 +1,10 @@
 """`tag_vocabulary`: one canonical form for each concept."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.vocabulary import build_vocabulary
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
@@ -18,7 +14,7 @@ from tags_assets.resources.store import StoreResource
 @dg.asset(deps=["atomic_tags"], code_version="1", **asset_options("tag_vocabulary"))
 def tag_vocabulary(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """Normalise the tags and merge near-duplicates onto the most frequent form."""
     home = Home.resolve(store.home)
 

@@ -1,19 +1,20 @@
 """`target_distribution` [target]: what the target asks of each leaf."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.examples import ground_examples
 from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
+from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import (
     TargetDistribution,
     target_from_description,
@@ -24,15 +25,8 @@ from tags_assets.method.target import (
 from tags_assets.partitions import targets
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.store import StoreResource
+from tags_assets.target_file import TargetSpec
 from tags_assets.target_registry import TargetRegistry
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from tags_assets.method.knowledge_tree import KnowledgeTree
-    from tags_assets.target_file import TargetSpec
 
 TOP_CONCEPTS = 15
 
@@ -52,7 +46,7 @@ TOP_CONCEPTS = 15
 )
 def target_distribution(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """Read the target's file and say what it asks of each concept, smoothed down the tree."""
     home = Home.resolve(store.home)
     registry = TargetRegistry(home)

@@ -1,0 +1,162 @@
+"""The graph as a whole: what runs, what is used again, what the tables hold."""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.dagster_home import open_instance
+from tags_assets.home import Home
+from tags_assets.resources.store import open_store
+from tags_assets.runner import run_target
+from tags_assets.target_registry import TargetRegistry
+from tags_assets_tests.small_pool import write_pool, write_target
+
+
+class Silent:
+    def step(self, task, done, total):
+        pass
+
+
+def runs_of(home, target):
+    return {run.asset: run for run in run_target(home, target, Silent())}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A home whose pool was selected from once, for the target maths."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAGS_TARGETS", str(folder / "targets"))
+        patch.setenv("TAGS_HOME", str(folder / "home"))
+        home = Home.resolve().prepare()
+        settings = home.pool("default")
+        home.save_pool("default", settings.model_copy(update={"paths": [str(write_pool(folder / "data"))]}))
+        write_target(folder / "targets")
+        TargetRegistry(home).name("maths", None)
+        first = runs_of(home, "maths")
+        yield home, first
+
+
+def test_every_asset_runs_the_first_time(project):
+    _, first = project
+    assert {run.status for run in first.values()} == {"ran"}
+    assert len(first) == 17
+
+
+def test_a_run_with_nothing_changed_does_no_work(project):
+    home, first = project
+    again = runs_of(home, "maths")
+    assert {run.status for run in again.values()} == {"reused"}
+    assert {name: run.data_version for name, run in again.items()} == {
+        name: run.data_version for name, run in first.items()
+    }
+
+
+def test_editing_a_target_runs_the_target_assets_of_that_target_and_nothing_else(project):
+    home, _ = project
+    folder = home.targets_folder
+    write_target(folder, "other", budget={"rows": 6})
+    runs_of(home, "other")
+    other = {asset: open_store(home.path).require(asset, None, "other") for asset in TARGET_ASSETS}
+    write_target(folder, "maths", budget={"rows": 9}, target={"description": "quadratic equations"})
+    with open_instance(home) as instance:
+        before = max(
+            (
+                record.storage_id
+                for record in instance.fetch_materializations(dg.AssetKey("selected_subset"), limit=1).records
+            ),
+            default=0,
+        )
+    again = runs_of(home, "maths")
+    assert {name for name, run in again.items() if run.status == "ran"} == TARGET_ASSETS
+    with open_instance(home) as instance:
+        for asset in TARGET_ASSETS:
+            events = instance.fetch_materializations(dg.AssetKey(asset), limit=50).records
+            new = [e for e in events if e.storage_id > before]
+            assert {event.partition_key for event in new} == {"maths"}
+            assert new[0].asset_materialization.metadata["status"].value == "ran"
+        for asset in set(again) - TARGET_ASSETS:
+            event = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records[0]
+            assert event.asset_materialization.metadata["status"].value == "reused"
+    for asset, version in other.items():
+        assert open_store(home.path).require(asset, None, "other").data_version == version.data_version
+    write_target(folder, "maths")
+
+
+def test_rows_in_are_kept_rejected_or_duplicate(project):
+    home, _ = project
+    figures = open_store(home.path).require("raw_instances").metadata["figures"]
+    assert figures["rows_in"] == 75
+    assert figures["rows_kept"] + figures["rows_rejected"] + figures["rows_duplicate"] == 75
+    assert figures["rows_rejected"] == 2
+    rejected = open_store(home.path).read("rejected_rows")
+    assert rejected["line"].to_list() == [73, 74]
+
+
+def test_masses_weights_and_attributions_add_up(project):
+    home, _ = project
+    store = open_store(home.path)
+    tags = store.read("instance_tags").group_by("instance_id").agg(pl.col("weight").sum())
+    assert tags["weight"].min() == pytest.approx(1.0, abs=1e-5)
+    mass = store.read("grounded_instances").group_by("instance_id").agg(pl.col("mass").sum())
+    assert mass["mass"].min() == pytest.approx(1.0, abs=1e-9)
+    selected = store.read("selected_subset", partition="maths")
+    parts = store.read("selection_attribution", partition="maths")
+    sums = parts.group_by("instance_id").agg(pl.col("amount").sum())
+    both = selected.join(sums, on="instance_id")
+    assert len(both) == len(selected) == 12
+    assert (both["gain"] - both["amount"]).abs().max() < 1e-9
+
+
+def test_the_selection_is_of_the_target(project):
+    home, _ = project
+    selected = open_store(home.path).read("selected_subset", partition="maths")
+    assert selected.filter(pl.col("source") == "maths").height >= 9
+
+
+def test_the_warehouse_shows_every_asset_and_its_history(project):
+    home, _ = project
+    runs_of(home, "maths")
+    with open_store(home.path).warehouse.open() as connection:
+        count = connection.sql("select count(*) from selected_subset where target = 'maths'").fetchone()
+        assert count == (12,)
+        versions = connection.sql(
+            "select count(distinct data_version) from selected_subset_history where target = 'maths'"
+        ).fetchone()
+        assert versions[0] >= 2
+        for asset in ("raw_instances", "knowledge_tree", "quality_judgements", "filtered_rows"):
+            connection.sql(f"select * from {asset} limit 1").fetchall()
+
+
+def test_a_bad_target_is_one_line(project):
+    home, _ = project
+    file = write_target(home.targets_folder, "bad", target={"weights": {"quadratic formulae": 1}})
+    with pytest.raises(Exception, match="quadratic formulae") as error:
+        runs_of(home, "bad")
+    file.unlink()
+    assert "\n" not in str(error.value)
+    assert "Did you mean" in str(error.value)
+
+
+def test_every_asset_states_its_grain_and_has_kinds_and_owners(project):
+    from tags_assets.definitions import defs
+
+    graph = defs().resolve_asset_graph()
+    for node in graph.asset_nodes:
+        assert node.description.startswith("One row")
+        assert node.kinds
+        assert node.owners
+        assert node.group_name in {"knowledge", "scoring", "sampling"}
+
+
+def test_checks_are_part_of_the_run(project):
+    home, _ = project
+    with open_instance(home) as instance:
+        key = dg.AssetCheckKey(dg.AssetKey("raw_instances"), "rows_add_up")
+        record = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)[0]
+        assert json.loads(json.dumps(record.status.value)) == "SUCCEEDED"
