@@ -1,6 +1,6 @@
 """What some tests need beside the packages: real data, a browser, a model server.
 
-Tests of a part that is absent are skipped, with a line at the end of the run that says so. Where ``CI`` is set
+Tests of a part that is absent are skipped, and the end of the run says so in a line. Where ``CI`` is set
 they fail: a check that silently no longer runs is worse than none.
 """
 
