@@ -10,9 +10,11 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.layout import resolve_home
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import duckdb
 
@@ -44,11 +46,16 @@ class StoreResource(ConfigurableResource[ArtifactStore]):
     @property
     def artifacts(self) -> ArtifactStore:
         """The store; one for each home in a process, so that idle connections are used again."""
-        return _artifact_store(self.home, self.memory_limit)
+        return _artifact_store(resolve_home(self.home), self.memory_limit)
+
+
+def open_store(home: Path | str) -> ArtifactStore:
+    """Open the artifact store of a home outside Dagster, as the command line and notebooks do."""
+    return StoreResource(home=str(home)).artifacts
 
 
 @cache
-def _artifact_store(home: str, memory_limit: str) -> ArtifactStore:
+def _artifact_store(home: Path, memory_limit: str) -> ArtifactStore:
     return ArtifactStore(home, connect=_connect, memory_limit=memory_limit)
 
 

@@ -414,12 +414,11 @@ class ArtifactStore:
             content = header_bytes(
                 row, file_bytes=beside.stat().st_size, file_digest=artifact_file.digest_file(beside)
             )
-            final.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.layout.commit_lock):
                 other = self.find(asset, data_version, partition)
                 if other is not None:
                     return other
-                final.parent.mkdir(parents=True, exist_ok=True)  # a removal may have taken it
+                final.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(header, content, scratch=self.layout.scratch)
                 beside.replace(final)
                 sync(final.parent)
@@ -433,6 +432,7 @@ class ArtifactStore:
 
     def _point(self, asset: str, partition: str | None, pointed: Mapping[str, object]) -> None:
         pointer = self.layout.pointer(asset, partition)
+        pointer.parent.mkdir(parents=True, exist_ok=True)
         replace_file(pointer, orjson.dumps(pointed), scratch=self.layout.scratch)
 
     def _pointed(self, asset: str, partition: str | None) -> dict[str, object] | None:

@@ -38,6 +38,7 @@ def sync(path: Path) -> None:
 def replace_file(path: Path, content: bytes, *, scratch: Path) -> None:
     """Write a small file so that readers see the old content or the new, never a part.
 
+    So it is after a power cut too, but which of the two is not promised; sync the folder where it must be.
     `scratch` is a folder on the same file system.
     """
     with scratch_file(scratch, ".part") as beside:
@@ -46,7 +47,6 @@ def replace_file(path: Path, content: bytes, *, scratch: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    sync(path.parent)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tags_assets.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -164,5 +166,16 @@ def _is_partition_folder(name: str) -> bool:
 
 
 def resolve_home(home: Path | str) -> Path:
-    """Return the home as an absolute path without links, so that one folder has one name."""
-    return Path(home).expanduser().resolve()
+    """Return the home as an absolute path without links, so that one folder has one name.
+
+    Raises
+    ------
+    UserError
+        If DuckDB could not write there: it takes what follows a question mark for a URL's parameters.
+    """
+    path = Path(home).expanduser().resolve()
+    if "?" in str(path):
+        raise UserError(
+            "a home's path must not have a question mark in it", where=str(path), mend="Name another."
+        )
+    return path

@@ -77,25 +77,32 @@ def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> tuple[list[
     cursor.execute("comment on table asset_versions is 'Every version of every asset: one row per version.'")
     views: list[str] = []
     for asset in sorted({*world.every, *world.known}):
-        for name in _create_asset_views(cursor, asset, world):
-            if name in views:
-                raise ValueError(f"two tables would be shown as {name}: rename one")
-            views.append(name)
+        views += _create_asset_views(cursor, asset, world, taken=views)
     cursor.execute("commit")
     # Outside of the transaction, which a view that cannot be made would take with it.
     lineage, skipped = _create_lineage_views(cursor, views)
     return views + lineage, skipped
 
 
-def _create_asset_views(cursor: duckdb.DuckDBPyConnection, asset: str, world: World) -> list[str]:
-    """Create the views of one asset's tables: what is current, and all versions."""
+def _create_asset_views(
+    cursor: duckdb.DuckDBPyConnection, asset: str, world: World, *, taken: Collection[str]
+) -> list[str]:
+    """Create the views of one asset's tables, of what is current and of all versions; returns their names.
+
+    Raises
+    ------
+    ValueError
+        If another asset's views have such a name.
+    """
     versions = world.every.get(asset, ())
     known = world.known.get(asset)
     # The catalogue says what an asset is now; where it does not know a table, the newest version does.
     written = {name: table.columns for version in versions for name, table in version.tables.items()}
-    names = []
+    names: list[str] = []
     for table, columns in {**written, **(known.tables if known is not None else {})}.items():
         name = asset if table == "data" else f"{asset}_{table}"
+        if name in taken or f"{name}_history" in taken:
+            raise ValueError(f"two tables would be shown as {name}: rename one")
         holders = [version for version in versions if table in version.tables]
         current = [version for version in holders if version.path in world.current]
         description = f"Table {table} of {asset}." if known is None or table != "data" else known.description

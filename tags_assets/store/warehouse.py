@@ -115,7 +115,7 @@ class Warehouse:
                         {"warehouse": beside}, read_only=False, options="block_size 16384"
                     ) as cursor:
                         cursor.execute("use warehouse")
-                        views, skipped = create_views(cursor, self._world(known, without))
+                        views, skipped = self._create_views(cursor, known, without)
                         cursor.execute("use memory")
                     sync(beside)
                     # A log left by someone who opened the file for writing does not fit the new file, which
@@ -184,7 +184,7 @@ class Warehouse:
 
     def _open_in_memory(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
-        create_views(connection, self._world(self._known(None, self._remembered()), ()))
+        self._create_views(connection, self._known(None, self._remembered()), ())
         return connection
 
     def _remembered(self) -> dict[str, object]:
@@ -222,6 +222,38 @@ class Warehouse:
         try:
             return state.get("file") == self._stamp() and not self._log_file.exists()
         except FileNotFoundError:
+            return False
+
+    def _create_views(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        known: Mapping[str, KnownAsset],
+        without: Collection[ArtifactVersion],
+    ) -> tuple[list[str], dict[str, str]]:
+        """Create the views; what turns out to be damaged is put away, and they are created without it."""
+        while True:
+            world = self._world(known, without)
+            try:
+                return create_views(cursor, world)
+            except duckdb.Error:
+                cursor.execute("rollback")
+                damaged = [
+                    version
+                    for versions in world.every.values()
+                    for version in versions
+                    if not self._is_whole(version)
+                ]
+                if not damaged:
+                    raise
+
+    def _is_whole(self, version: ArtifactVersion) -> bool:
+        try:
+            return (
+                self._store.inspect(version.asset, version.data_version, version.partition, deep=True)
+                is not None
+            )
+        except UserError as error:
+            _log.warning("%s", error)
             return False
 
     def _world(self, known: Mapping[str, KnownAsset], without: Collection[ArtifactVersion]) -> World:

@@ -62,7 +62,7 @@ def test_what_was_never_made_is_none_or_an_error_that_says_what_to_do(store):
     ):
         store.read("selected_subset", partition="maths")
     store.write("knowledge_tree", "0a", pl.DataFrame({"x": [1]}))
-    with pytest.raises(UserError, match="no version of knowledge_tree named '0b'. Did you mean '0a'"):
+    with pytest.raises(UserError, match=r"no version of knowledge_tree named '0b'. Did you mean '0a'"):
         store.read("knowledge_tree", data_version="0b")
     assert not (store.home / "nothing").exists()
 
@@ -221,7 +221,7 @@ def test_a_mistake_in_a_query_puts_nothing_away(store, rows):
 def test_a_version_removed_while_it_is_read_says_so(store, rows):
     version = store.write("a", "v", rows)
     version.path.unlink()
-    with pytest.raises(UserError, match="a v: this version was removed while it was being read. Run again"):
+    with pytest.raises(UserError, match=r"a v: this version was removed while it was being read. Run again"):
         store.read_version(version)
 
 
@@ -261,7 +261,7 @@ def test_a_home_that_refuses_writes_can_be_read_and_says_so_when_written_to(stor
             reader.publish,
             lambda: ArtifactStore(tmp_path / "new").write("a", "v", rows),
         ):
-            with pytest.raises(UserError, match="Permission denied.*--home or TAGS_HOME") as caught:
+            with pytest.raises(UserError, match=r"Permission denied.*--home or TAGS_HOME") as caught:
                 attempt()
             assert "\n" not in str(caught.value)
 
@@ -280,7 +280,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     store.write("a", "large", frame)
 except UserError as error:
-    print(error)
+    print(error)  # noqa: T201
 print(store.find("a", "large"), store.current("a"), store.read("a").height)
 print(list(store.layout.scratch.iterdir()))
 """
@@ -301,7 +301,7 @@ print(list(store.layout.scratch.iterdir()))
 
 def test_too_little_memory_is_one_line(tmp_path):
     store = ArtifactStore(tmp_path / "home", memory_limit="3MB")
-    with pytest.raises(UserError, match="not enough memory: .*Raise the store's memory_limit"):
+    with pytest.raises(UserError, match=r"not enough memory: .*Raise the store's memory_limit"):
         store.write("a", "v", pl.DataFrame({"x": [str(i) * 20 for i in range(300_000)]}))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from tags_assets.errors import UserError
 from tags_assets.store.layout import (
     Layout,
     check_data_version,
@@ -11,6 +12,7 @@ from tags_assets.store.layout import (
     quote_file,
     quote_name,
     quote_text,
+    resolve_home,
 )
 
 HOSTILE = [
@@ -68,3 +70,8 @@ def test_a_file_below_a_folder_with_wildcards_is_found_and_no_other(tmp_path):
     for folder in ("run[1]", "a*b", "what?"):
         found = duckdb.sql(f"select name from read_csv({quote_file(tmp_path / folder / 'x.csv')})").fetchall()
         assert found == [(folder,)]
+
+
+def test_a_home_that_duckdb_could_not_write_to_is_refused(tmp_path):
+    with pytest.raises(UserError, match="question mark"):
+        resolve_home(tmp_path / "what?")
