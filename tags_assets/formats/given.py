@@ -49,8 +49,6 @@ class ColumnMap:
                 raise UserError.unknown("column to map onto", name, sorted(known), where=f"columns.{name}")
         self.columns = {_SYNONYMS.get(ours, ours): theirs for ours, theirs in (columns or {}).items()}
         self._renamed = {ours: theirs for ours, theirs in self.columns.items() if ours not in _GIVEN}
-        self.met: set[str] = set()
-        """The user's columns that were met in a row so far."""
 
     def key(self) -> str:
         """Name the map in a few letters, the same for equal maps."""
@@ -60,7 +58,6 @@ class ColumnMap:
         """Return the row with the mapped columns also under our names."""
         if not self.columns:
             return row
-        self.met.update(theirs for theirs in self.columns.values() if theirs in row)
         return {**row, **{ours: row[theirs] for ours, theirs in self._renamed.items() if theirs in row}}
 
     def given(self, row: Mapping[str, object]) -> Given:

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
@@ -16,8 +17,10 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from tags_assets.errors import UserError
 from tags_assets.formats import language, near_duplicates, tokens
 from tags_assets.formats.instance import INSTANCE_SCHEMA, REJECTED_SCHEMA, Message, Recognised, RowError
+from tags_assets.formats.pool_files import status_of
 from tags_assets.formats.readers import Position, Record, read_records
 from tags_assets.formats.readers.sniff import suffix_of
 from tags_assets.formats.recognise import recognise
@@ -94,6 +97,8 @@ def parse_file(
     fingerprint: str,
     cache: Path,
     columns: ColumnMap,
+    *,
+    status: tuple[int, int] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> ParsedFile:
     """Read a file, or find it in the cache.
@@ -104,19 +109,24 @@ def parse_file(
         Of the file's content.
     cache
         A folder; a file's rows are written beside and renamed, so that it holds whole results only.
+    status
+        The file's `status_of` before it was fingerprinted, to tell whether it has changed since.
     advance
         Called with the bytes of the file that were read so far.
 
     Raises
     ------
     UserError
-        If the file as a whole cannot be read.
+        If the file as a whole cannot be read, or if it changed while it was read.
     """
     # The name has a part in what the content is taken for only where that leaves it open.
     key = "\n".join([fingerprint, READER_VERSION, suffix_of(path), columns.key()])
     directory = cache / blake2b(key.encode(), digest_size=16).hexdigest()
     if not (directory / "summary.json").is_file():
-        _parse(path, directory, columns, advance)
+        with _beside(directory) as beside:
+            _parse(path, beside, columns, advance)
+            if status is not None and status != status_of(path):
+                raise UserError("changed while it was read", where=str(path), mend="Run again.")
     summary = json.loads((directory / "summary.json").read_bytes())
     return ParsedFile(directory, summary["rows"], summary["rejected"], tuple(summary["columns_met"]))
 
@@ -128,26 +138,13 @@ def clear_left_behind(cache: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _parse(path: Path, directory: Path, columns: ColumnMap, advance: Callable[[int], None] | None) -> None:
+@contextmanager
+def _beside(directory: Path) -> Iterator[Path]:
+    """Give a folder to write in, which takes the name of ``directory`` once all is written."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".parsing-"))
-    columns.met.clear()
-    position = Position()
-    rows = rejected = 0
     try:
-        with (
-            _Writer(beside / "rows.parquet", PARSED_SCHEMA) as good,
-            _Writer(beside / "rejected.parquet", _REJECTED_SCHEMA) as bad,
-        ):
-            for batch in _batches(read_records(path, position), columns):
-                good.write(batch.rows())
-                bad.write(batch.rejected())
-                rows += len(batch.recognised)
-                rejected += len(batch.refused)
-                if advance is not None:
-                    advance(position.done)
-        summary = {"rows": rows, "rejected": rejected, "columns_met": sorted(columns.met)}
-        (beside / "summary.json").write_text(json.dumps(summary))
+        yield beside
         try:
             beside.rename(directory)
         except OSError:
@@ -158,6 +155,26 @@ def _parse(path: Path, directory: Path, columns: ColumnMap, advance: Callable[[i
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int], None] | None) -> None:
+    position = Position()
+    rows = rejected = 0
+    met: set[str] = set()
+    with (
+        _Writer(beside / "rows.parquet", PARSED_SCHEMA) as good,
+        _Writer(beside / "rejected.parquet", _REJECTED_SCHEMA) as bad,
+    ):
+        for batch in _batches(read_records(path, position), columns):
+            good.write(batch.rows())
+            bad.write(batch.rejected())
+            rows += len(batch.recognised)
+            rejected += len(batch.refused)
+            met |= batch.met
+            if advance is not None:
+                advance(position.done)
+    summary = {"rows": rows, "rejected": rejected, "columns_met": sorted(met)}
+    (beside / "summary.json").write_text(json.dumps(summary))
+
+
 @dataclass(eq=False)
 class _Batch:
     """Rows of a file on their way into the cache."""
@@ -166,6 +183,7 @@ class _Batch:
     recognised: list[Recognised] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
     n_bytes: int = 0
 
     def add(self, record: Record, columns: ColumnMap) -> None:
@@ -173,6 +191,7 @@ class _Batch:
         if record.row is None:
             self.refused.append(record)
             return
+        self.met.update(columns.columns.values() & record.row.keys())
         try:
             recognised = recognise(columns.renamed(record.row))
             self.given.append(columns.given(record.row))
@@ -198,6 +217,8 @@ class _Batch:
 
     def rows(self) -> pl.DataFrame:
         """Return the batch's good rows with all that is known of each by itself."""
+        if not self.recognised:
+            return pl.DataFrame(schema=PARSED_SCHEMA)
         conversations = [row.messages for row in self.recognised]
         asked = [_said(messages, "user") for messages in conversations]
         answered = [_said(messages, "assistant") for messages in conversations]

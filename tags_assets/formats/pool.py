@@ -16,8 +16,7 @@ from tags_assets.formats import near_duplicates
 from tags_assets.formats.given import ColumnMap
 from tags_assets.formats.instance import COUNTS_SCHEMA, INSTANCE_SCHEMA, REJECTED_SCHEMA
 from tags_assets.formats.parsed_file import BANDS, ParsedFile, clear_left_behind, parse_file
-from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of
-from tags_assets.formats.readers.duckdb_relation import is_relation, split_relation
+from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of, status_of
 from tags_assets.formats.wording import identity
 
 if TYPE_CHECKING:
@@ -147,28 +146,25 @@ def read_pool(
     """
     clear_left_behind(cache)
     mapping = ColumnMap(columns)
+    statuses = [status_of(file) for file in files]
     fingerprints = fingerprint_files(files, cache)
-    sizes = [_size(file) for file in files]
+    total = sum(size for size, _ in statuses)
+    before = 0
     pool: list[_PoolFile] = []
-    for number, (path, name) in enumerate(zip(files, names_of(files), strict=True)):
-        before = sum(sizes[:number])
+    for path, name, status in zip(files, names_of(files), statuses, strict=True):
 
         def advance(done: int, before: int = before) -> None:
             if progress is not None:
-                progress(before + done, sum(sizes))
+                progress(before + done, total)
 
-        parsed = parse_file(path, fingerprints[str(path)], cache, mapping, advance)
-        advance(sizes[number])
+        fingerprint = fingerprints[str(path)]
+        parsed = parse_file(path, fingerprint, cache, mapping, status=status, advance=advance)
+        advance(status[0])
+        before += status[0]
         pool.append(_PoolFile(path, name, source_of(path), parsed))
     _complain(pool, mapping)
     marks = _marks(pool)
     return PoolRead(_counts(pool, marks), marks, tuple(pool))
-
-
-def _size(file: Path) -> int:
-    if is_relation(file) and not file.exists():
-        file = split_relation(file)[0]
-    return file.stat().st_size
 
 
 def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:

@@ -71,9 +71,12 @@ def _expand(given: str | Path) -> list[Path]:
                 mend=f"Data is what is named {suffixes}, also compressed.",
             )
         return found
-    if path.exists():
+    if path.is_file():
         return [path]
+    if path.exists():
+        raise UserError("is neither a file nor a folder", where=str(given), mend="Write it to a file first.")
     if is_relation(given):
+        # The separator is also DuckDB's cast: what stands before the first is the file.
         database, _, relation = str(given).partition(SEPARATOR)
         file = _absolute(database)
         if not file.is_file():
@@ -100,23 +103,34 @@ def _no_such(path: Path, given: str | Path) -> UserError:
     return UserError.unknown("file", path.name, siblings, where=str(path.parent))
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, above: frozenset[str] = frozenset()) -> list[Path]:
     """Return the data files below a folder; a data set's own lists of files are followed."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return []  # a link to a folder that it stands in
+    above |= {real}
     if (folder / "dataset_dict.json").is_file():
         splits = _listed(folder / "dataset_dict.json", "splits")
-        return [file for split in splits for file in _in_folder(folder / str(split))]
+        return [file for split in splits for file in _in_folder(folder / str(split), above)]
     if (folder / "state.json").is_file():
         files = _listed(folder / "state.json", "_data_files")
         return [folder / str(file["filename"]) for file in files if isinstance(file, dict)]
     found: list[Path] = []
-    for entry in sorted(folder.iterdir() if folder.is_dir() else []):
+    for entry in _entries(folder):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            found += _in_folder(entry)
+            found += _in_folder(entry, above)
         elif suffix_of(entry) in SUFFIXES and entry.name not in _NOT_DATA:
             found.append(entry)
     return found
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise cannot_be_read(folder, error) from error
 
 
 def _listed(file: Path, key: str) -> list[object]:
@@ -136,7 +150,7 @@ def names_of(files: Sequence[Path]) -> list[str]:
     parts = [_parts(file) for file in files]
     depths = [1] * len(files)
     while True:
-        names = ["/".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
+        names = [_shown("/".join(part[-depth:])) for part, depth in zip(parts, depths, strict=True)]
         shared = Counter(names)
         longer = [i for i, name in enumerate(names) if shared[name] > 1 and depths[i] < len(parts[i])]
         if not longer:
@@ -146,10 +160,15 @@ def names_of(files: Sequence[Path]) -> list[str]:
 
 
 def _parts(file: Path) -> tuple[str, ...]:
-    if is_relation(file) and not file.exists():
+    if is_relation(file):
         database, relation = split_relation(file)
         return (*database.parent.parts, f"{database.name}{SEPARATOR}{relation}")
     return file.parts
+
+
+def _shown(name: str) -> str:
+    """Return a name as text that can be written; file systems allow bytes that are no text."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def source_of(file: Path) -> str:
@@ -157,7 +176,7 @@ def source_of(file: Path) -> str:
 
     Shards of one set are one source; a table gives its own name, a data set's folder the folder's.
     """
-    if is_relation(file) and not file.exists():
+    if is_relation(file):
         database, relation = split_relation(file)
         return database.stem if is_query(relation) else relation
     if (file.parent / "state.json").is_file():
@@ -167,7 +186,16 @@ def source_of(file: Path) -> str:
     for suffix in reversed(file.suffixes):
         if suffix.lower() in COMPRESSED_SUFFIXES or suffix.lower() in SUFFIXES:
             stem = stem.removesuffix(suffix)
-    return _SHARD.sub("", stem) or file.name
+    return _shown(_SHARD.sub("", stem) or file.name)
+
+
+def status_of(file: Path) -> tuple[int, int]:
+    """Return the size and the time of the last change of a file, or of the DuckDB file around a relation."""
+    try:
+        status = (split_relation(file)[0] if is_relation(file) else file).stat()
+    except OSError as error:
+        raise cannot_be_read(file, error) from error
+    return status.st_size, status.st_mtime_ns
 
 
 def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
@@ -204,7 +232,7 @@ def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
 
 
 def _fingerprint(file: Path, known: dict[str, list[object]], fresh: dict[str, list[object]]) -> str:
-    if not is_relation(file) or file.exists():
+    if not is_relation(file):
         return _of_bytes(file, known, fresh)
     database, relation = split_relation(file)
     # What was committed and not yet merged into the file stands in the log beside it.

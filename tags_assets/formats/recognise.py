@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import orjson
-
 from tags_assets.formats.instance import Format, Message, Recognised, RowError
-from tags_assets.formats.turns import checked, is_sharegpt, text_of, transcript, turn, turns
+from tags_assets.formats.turns import as_json, checked, is_sharegpt, text_of, transcript, turn, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,7 +180,7 @@ def _identifier(value: object) -> str | None:
     """Return an identifier as text; one that is neither text nor a number, such as MongoDB's, as JSON."""
     if value is None or isinstance(value, str):
         return value or None
-    return orjson.dumps(value, default=str).decode()
+    return as_json(value, "id") if isinstance(value, dict | list | bool) else str(value)
 
 
 def _source(value: object) -> str | None:

@@ -213,7 +213,21 @@ def _call(call: object, where: str) -> str:
         # What the model wrote as arguments, right or wrong, is what there is to learn.
         with suppress(orjson.JSONDecodeError):
             arguments = orjson.loads(arguments)
-    return json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False, default=str)
+    return as_json({"name": function["name"], "arguments": arguments}, where)
+
+
+def as_json(value: object, where: str) -> str:
+    """Write a value as JSON text.
+
+    Raises
+    ------
+    RowError
+        If it is nested too deeply for that.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        raise RowError(f"{where} is nested too deeply") from None
 
 
 def _shown(value: object) -> str:

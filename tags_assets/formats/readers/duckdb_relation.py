@@ -25,7 +25,8 @@ _ROWS_A_BATCH = 1024
 
 
 def is_relation(path: str | Path) -> bool:
-    return SEPARATOR in str(path)
+    """Say whether a path is a relation's; a file whose name holds the separator is a file."""
+    return SEPARATOR in str(path) and not Path(path).exists()
 
 
 def relation_path(database: Path, relation: str) -> Path:
@@ -33,10 +34,10 @@ def relation_path(database: Path, relation: str) -> Path:
     return database.with_name(f"{database.name}{SEPARATOR}{relation.replace('%', '%25').replace('/', '%2F')}")
 
 
-def split_relation(path: str | Path) -> tuple[Path, str]:
+def split_relation(path: Path) -> tuple[Path, str]:
     """Return the DuckDB file and the table or query of a path that `relation_path` made."""
-    database, _, relation = str(path).partition(SEPARATOR)
-    return Path(database), relation.replace("%2F", "/").replace("%25", "%").strip()
+    database, _, relation = path.name.partition(SEPARATOR)
+    return path.with_name(database), relation.replace("%2F", "/").replace("%25", "%")
 
 
 def is_query(relation: str) -> bool:

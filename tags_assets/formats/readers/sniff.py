@@ -12,6 +12,7 @@ import orjson
 from tags_assets.errors import UserError
 from tags_assets.formats.readers.csv_table import columns_of
 from tags_assets.formats.readers.json_row import clean
+from tags_assets.formats.readers.record import MAX_ROW_BYTES
 from tags_assets.formats.readers.streams import compression_of, head
 from tags_assets.formats.recognise import TEXT_FIELDS
 
@@ -74,6 +75,8 @@ def sniff(path: Path) -> Sniffed:
     """
     compression = compression_of(path)
     start = head(path, compression)
+    if start.lstrip()[:1] == b"{" and b"\n" not in start:
+        start = head(path, compression, MAX_ROW_BYTES)  # a long first row: is it all of its line?
     kind = _by_magic(path, start)
     if kind is None:
         kind = _by_text(start, SUFFIXES.get(suffix_of(path)))
@@ -124,7 +127,8 @@ def _json_kind(text: bytes, first: bytes, rest: bytes, named: Kind | None) -> Ki
         return "json_lines"
     rows = [line for line in text.split(b"\n")[:50] if _is_json(line) and line.strip().startswith(b"{")]
     # An array with a row a line has commas at the ends of its lines, but for the last.
-    return "json_lines" if named == "json_lines" and len(rows) > 1 else "json_document"
+    in_lines = len(rows) > 1 and (first.startswith(b"{") or named == "json_lines")
+    return "json_lines" if in_lines else "json_document"
 
 
 def _is_json(line: bytes) -> bool:

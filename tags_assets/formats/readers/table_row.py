@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tags_assets.formats.readers.record import MAX_ROW_BYTES, TOO_LONG, Record
+from tags_assets.formats.readers.record import KEPT_OF_A_LONG_ROW, MAX_ROW_BYTES, TOO_LONG, Record
 from tags_assets.formats.recognise import CONVERSATION_KEYS
 
 if TYPE_CHECKING:
@@ -29,13 +29,16 @@ def record_of(number: int, cells: dict[str, Any]) -> Record:
                 cells[key] = orjson.loads(cell)
             except orjson.JSONDecodeError:
                 continue  # text that looks like JSON; whether that will do is for the layout to say
-    raw = as_json(cells)
+    try:
+        raw = _as_json(cells)
+    except RecursionError:
+        return Record(number, b"", None, "a cell is nested too deeply")
     if len(raw) > MAX_ROW_BYTES:
-        return Record(number, raw[:1000], None, TOO_LONG)
+        return Record(number, raw[:KEPT_OF_A_LONG_ROW], None, TOO_LONG)
     return Record(number, raw, cells)
 
 
-def as_json(cells: dict[str, Any]) -> bytes:
+def _as_json(cells: dict[str, Any]) -> bytes:
     """Write a row as JSON: dates in ISO 8601, bytes in base64, decimals as text, NaN as null."""
     try:
         return orjson.dumps(cells, default=_plain, option=orjson.OPT_NON_STR_KEYS)
@@ -72,4 +75,4 @@ def _one_by_one(batch: pa.RecordBatch, first: int) -> Iterator[Record]:
         if problem is None:
             yield record_of(first + place, cells)
         else:
-            yield Record(first + place, as_json(cells), None, problem[:200])
+            yield Record(first + place, _as_json(cells), None, problem[:200])
