@@ -97,7 +97,7 @@ def render_report(report: ReportInput) -> str:
         "ruler": ruler(report.figures),
         "certificate": words.certificate(report.figures),
         "request": [
-            (name, words.number(value)) for name, value in report.request.items() if value is not None
+            (name, words.exact(value)) for name, value in report.request.items() if value is not None
         ],
         "has_target": has_target,
         "gradient": ", ".join(UNDER_TO_OVER),

@@ -280,8 +280,7 @@ def sample_report(
             ],
         ),
         messages=[
-            ("12 rows have no tags and cannot be chosen. They are listed in instance_scores with eligible = "
-            "false.")
+            "12 rows have no tags and cannot be chosen. The table instance_scores lists them as not eligible."
         ],
         made="22 November 2026, 18:40",
         version="3f9ac1d2",
