@@ -36,7 +36,7 @@ def make_tree(level_sizes: list[int], *, seed: int = 0, n_dims: int = 8) -> Know
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     branch = np.zeros(n)
     branch[:-1] = np.maximum(1 - np.sum(vectors[:-1] * vectors[parent[:-1]], axis=1), 1e-3)
-    names = tuple(f"concept {v}" for v in range(n - 1)) + ("everything",)
+    names = (*(f"concept {v}" for v in range(n - 1)), "everything")
     return KnowledgeTree(
         node_ids=tuple(f"n{v}" for v in range(n)),
         parent=parent,

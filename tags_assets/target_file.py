@@ -1,7 +1,7 @@
 """Target files: what a user wants, as YAML that is read strictly.
 
-Every mistake is one line with the file, the line in it, the field and the mend. Nothing that is written there is
-ignored: an unknown key, a key given twice and an empty field are errors.
+Every mistake is one line with the file, the line in it, the field and the mend. Nothing that is written there
+is ignored: an unknown key, a key given twice and an empty field are errors.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _no_flags(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """Take numbers and flags as the text that they were written as: attributes and ids are compared as text."""
+    """Take numbers and flags as text: attributes and ids are compared as text."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -146,7 +146,7 @@ class Wish(_Strict):
         if value == POOL:
             return {POOL: True}
         if isinstance(value, str):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004
                 f"say which kind: {{examples: {value}}}, {{description: ...}}, {{weights: ...}} or pool"
             )
         return value
@@ -228,7 +228,7 @@ class TargetSpec(_Strict):
 
     @property
     def examples_source(self) -> str | None:
-        """Where the examples are: a file or folder, or ``file.duckdb::table``; relative to the target's file."""
+        """Where the examples are, from the folder of the target's file: a path, or ``file.duckdb::table``."""
         if self.target.examples is None:
             return None
         named = Path(self.target.examples).expanduser()
@@ -263,8 +263,8 @@ class TargetSpec(_Strict):
 
 def slug(name: str) -> str:
     """Make a name that is safe in paths, SQL and URLs: ``Maths (v2)`` -> ``maths_v2``."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "_", plain.casefold()).strip("_")
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
 
 
 def target_name(path: Path) -> str:
@@ -391,8 +391,8 @@ def _unknown_field(field: Sequence[int | str], file: YamlFile) -> UserError:
 
 def _one_line(error: ValidationError, file: YamlFile) -> UserError:
     """Say the first thing that is wrong, by its place in the file."""
-    # A misspelt field explains one that is missing. Of a union's errors the one of the member that was meant lies
-    # deepest.
+    # A misspelt field explains one that is missing. Of a union's errors the one of the member that was meant
+    # lies deepest.
     first = min(
         error.errors(),
         key=lambda e: (e["type"] != "extra_forbidden", file.line(_field(e)), -len(e["loc"])),

@@ -1,9 +1,10 @@
 """How near a selection comes to its target, and how near any selection could.
 
-T is the target, pi the pool, both positive on every leaf and of sum 1. A selection S of k rows has leaf masses
-n_l(S) and the smoothed distribution P_S(l) = (n_l + a_l) / (k + a) with a_l = a pi_l (Jelinek-Mercer smoothing
-with the pool: a leaf without a pick counts as the pool has it). KL(T || P_S) asks whether everything that the
-target wants is there, KL(P_S || T) whether what is there is wanted. In nats. Formulas ours, on the design's terms.
+T is the target, pi the pool, both positive on every leaf and of sum 1. A selection S of k rows has leaf
+masses n_l(S) and the smoothed distribution P_S(l) = (n_l + a_l) / (k + a) with a_l = a pi_l (Jelinek-Mercer
+smoothing with the pool: a leaf without a pick counts as the pool has it). KL(T || P_S) asks whether
+everything that the target wants is there, KL(P_S || T) whether what is there is wanted. In nats. Formulas
+ours, on the design's terms.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ SHORTAGE_SCHEMA: dict[str, pl.DataType] = {
     "reached": pl.Float64(),
     "missing": pl.Float64(),
 }
-"""Columns of `shortages`, in rows' mass: what the target asks for, what the pool holds, what the selection has, and
-by how much the pool falls short."""
+"""Columns of `shortages`, in rows' mass: what the target asks for, what the pool holds, what the selection
+has, and by how much the pool falls short."""
 
 
 def prior(target: TargetDistribution, n_picks: float) -> NDArray[np.float64]:
@@ -79,7 +80,8 @@ def sample_distribution(mass: NDArray[np.float64], capacity: NDArray[np.float64]
 
 
 def closeness(grounding: sparse.csr_array, target: TargetDistribution) -> NDArray[np.float64]:
-    """Score each row by sum over l of p_i(l) log(T_l / pi_l): how much more the target would have it than the pool.
+    """Score each row by sum over l of p_i(l) log(T_l / pi_l): how much more the target would have it than the
+    pool.
 
     Moore and Lewis's cross-entropy difference (2010) and DSIR's importance weight (2023), on the tree.
     float64 (n_rows,), in nats.
@@ -160,7 +162,7 @@ def _reachable(grounding: sparse.csr_array, n_picks: int) -> NDArray[np.float64]
 def _water_fill(
     mass: NDArray[np.float64], capacity: NDArray[np.float64], supply: NDArray[np.float64], total: float
 ) -> NDArray[np.float64]:
-    """Maximise sum T_l log(n_l + a_l) over 0 <= n_l <= supply_l and sum n = total: n_l = T_l / mu - a_l, clipped."""
+    """Maximise sum T_l log(n_l + a_l) over 0 <= n_l <= supply_l, sum n = total, by n_l = T_l / mu - a_l."""
     if supply.sum() <= total:
         return supply
     low, high = 0.0, float(mass.max() / capacity.min()) + 1.0  # of mu; the larger, the less is filled

@@ -1,5 +1,8 @@
 """Why each row is in: its gain, taken apart over the nodes of the tree."""
 
+# Compiled functions take positional arguments alone.
+# ruff: noqa: PLR0917
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -33,7 +36,8 @@ ATTRIBUTION_SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What each node gave to each pick, in the unit of the objective. The amounts of a pick add up to its gain.
+    """What each node gave to each pick, in the unit of the objective. The amounts of a pick add up to its
+    gain.
 
     Attributes
     ----------
@@ -55,10 +59,11 @@ class Attribution:
     def totals(self, n_picks: int) -> NDArray[np.float64]:
         """Sum per pick and part, float64 (n_picks, 3) in the order of `PARTS`."""
         place = self.pick.astype(np.int64) * len(PARTS) + self.part
-        return np.bincount(place, weights=self.amount, minlength=n_picks * len(PARTS)).reshape(n_picks, -1)
+        sums = np.bincount(place, weights=self.amount, minlength=n_picks * len(PARTS))
+        return sums.astype(np.float64).reshape(n_picks, -1)
 
     def to_frame(self, tree: KnowledgeTree, instance_ids: Sequence[str]) -> pl.DataFrame:
-        """Name picks and nodes: `ATTRIBUTION_SCHEMA`. `instance_ids` are those of the picks, in their order."""
+        """Name picks and nodes (`ATTRIBUTION_SCHEMA`); `instance_ids` are those of the picks, in order."""
         ids, nodes = pl.Series(instance_ids, dtype=pl.String), pl.Series(tree.node_ids, dtype=pl.String)
         parts = pl.Series(PARTS, dtype=pl.String)
         return pl.DataFrame(
@@ -77,9 +82,7 @@ def attribute(
     rows: NDArray[np.int64],
     *,
     n_nodes: int,
-    closeness_indptr: NDArray[np.int64],
-    closeness_leaves: NDArray[np.int32],
-    closeness_amounts: NDArray[np.float64],
+    closeness: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]] | None = None,
 ) -> Attribution:
     """Replay the picks in their order and write down what each feature gave.
 
@@ -91,9 +94,11 @@ def attribute(
         The picks in their order, int64 (k,).
     n_nodes
         Nodes of the tree.
-    closeness_indptr, closeness_leaves, closeness_amounts
-        The bonuses of the picks, taken apart over leaves, as CSR with one row per pick; empty without a target.
+    closeness
+        The bonuses of the picks, taken apart over leaves: indptr (k + 1,), leaves and amounts of a CSR array.
     """
+    if closeness is None:
+        closeness = np.zeros(len(rows) + 1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0)
     pick, node, part, amount = _replay(
         rows,
         objective.indptr,
@@ -102,14 +107,14 @@ def attribute(
         objective.scale,
         objective.capacity.copy(),
         n_nodes,
-        closeness_indptr,
-        closeness_leaves,
-        closeness_amounts,
+        closeness[0].astype(np.int64),
+        closeness[1].astype(np.int32),
+        closeness[2],
     )
     return Attribution(pick, node, part, amount)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _replay(
     rows: NDArray[np.int64],
     indptr: NDArray[np.int64],
@@ -160,7 +165,7 @@ class RunnersUp:
     gains
         What each would add to the selection, float64 (n,).
     beaten_by
-        The pick (its position) that took most of the row's gain away, -1 where none took any, int64 (n,).
+        The picked row that took most of the row's gain away, -1 where none took any, int64 (n,).
     reasons
         Why the row is not in, in words.
     """
@@ -172,7 +177,8 @@ class RunnersUp:
 
     def numbered(self, numbers: NDArray[np.int64]) -> RunnersUp:
         """Number the rows as ``numbers[row]``."""
-        return RunnersUp(numbers[self.rows], self.gains, self.beaten_by, self.reasons)
+        beaten_by = np.where(self.beaten_by < 0, -1, numbers[self.beaten_by])
+        return RunnersUp(numbers[self.rows], self.gains, beaten_by, self.reasons)
 
 
 def find_runners_up(
@@ -224,11 +230,12 @@ def find_runners_up(
         f"max_share of {' and '.join(names)} is used up" if names else "picks before it cover its concepts"
         for names in full
     )
+    lost_to = np.where(lost_to < 0, -1, rows[lost_to])
     own = objective.gains(objective.masses(rows))[nearest] if constraints.by_tokens else gains[nearest]
     return RunnersUp(nearest.astype(np.int64), own, lost_to, reasons)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _largest_loss(
     runners: NDArray[np.int64],
     rows: NDArray[np.int64],

@@ -7,9 +7,10 @@ F is concave in the masses and linear in the bonuses, so at any point z of the m
 where Phi is the concave part and y ranges over the relaxed feasible sets: 0 <= y_i <= 1, the budget, caps and
 floors in shares, rows of ``include`` at 1. (For the masses of the selection itself this is the linearisation
 bound of the design; z need not be feasible, any z gives a valid bound.) Frank-Wolfe steps move z to where the
-bound is tighter. The maximum over y is exact where there are no groups (take the best k, or fill a knapsack) and
-where the groups are those of one attribute (fill floors, then the rest: a matroid). Several attributes, or groups
-under a budget of tokens, go through the Lagrangian dual, where every multiplier gives a valid bound.
+bound is tighter. The maximum over y is exact where there are no groups (take the best k, or fill a knapsack)
+and where the groups are those of one attribute (fill floors, then the rest: a matroid). Several attributes,
+or groups under a budget of tokens, go through the Lagrangian dual, where every multiplier gives a valid
+bound.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def certify(
     max_steps: int = 25,
     goal: float = 0.998,
 ) -> Certificate:
-    """Bound the optimum by linearising at the selection, then by Frank-Wolfe steps until the goal is certified.
+    """Bound the optimum by linearising at the selection, then by Frank-Wolfe steps until the goal is
+    certified.
 
     Parameters
     ----------
@@ -242,7 +244,7 @@ def _top(reward: NDArray[np.float64], n: int) -> NDArray[np.int64]:
 
 
 def _fill_groups(reward: NDArray[np.float64], constraints: Constraints) -> NDArray[np.float64]:
-    """Spend a budget of rows where groups are disjoint: floors from the best of each, then the best within caps."""
+    """Spend a budget of rows where groups are disjoint: floors by the best of each, what caps allow."""
     share = np.zeros(len(reward))
     share[constraints.include] = 1.0
     open_rows = share == 0
@@ -306,7 +308,7 @@ def _dual(
             bounds=[(0.0, most)] * n + [(None, None)],
             method="highs",
         )
-        if master.x is None:
+        if master.x is None or master.fun is None:
             break
         weights = -np.asarray(master.ineqlin.marginals)
         if best - master.fun <= _CLOSE * (abs(best) + 1e-12):

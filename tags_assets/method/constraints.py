@@ -23,8 +23,9 @@ NO_CAP = np.int64(2**62)
 class Constraints:
     """The feasible sets, over rows that are already candidates.
 
-    A *group* is one value of one attribute that a cap or a floor names. A *class* is a set of rows that lie in
-    the same groups: rows of one class are exchangeable as far as feasibility goes, and there are few classes.
+    A *group* is one value of one attribute that a cap or a floor names. A *class* is a set of rows that lie
+    in the same groups: rows of one class are exchangeable as far as feasibility goes, and there are few
+    classes.
 
     Attributes
     ----------
@@ -43,7 +44,8 @@ class Constraints:
     supply
         Cost of all rows of a class, int64 (n_classes,).
     caps, floors
-        Most and least cost of a group's selected rows, int64 (n_groups,); ``NO_CAP`` and 0 where there is none.
+        Most and least cost of a group's selected rows, int64 (n_groups,); ``NO_CAP`` and 0 where there is
+        none.
     group_names
         As ``language=de``, (n_groups,).
     group_attribute
@@ -106,9 +108,7 @@ class Constraints:
             found.append(f"{missing:,} rows of include are not selected")
         for g, name in enumerate(self.group_names):
             if held[g] > self.caps[g]:
-                found.append(
-                    f"max_share of {name} allows {self.caps[g]:,} {self.unit}, {held[g]:,} are selected"
-                )
+                found.append(f"max_share of {name} allows {self.caps[g]:,} {self.unit}, got {held[g]:,}")
             if held[g] < self.floors[g]:
                 found.append(f"min_share of {name} asks for {self.floors[g]:,} {self.unit}, got {held[g]:,}")
         return found
@@ -121,13 +121,14 @@ class Constraints:
         taken
             Cost of the selected rows of each class, int64 (n_classes,).
         margin
-            Tokens by which the budget and the caps are kept free, for plans that are overshot by part of a row.
+            Tokens by which the budget and the caps are kept free, for plans that are overshot by part of a
+            row.
 
         Returns
         -------
         NDArray or None
-            Cost of each class in all, at least `taken`, int64 (n_classes,); None where there is no way. Of rows:
-            an exact plan of the whole budget. Of tokens: the fewest that fill the floors.
+            Cost of each class in all, at least `taken`, int64 (n_classes,); None where there is no way. Of
+            rows: an exact plan of the whole budget. Of tokens: the fewest that fill the floors.
         """
         if self.n_groups == 0 and not self.by_tokens:
             return (
@@ -166,7 +167,8 @@ class Constraints:
         unit, supply = self.unit, int(self.supply.sum())
         if not self.by_tokens and self.budget > supply:
             raise UserError(
-                f"asks for {self.budget:,} rows and {supply:,} can be selected: {self.budget - supply:,} too many",
+                f"asks for {self.budget:,} rows and {supply:,} can be selected: "
+                f"{self.budget - supply:,} too many",
                 where="budget",
                 mend="Lower the budget, or loosen what excludes rows.",
             )
@@ -249,6 +251,8 @@ class Constraints:
             ),
             integrality=np.full(n + 2 * groups + 1, int(not self.by_tokens)),
         )
+        if answer.x is None:  # never: with slack in every constraint there is a solution
+            return "constraints"
         slack = np.ceil(answer.x[n:] - 1e-6).astype(np.int64)
         lacks, exceeds, left = slack[:groups], slack[groups:-1], int(slack[-1])
         said = [

@@ -12,6 +12,9 @@ The formulas are this project's own (those of arXiv 2601.13995 are not public in
 the shape is feature-based coverage (Wei, Liu, Kirchhoff and Bilmes, 2014) laid on a tree.
 """
 
+# Compiled functions take positional arguments alone.
+# ruff: noqa: PLR0917
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -21,10 +24,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from scipy import sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from tags_assets.method.knowledge_tree import KnowledgeTree
 
@@ -134,9 +137,9 @@ def node_weights(
 ) -> NodeWeights:
     """Choose w_v and c_v of the information gain (ours).
 
-    A leaf's fair share of the budget is pi_l^temper, normalised: between the pool's own mixture (temper 1) and
-    every concept alike (temper 0), as in temperature sampling. A node's fair share is the sum over its leaves,
-    so one selection can be fair on every level at once, and every level has the same total capacity
+    A leaf's fair share of the budget is pi_l^temper, normalised: between the pool's own mixture (temper 1)
+    and every concept alike (temper 0), as in temperature sampling. A node's fair share is the sum over its
+    leaves, so one selection can be fair on every level at once, and every level has the same total capacity
     ``n_picks * mean_quality * capacity_share``. c_v is that share of the mass that the budget buys: a concept
     counts as covered when it has its fair share. At small budgets a leaf's capacity is far below one row's
     mass, all leaves saturate at a touch and the upper levels decide; at large budgets the leaves do.
@@ -194,17 +197,15 @@ def tree_objective(
     Objective
         Weighted as information gain alone: bonuses and the weights of coverage are 0 until reweighted.
     """
-    with_coverage = coverage_capacity is not None
+    leaves, in_indptr = grounding.indices.astype(np.int32), grounding.indptr.astype(np.int64)
     counted = nodes.weight > 0
-    indptr, indices, values = _tree_features(
-        grounding.indptr.astype(np.int64),
-        grounding.indices.astype(np.int32),
-        grounding.data,
-        quality,
-        tree.parent,
-        counted,
-        with_coverage,
-    )
+    counts = _count_features(in_indptr, leaves, tree.parent, counted)
+    if coverage_capacity is not None:
+        counts += np.diff(in_indptr)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    # Arrays of this size are made by numpy, which asks for huge pages: the solver reads rows in no order.
+    indices, values = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.float32)
+    _write_features(in_indptr, leaves, grounding.data, quality, tree.parent, counted, indptr, indices, values)
     weight, capacity = nodes.weight, nodes.capacity
     if coverage_capacity is not None:
         weight = np.concatenate([weight, np.zeros(tree.n_leaves)])
@@ -212,7 +213,7 @@ def tree_objective(
     return Objective(indptr, indices, values, weight, capacity, np.zeros(len(quality)))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def row_gain(
     row: int,
     indptr: NDArray[np.int64],
@@ -227,7 +228,7 @@ def row_gain(
     Division, product and sum are monotone in float64, so a gain taken later is never larger but for the last
     bit of log1p; the solver allows for that bit.
     """
-    total = bonus[row]
+    total: float = bonus[row]
     for j in range(indptr[row], indptr[row + 1]):
         f = indices[j]
         if scale[f] > 0.0:
@@ -235,7 +236,7 @@ def row_gain(
     return total
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _gains(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
@@ -250,7 +251,7 @@ def _gains(
     return out
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _gradient(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
@@ -267,7 +268,7 @@ def _gradient(
     return out
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _masses(
     rows: NDArray[np.int64],
     shares: NDArray[np.float64],
@@ -283,36 +284,41 @@ def _masses(
     return out
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _tree_features(
+@njit(cache=True, nogil=True)
+def _count_features(
+    indptr: NDArray[np.int64],
+    leaves: NDArray[np.int32],
+    parent: NDArray[np.int32],
+    counted: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Count the counted nodes at and above each row's leaves, int64 (n_rows,)."""
+    seen_by = np.full(len(parent), -1, dtype=np.int64)
+    counts = np.zeros(len(indptr) - 1, dtype=np.int64)
+    for i in range(len(counts)):
+        for j in range(indptr[i], indptr[i + 1]):
+            v = leaves[j]
+            while v >= 0 and seen_by[v] != i:
+                seen_by[v] = i
+                counts[i] += counted[v]
+                v = parent[v]
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def _write_features(
     indptr: NDArray[np.int64],
     leaves: NDArray[np.int32],
     mass: NDArray[np.float64],
     quality: NDArray[np.float64],
     parent: NDArray[np.int32],
     counted: NDArray[np.bool_],
-    with_coverage: bool,  # noqa: FBT001 (numba takes no keyword-only arguments)
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Write q_i a_iv for each counted node above a row's leaves, then p_i(l), as CSR in two passes."""
-    n_rows, n_nodes = len(indptr) - 1, len(parent)
-    seen_by = np.full(n_nodes, -1, dtype=np.int64)
-    out_indptr = np.zeros(n_rows + 1, dtype=np.int64)
-    for i in range(n_rows):
-        count = 0
-        for j in range(indptr[i], indptr[i + 1]):
-            v = leaves[j]
-            while v >= 0 and seen_by[v] != i:
-                seen_by[v] = i
-                if counted[v]:
-                    count += 1
-                v = parent[v]
-            if with_coverage:
-                count += 1
-        out_indptr[i + 1] = out_indptr[i] + count
-    out_indices = np.empty(out_indptr[n_rows], dtype=np.int32)
-    out_values = np.empty(out_indptr[n_rows], dtype=np.float32)
-    total = np.zeros(n_nodes)
-    for i in range(n_rows):
+    out_indptr: NDArray[np.int64],
+    out_indices: NDArray[np.int32],
+    out_values: NDArray[np.float32],
+) -> None:
+    """Write q_i a_iv for the counted nodes at and above a row's leaves, then p_i(l) where there is room."""
+    total = np.zeros(len(parent))
+    for i in range(len(quality)):
         start = out_indptr[i]
         end = start
         for j in range(indptr[i], indptr[i + 1]):
@@ -329,9 +335,8 @@ def _tree_features(
             v = out_indices[e]
             out_values[e] = quality[i] * total[v]
             total[v] = 0.0
-        if with_coverage:
+        if end < out_indptr[i + 1]:
             for j in range(indptr[i], indptr[i + 1]):
-                out_indices[end] = n_nodes + leaves[j]
+                out_indices[end] = len(parent) + leaves[j]
                 out_values[end] = mass[j]
                 end += 1
-    return out_indptr, out_indices, out_values

@@ -22,7 +22,7 @@ FRONTIER_SCHEMA: dict[str, pl.DataType] = {
     "coverage": pl.Float64(),
     "kl": pl.Float64(),
 }
-"""One row per pick: what the picks up to it reach together; ``value`` is the sum of the three parts after it."""
+"""One row per pick: what the picks up to it reach; ``value`` is the sum of the three parts after it."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class SelectionFigures:
     Attributes
     ----------
     n_eligible, n_candidates, n_selected, tokens_selected
-        Rows that the fraction is of; those left after ``exclude`` and ``min_quality``; those selected; and their
-        tokens (None where no tokens were given).
+        Rows that the fraction is of; those left after ``exclude`` and ``min_quality``; those selected; and
+        their tokens (None where no tokens were given).
     budget
         What was asked for, in words.
     alignment, breadth

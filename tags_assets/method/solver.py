@@ -1,24 +1,28 @@
 """Lazy greedy maximisation, compiled: the picks of naive greedy at a small part of its evaluations.
 
 Gains of a submodular function only shrink as the set grows, so a gain taken earlier bounds the gain now: only
-rows whose bound reaches the best gain found need a new look (Minoux, 1978). Two things go beyond the textbook:
+rows whose bound reaches the best gain found need a new look (Minoux, 1978). Two things go beyond the
+textbook:
 
-- **Equal to naive greedy, row for row.** Every gain is taken by the same arithmetic (`row_gain`), bounds carry
-  a slack of 1e-12 for the last bit of log1p, and whatever lies within the slack of the best is evaluated before
-  a row is picked. Ties go to the smaller priority, which is the smaller row number unless a seed permutes it.
+- **Equal to naive greedy, row for row.** Every gain is taken by the same arithmetic (`row_gain`), bounds
+carry
+  a slack of 1e-12 for the last bit of log1p, and whatever lies within the slack of the best is evaluated
+  before a row is picked. Ties go to the smaller priority, which is the smaller row number unless a seed
+  permutes it.
 - **Constraints are kept by a plan.** For a budget of rows there is always a plan: how many rows of each class
   complete the picks to a feasible selection. A pick that fits the plan is taken; one that does not moves one
-  unit of the plan where that suffices, and asks for a new plan (an integer program over the few classes) where
-  it does not. A class without a plan never gets one again and is closed. So the budget, caps and floors hold
-  exactly whenever they can hold at all, on any number of attributes. Room for floors is kept rather than filled
-  first: greedy is then free in the order of its picks. With one attribute the feasible sets are a matroid.
+  unit of the plan where that suffices, and asks for a new plan (an integer program over the few classes)
+  where it does not. A class without a plan never gets one again and is closed. So the budget, caps and floors
+  hold exactly whenever they can hold at all, on any number of attributes. Room for floors is kept rather than
+  filled first: greedy is then free in the order of its picks. With one attribute the feasible sets are a
+  matroid.
 
-Under a budget of tokens, floors are filled first (exact completion would be a subset-sum problem), rows that no
-longer fit are passed over, and rows that would lower the value are left out.
+Under a budget of tokens, floors are filled first (exact completion would be a subset-sum problem), rows that
+no longer fit are passed over, and rows that would lower the value are left out.
 """
 
-# The compiled functions take tuples of arrays, whose types numba infers at the call.
-# ruff: noqa: ANN001, ANN202
+# The compiled functions take tuples of arrays, whose types numba infers at the call, by position.
+# ruff: noqa: ANN001, ANN202, PLR0917
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 
 from __future__ import annotations
@@ -30,6 +34,21 @@ import numpy as np
 from numba import njit
 
 from tags_assets.errors import UserError
+from tags_assets.method.lazy_queue import (
+    CLASS,
+    EVALUATED,
+    LEFT,
+    N_COUNTERS,
+    PICKED,
+    SIZE,
+    look,
+    lower_threshold,
+    make_queue,
+    place,
+    pop,
+    sink,
+    threshold,
+)
 from tags_assets.method.objective import row_gain
 
 if TYPE_CHECKING:
@@ -42,8 +61,6 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-12
 _DONE, _PAUSED, _NEEDS_PLAN = 0, 1, 2
-# Places in the vector of counters that the compiled part shares with Python.
-_SIZE, _PICKED, _LEFT, _CLASS, _EVALUATED = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +72,8 @@ class Solution:
     rows
         Selected rows, int64 (k,).
     gains
-        F(S with the pick) - F(S before it), float64 (k,). Their running sum is the value of every smaller budget.
+        F(S with the pick) - F(S before it), float64 (k,). Their running sum is the value of every smaller
+        budget.
     n_evaluations
         Gains that were computed, the first pass included.
     strategy
@@ -126,7 +144,8 @@ def greedy(
     """Pick the row of the largest gain (or gain per cost), again and again; see the module's text.
 
     A budget of rows is spent to the last row, also where the best gain is negative (signed closeness): the
-    number of rows is what the user fixed. A budget of tokens is a ceiling, and is left where no gain is positive.
+    number of rows is what the user fixed. A budget of tokens is a ceiling, and is left where no gain is
+    positive.
     """
     run = _Run(objective, constraints, per_cost=per_cost, priority=priority, progress=progress)
     run.fill(constraints.include)
@@ -143,7 +162,7 @@ def greedy(
     return Solution(
         run.rows.copy(),
         run.gains.copy(),
-        int(run.counters[_EVALUATED]),
+        int(run.counters[EVALUATED]),
         "gain per token" if per_cost else "gain",
     )
 
@@ -151,8 +170,8 @@ def greedy(
 def _check_floors(constraints: Constraints, held: NDArray[np.int64]) -> None:
     for g in np.flatnonzero(held < constraints.floors):
         raise UserError(
-            f"asks for {constraints.floors[g]:,} tokens; beside the other constraints {held[g]:,} could be had: "
-            f"{constraints.floors[g] - held[g]:,} too few",
+            f"asks for {constraints.floors[g]:,} tokens; beside the other constraints "
+            f"{held[g]:,} could be had: {constraints.floors[g] - held[g]:,} too few",
             where=f"constraints.min_share {constraints.group_names[g]}",
             mend="Lower the share, or raise the budget.",
         )
@@ -177,13 +196,9 @@ class _Run:
         self.filled = objective.capacity.copy()
         self.picks = np.empty(n if constraints.by_tokens else constraints.budget, dtype=np.int64)
         self.pick_gains = np.empty(len(self.picks))
-        self.counters = np.zeros(5, dtype=np.int64)
-        self.counters[_LEFT] = constraints.budget
-        self.heap_rows = np.empty(n, dtype=np.int32)
-        self.heap_keys = np.empty(n)
-        self.score = np.empty(n)
-        self.stamp = np.full(n, -1, dtype=np.int32)
-        self.aside = np.empty(n, dtype=np.int32)
+        self.counters = np.zeros(N_COUNTERS, dtype=np.int64)
+        self.counters[LEFT] = constraints.budget
+        self.aside = (np.empty(n), np.empty(n, dtype=np.int32))
         self.group_used = np.zeros(constraints.n_groups, dtype=np.int64)
         self.class_taken = np.zeros(constraints.n_classes, dtype=np.int64)
         self.closed = np.zeros(constraints.n_classes, dtype=np.bool_)
@@ -197,11 +212,11 @@ class _Run:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        return self.picks[: self.counters[_PICKED]]
+        return self.picks[: self.counters[PICKED]]
 
     @property
     def gains(self) -> NDArray[np.float64]:
-        return self.pick_gains[: self.counters[_PICKED]]
+        return self.pick_gains[: self.counters[PICKED]]
 
     def _follow(self, plan: NDArray[np.int64]) -> None:
         self.plan[:] = plan
@@ -229,28 +244,27 @@ class _Run:
         rows of classes below their plan.
         """
         o, c = self.objective, self.constraints
-        self.counters[_SIZE] = len(candidates)
-        self.heap_rows[: len(candidates)] = candidates
         features = (o.indptr, o.indices, o.values, o.scale, self.filled, o.bonus)
-        heap = (self.heap_rows, self.heap_keys, self.score, self.stamp, self.counters)
-        _start(features, heap, c.cost, self.per_cost)
+        most_bonus = float(np.abs(o.bonus).max(initial=0.0))
+        queue = make_queue(candidates.astype(np.int32), features, self.counters, c.cost, self.per_cost)
         step = max(256, c.budget // 50) if self.progress else c.budget
         while True:
             status = _advance(
                 features,
-                heap,
+                queue,
+                self.counters,
                 (c.cost, self.priority, c.row_class, c.class_groups, c.caps, c.floors, c.supply),
                 (self.group_used, self.class_taken, self.closed, self.plan, self.planned),
                 (self.picks, self.pick_gains, self.aside),
                 (c.by_tokens, self.per_cost, floors == "as they come", floors == "by plan", stop_at_loss),
-                int(self.counters[_LEFT]) - step,
+                (int(self.counters[LEFT]) - step, most_bonus),
             )
             if self.progress:
-                self.progress(c.budget - int(self.counters[_LEFT]), c.budget)
+                self.progress(c.budget - int(self.counters[LEFT]), c.budget)
             if status == _DONE:
                 return
             if status == _NEEDS_PLAN:
-                self._replan(int(self.counters[_CLASS]))
+                self._replan(int(self.counters[CLASS]))
 
     def _replan(self, wanted: int) -> None:
         """Plan for one more row of the wanted class, or close the class for good."""
@@ -267,81 +281,15 @@ class _Run:
 
 
 @njit(cache=True, nogil=True)
-def _sift_down(keys, rows, at, size):
-    key, row = keys[at], rows[at]
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and keys[child + 1] > keys[child]:
-            child += 1
-        if keys[child] <= key:
-            break
-        keys[at], rows[at] = keys[child], rows[child]
-        at = child
-    keys[at], rows[at] = key, row
-
-
-@njit(cache=True, nogil=True)
-def _pop(keys, rows, counters):
-    row = rows[0]
-    size = counters[_SIZE] - 1
-    counters[_SIZE] = size
-    keys[0], rows[0] = keys[size], rows[size]
-    if size > 1:
-        _sift_down(keys, rows, 0, size)
-    return row
-
-
-@njit(cache=True, nogil=True)
-def _push(keys, rows, counters, key, row):
-    at = counters[_SIZE]
-    counters[_SIZE] = at + 1
-    while at > 0:
-        above = (at - 1) // 2
-        if keys[above] >= key:
-            break
-        keys[at], rows[at] = keys[above], rows[above]
-        at = above
-    keys[at], rows[at] = key, row
-
-
-@njit(cache=True, nogil=True)
-def _look(row, features, heap, cost, per_cost):
-    """Take the row's gain now, keep its score, return the bound that holds from now on."""
-    indptr, indices, values, scale, filled, bonus = features
-    _, _, score, stamp, counters = heap
-    gain = row_gain(row, indptr, indices, values, scale, filled, bonus)
-    bound = gain + _SLACK * (abs(gain) + abs(bonus[row]))
-    counters[_EVALUATED] += 1
-    stamp[row] = counters[_PICKED]
-    if per_cost:
-        score[row] = gain / cost[row]
-        return bound / cost[row]
-    score[row] = gain
-    return bound
-
-
-@njit(cache=True, nogil=True)
-def _start(features, heap, cost, per_cost):
-    rows, keys, _, _, counters = heap
-    size = counters[_SIZE]
-    for at in range(size):
-        keys[at] = _look(rows[at], features, heap, cost, per_cost)
-    for at in range(size // 2 - 1, -1, -1):
-        _sift_down(keys, rows, at, size)
-
-
-@njit(cache=True, nogil=True)
 def _ruled_out(row, counters, rows_info, state, flags):
     """Whether the row can no longer be picked; it stays so for the rest of the fill."""
     cost, _, row_class, class_groups, caps, floors, _ = rows_info
     group_used, taken, closed, plan, _ = state
     by_tokens, _, only_floors, only_plan, _ = flags
-    t = row_class[row]
     if not by_tokens:
-        return closed[t]
-    if cost[row] > counters[_LEFT]:
+        return len(caps) > 0 and closed[row_class[row]]
+    t = row_class[row]
+    if cost[row] > counters[LEFT]:
         return True
     wanted = False
     for g in range(len(caps)):
@@ -383,70 +331,83 @@ def _fits_plan(row, rows_info, state):
 
 
 @njit(cache=True, nogil=True)
-def _best(features, heap, rows_info, state, flags, aside):
-    """Take the row that naive greedy would pick off the heap; -1 where none is left."""
-    rows, keys, score, stamp, counters = heap
-    cost, priority = rows_info[0], rows_info[1]
-    per_cost = flags[1]
-    while counters[_SIZE] > 0:
-        row = rows[0]
-        if _ruled_out(row, counters, rows_info, state, flags):
-            _pop(keys, rows, counters)
-        elif stamp[row] != counters[_PICKED]:
-            keys[0] = _look(row, features, heap, cost, per_cost)
-            _sift_down(keys, rows, 0, counters[_SIZE])
+def _top(features, queue, counters, rows_info, state, flags):
+    """Bring a row to the root of the heap whose key is its gain now; False where no row is left."""
+    cost, per_cost, now = rows_info[0], flags[1], counters[PICKED]
+    while True:
+        if counters[SIZE] == 0:
+            if not lower_threshold(queue, features, counters, cost, per_cost):
+                return False
+        elif _ruled_out(queue.rows[0], counters, rows_info, state, flags):
+            pop(queue, counters)
+        elif queue.stamps[0] != now:
+            row = queue.rows[0]
+            key = look(row, features, counters, cost, per_cost)
+            if key < threshold(queue, counters):
+                pop(queue, counters)
+                place(queue, counters, key, row, now)
+            else:
+                queue.keys[0], queue.stamps[0] = key, now
+                sink(queue, counters)
         else:
-            break
-    if counters[_SIZE] == 0:
-        return -1
-    best = _pop(keys, rows, counters)
-    # The root is as good as its bound but for the slack: look at all that lies within it, and settle ties.
-    n_aside = 0
-    while counters[_SIZE] > 0 and keys[0] >= score[best]:
-        row = _pop(keys, rows, counters)
-        if _ruled_out(row, counters, rows_info, state, flags):
-            continue
-        if stamp[row] != counters[_PICKED]:
-            key = _look(row, features, heap, cost, per_cost)
-            if key < score[best]:
-                _push(keys, rows, counters, key, row)
-                continue
-        if score[row] > score[best] or (score[row] == score[best] and priority[row] < priority[best]):
-            row, best = best, row
-        aside[n_aside] = row
-        n_aside += 1
-    for a in range(n_aside):
-        row = aside[a]
-        bound = score[row] + 2.0 * _SLACK * (
-            abs(score[row]) + abs(features[5][row]) / (cost[row] if per_cost else 1)
-        )
-        _push(keys, rows, counters, bound, row)
-    return best
+            return True
 
 
 @njit(cache=True, nogil=True)
-def _advance(features, heap, rows_info, state, out, flags, pause_left):
+def _best(features, queue, counters, rows_info, state, flags, aside, most_bonus):
+    """Take the row that naive greedy would pick off the queue, and its key; row -1 where none is left."""
+    cost, priority = rows_info[0], rows_info[1]
+    per_cost, now = flags[1], counters[PICKED]
+    if not _top(features, queue, counters, rows_info, state, flags):
+        return -1, 0.0
+    best_key, best, _ = pop(queue, counters)
+    # A key taken earlier bounds the gain now but for rounding: look at all keys within the slack, and settle
+    # ties.
+    n_aside = 0
+    while True:
+        reach = best_key - _SLACK * (abs(best_key) + 2.0 * most_bonus)
+        if counters[SIZE] > 0 and queue.keys[0] >= reach:
+            key, row, stamp = pop(queue, counters)
+            if _ruled_out(row, counters, rows_info, state, flags):
+                continue
+            if stamp != now:
+                key = look(row, features, counters, cost, per_cost)
+            if key > best_key or (key == best_key and priority[row] < priority[best]):
+                key, best_key = best_key, key
+                row, best = best, row
+            aside[0][n_aside], aside[1][n_aside] = key, row
+            n_aside += 1
+        elif threshold(queue, counters) <= reach or not lower_threshold(
+            queue, features, counters, cost, per_cost
+        ):
+            break
+    for a in range(n_aside):
+        place(queue, counters, aside[0][a], aside[1][a], now)
+    return best, best_key
+
+
+@njit(cache=True, nogil=True)
+def _advance(features, queue, counters, rows_info, state, out, flags, limits):
     indptr, indices, values, scale, filled, bonus = features
-    rows, keys, score, _, counters = heap
-    cost, _, row_class, class_groups, caps, floors, _ = rows_info
+    cost, _, row_class, class_groups, caps, _, _ = rows_info
     group_used, taken, _, _, _ = state
     picks, gains, aside = out
-    by_tokens, per_cost, _, _, stop_at_loss = flags
-    while counters[_LEFT] > 0 and counters[_PICKED] < len(picks):
-        if counters[_LEFT] <= pause_left:
+    by_tokens, _, _, _, stop_at_loss = flags
+    pause_left, most_bonus = limits
+    while counters[LEFT] > 0 and counters[PICKED] < len(picks):
+        if counters[LEFT] <= pause_left:
             return _PAUSED
-        best = _best(features, heap, rows_info, state, flags, aside)
-        if best < 0 or (stop_at_loss and score[best] <= 0.0):
+        best, key = _best(features, queue, counters, rows_info, state, flags, aside, most_bonus)
+        if best < 0 or (stop_at_loss and key <= 0.0):
             return _DONE
         if not by_tokens and not _fits_plan(best, rows_info, state):
-            bound = score[best] + 2.0 * _SLACK * (abs(score[best]) + abs(bonus[best]))
-            _push(keys, rows, counters, bound, best)
-            counters[_CLASS] = row_class[best]
+            place(queue, counters, key, best, counters[PICKED])
+            counters[CLASS] = row_class[best]
             return _NEEDS_PLAN
-        gains[counters[_PICKED]] = row_gain(best, indptr, indices, values, scale, filled, bonus)
-        picks[counters[_PICKED]] = best
-        counters[_PICKED] += 1
-        counters[_LEFT] -= cost[best]
+        gains[counters[PICKED]] = row_gain(best, indptr, indices, values, scale, filled, bonus)
+        picks[counters[PICKED]] = best
+        counters[PICKED] += 1
+        counters[LEFT] -= cost[best]
         for j in range(indptr[best], indptr[best + 1]):
             filled[indices[j]] += values[j]
         t = row_class[best]

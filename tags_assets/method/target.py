@@ -23,13 +23,23 @@ if TYPE_CHECKING:
     from tags_assets.method.knowledge_tree import KnowledgeTree
 
 POOL_PSEUDO_ROWS = 0.5
-"""Rows' mass that every leaf is given in pi, so that a leaf that no eligible row reaches has one all the same."""
+"""Rows' mass that every leaf is given in pi, so that a leaf that no eligible row reaches has some."""
 
 WEIGHTS_BACK_OFF = 0.02
 """Share of pi in a target of weights: the user named the nodes, so little else is wanted."""
 
 MAX_EXAMPLES_FOR_BACK_OFF = 4000
 """Examples that the back-off is fitted on; more do not move it."""
+
+
+TARGET_SCHEMA: dict[str, pl.DataType] = {
+    "node_id": pl.String(),
+    "mass": pl.Float64(),
+    "pool_mass": pl.Float64(),
+    "supply": pl.Float64(),
+    "origin": pl.String(),
+}
+"""Columns of the table ``target_distribution`` but for ``target``, one row per leaf."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +92,7 @@ class TargetDistribution:
                 "supply": self.supply,
                 "origin": list(self.origin),
             },
-            schema={
-                "node_id": pl.String(),
-                "mass": pl.Float64(),
-                "pool_mass": pl.Float64(),
-                "supply": pl.Float64(),
-                "origin": pl.String(),
-            },
+            schema=TARGET_SCHEMA,
         )
 
     @classmethod
@@ -176,7 +180,7 @@ def target_from_examples(
     if back_off is None:
         back_off = fit_back_off(examples, tree, pool)
     asked = np.asarray(examples.sum(axis=0)).ravel() / examples.shape[0]
-    return _backed_off(asked, tree, supply, pool, back_off, "examples", tuple(notes))
+    return _backed_off(asked, tree, supply, back_off=back_off, kind="examples", notes=tuple(notes))
 
 
 def target_from_weights(
@@ -191,7 +195,8 @@ def target_from_weights(
     Parameters
     ----------
     weights
-        Name, path of names (``programming > python``) or node id -> weight. They count relative to each other.
+        Name, path of names (``programming > python``) or node id -> weight. They count relative to each
+        other.
     tree
         The knowledge tree.
     supply
@@ -240,12 +245,13 @@ def target_from_description(
     n_nearest: int = 30,
     temperature: float = 0.05,
 ) -> TargetDistribution:
-    """Take the leaves nearest to a description in words as its examples' concepts, and smooth them down the tree.
+    """Take the leaves nearest to a description in words as its examples' concepts, and smooth them down the
+    tree.
 
-    Nearness is the cosine after the pool's mean direction is taken off both sides (what all concepts share says
-    nothing about this one), turned into shares by a softmax over the nearest leaves. One description is one
-    example, so nothing can be left out to fit the back-off: the levels weigh alike up to two above the leaf,
-    with a twentieth for the pool.
+    Nearness is the cosine after the pool's mean direction is taken off both sides (what all concepts share
+    says nothing about this one), turned into shares by a softmax over the nearest leaves. One description is
+    one example, so nothing can be left out to fit the back-off: the levels weigh alike up to two above the
+    leaf, with a twentieth for the pool.
 
     Parameters
     ----------
@@ -276,7 +282,7 @@ def target_from_description(
     near = min(3, height)
     back_off[:near] = 0.95 / near
     back_off[-1] = 1 - back_off[:-1].sum()
-    return _backed_off(asked, tree, supply, pool, back_off, "description", ())
+    return _backed_off(asked, tree, supply, back_off=back_off, kind="description")
 
 
 def fit_back_off(
@@ -331,13 +337,14 @@ def _backed_off(
     asked: NDArray[np.float64],
     tree: KnowledgeTree,
     supply: NDArray[np.float64],
-    pool: NDArray[np.float64],
+    *,
     back_off: NDArray[np.float64],
     kind: str,
-    notes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
 ) -> TargetDistribution:
     """Mix the levels: T_l = sum over steps h of weight_h asked(anc_h(l)) pi_l / pi(anc_h(l))."""
     chains = _chains(tree)
+    pool = pool_distribution(supply)
     asked_above = np.asarray(tree.ancestors.T @ asked)
     pool_above = np.asarray(tree.ancestors.T @ pool)
     parts = back_off * (asked_above / pool_above)[chains] * pool[:, None]

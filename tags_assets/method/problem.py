@@ -1,0 +1,269 @@
+"""The problem that a request poses: candidates, features and constraints, laid out for the solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tags_assets.errors import UserError
+from tags_assets.method.alignment import closeness, kl, kl_floor, prior, sample_distribution
+from tags_assets.method.attribution import Attribution, attribute
+from tags_assets.method.constraints import Constraints, build_constraints
+from tags_assets.method.objective import NodeWeights, Objective, node_weights, tree_objective
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.method.request import SelectionRequest
+    from tags_assets.method.target import TargetDistribution
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How the two parts of F are weighed against each other.
+
+    Attributes
+    ----------
+    alignment
+        lambda in [0, 1].
+    breadth
+        Weight of coverage beside closeness; infinite: coverage alone.
+    gain_scale, alignment_scale
+        G_g and A_g; 1 and None where the part takes no part.
+    """
+
+    alignment: float
+    breadth: float
+    gain_scale: float = 1.0
+    alignment_scale: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Rows here are numbered among the candidates.
+
+    Attributes
+    ----------
+    candidates
+        Number of each candidate among all rows, int64 (n_candidates,), ascending.
+    n_eligible
+        Rows that a fraction is of.
+    n_picks
+        Rows that the budget buys: exactly, or under a budget of tokens as many as rows of average length.
+    nodes
+        w_v and c_v.
+    capacity
+        a_l, float64 (n_leaves,).
+    closeness
+        Of each candidate, in nats, float64 (n_candidates,).
+    features
+        Nodes, then leaves, shared by every objective that the problem makes.
+    priority
+        Order among rows of equal gain; None is the order of the rows.
+    tokens
+        Of each candidate, None where they are not known.
+    """
+
+    tree: KnowledgeTree
+    target: TargetDistribution
+    grounding: sparse.csr_array
+    candidates: NDArray[np.int64]
+    n_eligible: int
+    n_picks: float
+    nodes: NodeWeights
+    capacity: NDArray[np.float64]
+    closeness: NDArray[np.float64]
+    features: Objective
+    constraints: Constraints
+    priority: NDArray[np.int32] | None
+    tokens: NDArray[np.int64] | None
+
+    @classmethod
+    def build(
+        cls,
+        grounding: sparse.csr_array,
+        tree: KnowledgeTree,
+        quality: NDArray[np.float64],
+        target: TargetDistribution,
+        request: SelectionRequest,
+    ) -> Problem:
+        """Lay out a request; parameters and errors are those of `tags_assets.method.selection.select`."""
+        grounding = _checked(grounding, tree, quality, target)
+        eligible, candidates, include = _candidates(grounding, quality, request)
+        tokens = None if request.tokens is None else np.asarray(request.tokens, dtype=np.int64)[candidates]
+        budget = request.budget
+        if budget.tokens is not None and tokens is None:
+            raise ValueError("a budget of tokens needs the tokens of each row")
+        constraints = build_constraints(
+            len(candidates),
+            budget.n_rows(int(eligible.sum())) if budget.tokens is None else budget.tokens,
+            tokens=None if budget.tokens is None else tokens,
+            attributes={
+                name: np.asarray(values)[candidates] for name, values in sorted(request.attributes.items())
+            },
+            max_share=request.max_share,
+            min_share=request.min_share,
+            include=np.searchsorted(candidates, include),
+        )
+        n_picks = min(constraints.budget / float(constraints.cost.mean()), float(len(candidates)))
+        chosen, q = grounding[candidates], quality[candidates].astype(np.float64)
+        nodes = node_weights(tree, target.pool, n_picks, float(q.mean()))
+        capacity = prior(target, n_picks)
+        return cls(
+            tree=tree,
+            target=target,
+            grounding=chosen,
+            candidates=candidates,
+            n_eligible=int(eligible.sum()),
+            n_picks=n_picks,
+            nodes=nodes,
+            capacity=capacity,
+            closeness=closeness(chosen, target),
+            features=tree_objective(chosen, tree, q, nodes, coverage_capacity=capacity),
+            constraints=constraints,
+            priority=_priority(len(candidates), request.seed),
+            tokens=tokens,
+        )
+
+    def gain_objective(self, scale: float = 1.0) -> Objective:
+        """G / scale."""
+        weight = np.concatenate([self.nodes.weight / scale, np.zeros(self.tree.n_leaves)])
+        return self.features.reweighted(weight, np.zeros(len(self.candidates)))
+
+    def alignment_objective(self, breadth: float, scale: float = 1.0) -> Objective:
+        """A / scale, where A = closeness above the candidates' mean + breadth x coverage.
+
+        The mean is taken off so that A is measured from what a random sample has: a constant per row, which
+        changes no selection of a fixed size, and without which a large budget (that must take rows nearer to
+        the pool than to the target) would leave nothing to scale by.
+        """
+        alone = np.isinf(breadth)
+        coverage = (1.0 if alone else breadth) * self.target.mass / self.capacity / scale
+        weight = np.concatenate([np.zeros(self.tree.n_nodes), coverage])
+        bonus = np.zeros(len(self.candidates))
+        if not alone:
+            bonus = (self.closeness - self.closeness.mean()) / (self.n_picks * scale)
+        return self.features.reweighted(weight, bonus)
+
+    def objective(self, blend: Blend) -> Objective:
+        """F = (1 - lambda) G / G_g + lambda A / A_g."""
+        if blend.alignment == 0 or blend.alignment_scale is None:
+            return self.gain_objective(blend.gain_scale)
+        aligned = self.alignment_objective(blend.breadth, blend.alignment_scale / blend.alignment)
+        if blend.alignment == 1:
+            return aligned
+        gain = self.gain_objective(blend.gain_scale / (1 - blend.alignment))
+        return self.features.reweighted(gain.weight + aligned.weight, aligned.bonus)
+
+    def attribute(self, rows: NDArray[np.int64], blend: Blend) -> Attribution:
+        """Take the gains of picks (in their order) apart; see `tags_assets.method.attribution`."""
+        chosen = self.grounding[rows]
+        scale = 0.0
+        if blend.alignment_scale is not None and not np.isinf(blend.breadth):
+            scale = blend.alignment / (blend.alignment_scale * self.n_picks)
+        # A row's shares sum to 1, so the mean that its bonus is measured from falls on its leaves by them.
+        above_mean = np.log(self.target.mass / self.target.pool) - self.closeness.mean()
+        amounts = chosen.data * above_mean[chosen.indices] * scale
+        return attribute(
+            self.objective(blend),
+            rows,
+            n_nodes=self.tree.n_nodes,
+            closeness=(chosen.indptr, chosen.indices, amounts) if scale else None,
+        )
+
+    def leaf_mass(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """n_l, float64 (n_leaves,)."""
+        return np.asarray(self.grounding[rows].sum(axis=0), dtype=np.float64).ravel()
+
+    def sample(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """P_S, float64 (n_leaves,)."""
+        return sample_distribution(self.leaf_mass(rows), self.capacity)
+
+    def kl(self, rows: NDArray[np.int64]) -> float:
+        """KL(T || P_S) in nats."""
+        return kl(self.target.mass, self.sample(rows))
+
+    def kl_floor(self, n_picks: int) -> float:
+        """Bound from below the KL of every selection of `n_picks` candidates."""
+        return kl_floor(self.target, self.grounding, n_picks, self.capacity)
+
+    def kl_of_prefixes(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """KL(T || P_S) of the first 1, 2, ... picks, float64 (k,)."""
+        alone = attribute(self.alignment_objective(np.inf), rows, n_nodes=self.tree.n_nodes)
+        coverage = np.cumsum(alone.totals(len(rows)).sum(axis=1))
+        start = float(np.dot(self.target.mass, np.log(self.target.mass / self.capacity)))
+        total = np.arange(1, len(rows) + 1) + self.capacity.sum()
+        divergence: NDArray[np.float64] = np.maximum(start + np.log(total) - coverage, 0.0)
+        return divergence
+
+
+def _checked(
+    grounding: sparse.csr_array,
+    tree: KnowledgeTree,
+    quality: NDArray[np.float64],
+    target: TargetDistribution,
+) -> sparse.csr_array:
+    """Raise where the arrays do not fit each other; return the grounding in canonical form."""
+    n_rows, n_leaves = grounding.shape
+    if n_leaves != tree.n_leaves or len(target.mass) != tree.n_leaves:
+        raise ValueError(
+            f"grounding has {n_leaves} leaves, the target {len(target.mass)}, the tree {tree.n_leaves}"
+        )
+    if len(quality) != n_rows:
+        raise ValueError(f"{len(quality)} qualities for {n_rows} rows")
+    if not (np.all(np.isfinite(quality)) and np.all(quality >= 0) and np.all(quality <= 1)):
+        raise ValueError("quality must lie in [0, 1]")
+    if np.any(grounding.data < 0):
+        raise ValueError("grounding has negative masses")
+    if not grounding.has_canonical_format or np.any(grounding.data == 0):
+        grounding = grounding.copy()
+        grounding.sum_duplicates()
+        grounding.eliminate_zeros()
+    return grounding
+
+
+def _candidates(
+    grounding: sparse.csr_array, quality: NDArray[np.float64], request: SelectionRequest
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Find eligible rows, those that may be picked, and those that must be."""
+    n_rows = grounding.shape[0]
+    eligible = np.diff(grounding.indptr) > 0
+    if request.eligible is not None:
+        eligible &= request.eligible
+    if not eligible.any():
+        raise UserError(
+            f"none of the {n_rows:,} rows can be selected",
+            mend="Rows must be kept at reading, not be duplicates, and have tags.",
+        )
+    include = np.unique(np.asarray(request.include, dtype=np.int64))
+
+    def name(row: int) -> str:
+        return repr(request.names[row]) if request.names is not None else f"number {row}"
+
+    for row in include[~eligible[include]][:1]:
+        raise UserError(
+            f"row {name(row)} cannot be selected: it is filtered, a duplicate or has no tags",
+            where="constraints.include",
+            mend="Take it out of include.",
+        )
+    open_rows = eligible & (quality >= request.min_quality)
+    if request.exclude is not None:
+        for row in include[request.exclude[include]][:1]:
+            raise UserError(f"row {name(row)} is named by include and by exclude", where="constraints")
+        open_rows &= ~request.exclude
+    open_rows[include] = True
+    if not open_rows.any():
+        raise UserError(
+            f"exclude and min_quality {request.min_quality:g} leave none of "
+            f"the {int(eligible.sum()):,} eligible rows",
+            where="constraints",
+        )
+    return eligible, np.flatnonzero(open_rows), include
+
+
+def _priority(n_rows: int, seed: int) -> NDArray[np.int32] | None:
+    return None if seed == 0 else np.random.default_rng(seed).permutation(n_rows).astype(np.int32)

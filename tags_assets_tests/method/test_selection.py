@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from tags_assets.errors import UserError
+from tags_assets.method.alignment import target_from_examples, target_from_pool, target_from_weights
+from tags_assets.method.request import Budget, MaxKL, SelectionRequest
+from tags_assets.method.selection import select
+from tags_assets.method.selection_result import FRONTIER_SCHEMA
+from tags_assets_tests.method.problems import random_grounding, small_tree
+
+N = 600
+
+
+@pytest.fixture(scope="module")
+def pool():
+    tree = small_tree((40, 12, 4), seed=1)
+    grounding = random_grounding(1, N, 40)
+    quality = np.random.default_rng(1).beta(5, 2, N)
+    supply = np.asarray(grounding.sum(axis=0)).ravel()
+    return tree, grounding, quality, supply
+
+
+@pytest.fixture(scope="module")
+def target(pool):
+    tree, _, _, supply = pool
+    examples = random_grounding(9, 12, 6, most=2)
+    examples.resize((12, 40))
+    return target_from_examples(examples, tree, supply)
+
+
+def run(pool, target, **request):
+    tree, grounding, quality, _ = pool
+    request = {"budget": Budget(rows=60), **request}
+    return select(grounding, tree, quality, target, SelectionRequest(**request))
+
+
+@pytest.mark.parametrize("alignment", [0.0, 0.3, 1.0, MaxKL(2.0)])
+def test_gains_taken_apart_add_up_and_the_frontier_ends_at_the_figures(pool, target, alignment):
+    found = run(pool, target, alignment=alignment)
+    figures = found.figures
+    assert len(found.rows) == len(set(found.rows.tolist())) == 60
+    assert np.abs(found.attribution.totals(60).sum(axis=1) - found.gains).max() < 1e-9
+    assert dict(found.frontier.schema) == FRONTIER_SCHEMA
+    last = found.frontier.row(-1, named=True)
+    assert last["value"] == pytest.approx(figures.value)
+    assert last["kl"] == pytest.approx(figures.kl, abs=1e-6)
+    assert last["gain"] + last["closeness"] + last["coverage"] == pytest.approx(figures.value)
+    assert figures.kl_floor <= figures.kl
+    assert figures.value <= figures.bound
+    assert found.leaf_mass.sum() == pytest.approx(60)
+
+
+def test_lambda_means_the_share_of_either_part_at_its_best(pool, target):
+    gain_alone, aligned = run(pool, target, alignment=0.0), run(pool, target, alignment=1.0)
+    assert gain_alone.figures.value == pytest.approx(1.0)
+    assert aligned.figures.value == pytest.approx(1.0)
+    between = run(pool, target, alignment=0.5)
+    assert between.figures.value <= 1.0
+    assert between.figures.information_gain <= gain_alone.figures.information_gain * (1 + 1e-9)
+    assert gain_alone.figures.kl > between.figures.kl
+    assert gain_alone.figures.closeness < between.figures.closeness
+
+
+def test_breadth_buys_a_lower_kl_for_less_closeness(pool, target):
+    narrow = run(pool, target, alignment=1.0, breadth=0.0)
+    wide = run(pool, target, alignment=1.0, breadth=10.0)
+    assert wide.figures.kl < narrow.figures.kl
+    assert wide.figures.closeness < narrow.figures.closeness
+
+
+def test_a_target_that_is_the_pool_leaves_it_to_information_gain_and_says_so(pool):
+    tree, _, _, supply = pool
+    found = run(pool, target_from_pool(tree, supply), alignment=0.5)
+    assert found.figures.alignment == 0.0
+    assert any("the pool itself" in message for message in found.messages)
+    alone = run(pool, target_from_pool(tree, supply), alignment=0.0)
+    assert alone.rows.tolist() == found.rows.tolist()
+    assert alone.messages == ()
+
+
+def test_a_target_that_the_pool_knows_nothing_of_leaves_it_to_information_gain(pool):
+    tree, grounding, quality, _ = pool
+    few = sparse.csr_array(grounding[:, :20].toarray())
+    few.resize((N, 40))
+    held = np.diff(few.indptr) > 0
+    few = few.multiply(1 / np.where(held, few.sum(axis=1), 1)[:, None]).tocsr()
+    target = target_from_weights({"n39": 1.0}, tree, np.asarray(few.sum(axis=0)).ravel())
+    request = SelectionRequest(budget=Budget(rows=20), alignment=1.0, breadth=0.0)
+    found = select(few, tree, quality, target, request)
+    assert found.figures.alignment == 0.0
+    assert any("nothing like the target" in message for message in found.messages)
+
+
+def test_a_ceiling_takes_the_smallest_lambda_that_keeps_it(pool, target):
+    loose, tight = run(pool, target, alignment=MaxKL(3.0)), run(pool, target, alignment=MaxKL(0.25))
+    assert loose.figures.kl <= 3.0
+    assert tight.figures.alignment > loose.figures.alignment
+    reached = run(pool, target, alignment=loose.figures.alignment)
+    assert reached.rows.tolist() == loose.rows.tolist()
+
+
+def test_a_ceiling_out_of_reach_is_said_with_the_least_found_and_the_floor(pool, target):
+    found = run(pool, target, alignment=MaxKL(1e-6))
+    message = next(m for m in found.messages if "was not reached" in m)
+    assert f"{found.figures.kl:.4g}" in message
+    assert f"{found.figures.kl_floor:.4g}" in message
+
+
+def test_budgets_are_of_the_eligible_rows(pool, target):
+    eligible = np.arange(N) % 2 == 0
+    found = run(pool, target, budget=Budget(fraction=0.1), eligible=eligible)
+    assert found.figures.n_eligible == N // 2
+    assert len(found.rows) == 30
+    assert eligible[found.rows].all()
+
+
+def test_a_budget_of_tokens_is_kept_and_its_rows_counted(pool, target):
+    tokens = np.random.default_rng(0).integers(10, 200, N)
+    found = run(pool, target, budget=Budget(tokens=3000), tokens=tokens)
+    assert found.figures.tokens_selected == tokens[found.rows].sum() <= 3000
+    assert found.figures.strategy in {"gain", "gain per token"}
+    assert found.figures.other_value <= found.figures.value + 1e-12
+    assert found.frontier["tokens"].to_list() == np.cumsum(tokens[found.rows]).tolist()
+
+
+def test_rows_without_tags_excluded_or_poor_are_never_picked_and_included_ones_always(pool, target):
+    tree, grounding, quality, _ = pool
+    bare = grounding.copy()
+    bare.data[bare.indptr[5] : bare.indptr[6]] = 0
+    exclude = np.arange(N) % 3 == 0
+    poor = int(np.argmin(np.where(exclude | (np.arange(N) == 5), 2, quality)))
+    request = SelectionRequest(budget=Budget(rows=100), exclude=exclude, min_quality=0.6, include=[poor])
+    found = select(bare, tree, quality, target, request)
+    assert found.figures.n_eligible == N - 1
+    assert not exclude[found.rows].any()
+    assert 5 not in found.rows
+    assert found.rows[0] == poor
+    assert (quality[found.rows[1:]] >= 0.6).all()
+
+
+def test_shares_of_attributes_hold(pool, target):
+    source = np.where(np.arange(N) < 400, "alpaca", "dolly")
+    found = run(
+        pool,
+        target,
+        attributes={"source": source},
+        max_share={"source": {"alpaca": 0.3}},
+        min_share={"source": {"dolly": 0.5}},
+    )
+    assert np.sum(source[found.rows] == "alpaca") <= 18
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"budget": Budget(rows=601)}, "asks for 601 rows and 600 can be selected: 1 too many"),
+        ({"include": [3], "exclude": np.arange(N) == 3}, "row 'id-3' is named by include and by exclude"),
+        ({"include": [3], "eligible": np.arange(N) != 3}, "row 'id-3' cannot be selected"),
+        ({"min_quality": 1.0}, "leave none of the 600 eligible rows"),
+        ({"eligible": np.zeros(N, dtype=bool)}, "none of the 600 rows can be selected"),
+        ({"max_share": {"sauce": {"a": 0.1}}}, "no column named 'sauce'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(pool, target, request_, said):
+    with pytest.raises(UserError) as caught:
+        run(pool, target, names=[f"id-{i}" for i in range(N)], **request_)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_seed_orders_only_rows_of_equal_gain(pool, target):
+    plain, other = run(pool, target, seed=0), run(pool, target, seed=4)
+    assert plain.figures.value == pytest.approx(other.figures.value, rel=1e-6)
+    tree, grounding, quality, _ = pool
+    twice = sparse.vstack([grounding, grounding]).tocsr()
+    doubled = replace(target, supply=2 * target.supply)
+    request = SelectionRequest(budget=Budget(rows=10))
+    first = select(twice, tree, np.tile(quality, 2), doubled, request)
+    assert (first.rows[:1] < N).all()
+    again = select(twice, tree, np.tile(quality, 2), doubled, replace(request, seed=3))
+    assert set(first.rows % N) == set(again.rows % N)
+
+
+def test_rows_that_lower_the_value_are_counted(pool, target):
+    found = run(pool, target, alignment=1.0, breadth=0.0, budget=Budget(rows=500))
+    assert any("lower the value" in message for message in found.messages)
+
+
+def test_arrays_that_do_not_fit_are_refused(pool, target):
+    tree, grounding, quality, _ = pool
+    with pytest.raises(ValueError, match="qualities"):
+        select(grounding, tree, quality[:-1], target, SelectionRequest())
+    with pytest.raises(ValueError, match="leaves"):
+        select(grounding[:, :-1].tocsr(), tree, quality, target, SelectionRequest())
+    with pytest.raises(ValueError, match="quality must lie"):
+        select(grounding, tree, quality * 3, target, SelectionRequest())
