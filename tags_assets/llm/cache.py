@@ -1,27 +1,27 @@
 """Answers kept in one SQLite file, shared by all runs and processes, so that none is paid for twice.
 
-Every call is *claimed* before it is made and the claim is settled in the same transaction that keeps the answer.
-So two processes never ask the same thing at once, a spending cap holds over all of them together, and after
-``kill -9`` exactly the calls that were in flight are unsettled: they count as paid, at most, and are asked again.
+Every call is *claimed* before it is made, and the claim is settled in the same transaction that keeps the
+answer. So two processes never ask the same thing at once, a spending cap holds over all of them together, and
+after ``kill -9`` exactly the calls that were in flight are unsettled: they count as paid, at most, and are
+asked again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-import queue
 import socket
 import sqlite3
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
 from tags_assets.errors import UserError
+from tags_assets.llm.writer import Writer, connect
 from tags_assets.store.sql import load_sql
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ BEAT_S = 5.0
 STALE_S = 60.0
 """Seconds without a sign of life after which a claim is void."""
 
-_BUSY_TIMEOUT_S = 60.0
-_MAX_GROUP = 256
 _KEYS_PER_QUERY = 900
+_ANSWER = "content, finish, cut, prompt_tokens, completion_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +117,13 @@ def _owner() -> str:
 
 
 class AnswerCache:
-    """The file, and one thread that writes to it.
-
-    Whatever is waiting to be written is committed in one transaction, so a commit is never waited for longer
-    than the one before it takes; a caller goes on only when its own write is committed.
+    """The file. Methods that change it give an operation for `write`, `write_now` or `write_later`.
 
     Parameters
     ----------
     path
-        The file; made where absent. It must lie on a local disk (SQLite's write-ahead log needs shared memory).
+        The file; made where absent. It must lie on a local disk: SQLite's write-ahead log needs shared
+        memory.
 
     Raises
     ------
@@ -137,13 +134,11 @@ class AnswerCache:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.owner = _owner()
-        self._queue: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], object], _Promise] | None]
-        self._queue = queue.SimpleQueue()
         self._reading = threading.Lock()
         self._closed = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._reader = self._connect()
+            self._reader = connect(self.path)
             self._reader.executescript(load_sql("llm/cache"))
         except (sqlite3.Error, OSError) as error:
             raise UserError(
@@ -151,26 +146,15 @@ class AnswerCache:
                 where=str(self.path),
                 mend="Give another place on a local disk, or move the file away if it is damaged.",
             ) from error
-        self._writer = threading.Thread(target=self._write_loop, name="answer-cache", daemon=True)
-        self._writer.start()
+        self._writer = Writer(self.path)
         self.write_now(self.void_stale_claims)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("pragma journal_mode = wal")
-        # A killed process loses nothing with NORMAL; only a power cut may cost the last commits.
-        connection.execute("pragma synchronous = normal")
-        return connection
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        self._writer.join()
+        self._writer.close()
         with self._reading:
             self._reader.close()
 
@@ -198,13 +182,18 @@ class AnswerCache:
         """Find the vectors that are there, float32 little-endian."""
         return dict(self._select("select key, vector from vectors where key in", keys))
 
-    def _select(self, query: str, keys: Sequence[bytes]) -> list[tuple]:  # type: ignore[type-arg]
+    def _select(self, query: str, keys: Sequence[bytes]) -> list[tuple[Any, ...]]:
         found = []
         with self._reading:
             for start in range(0, len(keys), _KEYS_PER_QUERY):
                 part = keys[start : start + _KEYS_PER_QUERY]
                 found += self._reader.execute(f"{query} ({','.join('?' * len(part))})", part).fetchall()
         return found
+
+    def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Read rows with a query of one's own."""
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
 
     def fact(self, account: Account, name: str) -> str | None:
         """Recall what was found out about a server."""
@@ -236,7 +225,10 @@ class AnswerCache:
     def claim(
         self, key: bytes, account: Account, reserve: float, prompt_tokens: float
     ) -> Callable[[sqlite3.Connection], Stored | Granted | Elsewhere | OverCap]:
-        """Ask to make a call that may cost ``reserve``: granted, answered already, under way, or over the cap."""
+        """Ask to make a call that may cost ``reserve``.
+
+        Granted, answered already, under way elsewhere, or over the cap.
+        """
 
         def operation(db: sqlite3.Connection) -> Stored | Granted | Elsewhere | OverCap:
             row = db.execute(
@@ -288,7 +280,7 @@ class AnswerCache:
                 ),
             )
             db.execute("delete from claims where key = ?", (key,))
-            _pay(db, account, Payment(1, answer.prompt_tokens, answer.completion_tokens, cost))
+            pay(db, account, Payment(1, answer.prompt_tokens, answer.completion_tokens, cost))
 
         return operation
 
@@ -300,14 +292,17 @@ class AnswerCache:
         def operation(db: sqlite3.Connection) -> None:
             db.executemany("insert or replace into vectors values (?, ?)", list(vectors.items()))
             db.execute("delete from claims where key = ?", (key,))
-            _pay(db, account, Payment(1, tokens, 0, cost))
+            pay(db, account, Payment(1, tokens, 0, cost))
 
         return operation
 
     def release(self, key: bytes, *, maybe_paid: bool) -> Callable[[sqlite3.Connection], None]:
-        """Give a claim back. A call that may have been charged counts as paid, at most."""
+        """Give a claim of this process back. A call that may have been charged counts as paid, at most."""
 
         def operation(db: sqlite3.Connection) -> None:
+            holder = db.execute("select owner from claims where key = ?", (key,)).fetchone()
+            if holder is None or holder[0] != self.owner:
+                return
             if maybe_paid:
                 self._void(db, key)
             else:
@@ -352,22 +347,15 @@ class AnswerCache:
 
     async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Run an operation in the writing thread; comes back when it is committed."""
-        promise = _Promise(asyncio.get_running_loop())
-        self._queue.put((operation, promise))
-        return await promise.future  # type: ignore[return-value]
+        return await self._writer.write(operation)
 
     def write_now(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """`write` for callers without an event loop."""
-        promise = _Promise(None)
-        self._queue.put((operation, promise))
-        promise.done.wait()
-        if promise.error is not None:
-            raise promise.error
-        return promise.result  # type: ignore[return-value]
+        return self._writer.write_now(operation)
 
-    def write_later(self, operation: Callable[[sqlite3.Connection], T]) -> None:
+    def write_later(self, operation: Callable[[sqlite3.Connection], object]) -> None:
         """`write` for callers that can't wait, as one that is being cancelled."""
-        self._queue.put((operation, _Promise(None)))
+        self._writer.write_later(operation)
 
     # Claims of the dead
 
@@ -401,122 +389,15 @@ class AnswerCache:
             endpoint, model, reserved, prompt_tokens = row
             if prompt_tokens > 0:  # else it was a lock, not a call
                 paid = Payment(1, round(prompt_tokens), 0, presumed_cost=reserved)
-                _pay(db, Account(endpoint, model), paid)
+                pay(db, Account(endpoint, model), paid)
             db.execute("delete from claims where key = ?", (key,))
-
-    # The writing thread
-
-    def _write_loop(self) -> None:
-        try:
-            db = self._connect()
-        except sqlite3.Error as error:
-            self._refuse_all(error)
-            return
-        with closing(db):
-            while True:
-                group = [self._queue.get()]
-                with suppress(queue.Empty):
-                    while len(group) < _MAX_GROUP:
-                        group.append(self._queue.get_nowait())
-                work = [item for item in group if item is not None]
-                self._commit(db, work)
-                if len(work) < len(group):
-                    self._refuse_all(sqlite3.ProgrammingError("the answer cache is closed"), drain=True)
-                    return
-
-    def _commit(
-        self, db: sqlite3.Connection, work: list[tuple[Callable[[sqlite3.Connection], object], _Promise]]
-    ) -> None:
-        if not work:
-            return
-        try:
-            db.execute("begin immediate")
-            results = [operation(db) for operation, _ in work]
-            db.execute("commit")
-        except Exception as error:  # noqa: BLE001  # whoever waits for the write gets the error
-            with suppress(sqlite3.Error):
-                db.execute("rollback")
-            if len(work) > 1:
-                # One bad write must not take the others of its group with it.
-                for item in work:
-                    self._commit(db, [item])
-            else:
-                work[0][1].settle(None, _as_user_error(error, self.path))
-            return
-        _settle_all([promise for _, promise in work], results)
-
-    def _refuse_all(self, error: Exception, *, drain: bool = False) -> None:
-        while True:
-            try:
-                item = self._queue.get(block=not drain)
-            except queue.Empty:
-                return
-            if item is None:
-                return
-            item[1].settle(None, _as_user_error(error, self.path))
-
-
-class _Promise:
-    """The result of a write, for a coroutine or for a waiting thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.loop = loop
-        self.result: object = None
-        self.error: Exception | None = None
-        if loop is None:
-            self.done = threading.Event()
-        else:
-            self.future: asyncio.Future[object] = loop.create_future()
-
-    def settle(self, result: object, error: Exception | None) -> None:
-        if self.loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
-                self.loop.call_soon_threadsafe(self.fulfil, result, error)
-            return
-        self.result, self.error = result, error
-        self.done.set()
-
-    def fulfil(self, result: object, error: Exception | None) -> None:
-        if self.future.done():
-            return
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
-
-
-def _settle_all(promises: list[_Promise], results: list[object]) -> None:
-    """Wake each loop once for all of its results."""
-    per_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Promise, object]]] = {}
-    for promise, result in zip(promises, results, strict=True):
-        if promise.loop is None:
-            promise.settle(result, None)
-        else:
-            per_loop.setdefault(promise.loop, []).append((promise, result))
-    for loop, settled in per_loop.items():
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_fulfil_all, settled)
-
-
-def _fulfil_all(settled: list[tuple[_Promise, object]]) -> None:
-    for promise, result in settled:
-        promise.fulfil(result, None)
-
-
-def _as_user_error(error: Exception, path: Path) -> Exception:
-    if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
-        return UserError(
-            f"the answer cache can't be written ({error})",
-            where=str(path),
-            mend="Free disk space or give another place; answers kept so far are safe.",
-        )
-    return error
 
 
 def _hour() -> int:
     return int(time.time() // 3600)
 
 
-def _pay(db: sqlite3.Connection, account: Account, payment: Payment) -> None:
+def pay(db: sqlite3.Connection, account: Account, payment: Payment) -> None:
+    """Enter a payment into the ledger."""
     owner = {"hour": _hour(), "endpoint": account.endpoint, "model": account.model}
     db.execute(load_sql("llm/pay"), {**owner, **asdict(payment)})

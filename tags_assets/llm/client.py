@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from tags_assets.llm.batch import BatchRun
 from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.cache import Account, AnswerCache
 from tags_assets.llm.online import Server
@@ -179,10 +180,16 @@ class Client:
 
         async def go() -> None:
             async with Server(self.settings) as server:
-                run = Run(
-                    resolver, server, Throttle(self.settings), receive=receive, tell=tell,
-                    failure_limit=failure_limit, retry_failed=retry_failed,
-                )  # fmt: skip
+                if self.settings.transport == "batch":
+                    run: BatchRun | Run = BatchRun(
+                        resolver, server, receive=receive, tell=tell,
+                        failure_limit=failure_limit, retry_failed=retry_failed,
+                    )  # fmt: skip
+                else:
+                    run = Run(
+                        resolver, server, Throttle(self.settings), receive=receive, tell=tell,
+                        failure_limit=failure_limit, retry_failed=retry_failed,
+                    )  # fmt: skip
                 await run.go(questions)
 
         if total:

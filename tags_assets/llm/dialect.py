@@ -7,14 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tags_assets.llm.faults import FaultKind
+
 if TYPE_CHECKING:
+    from tags_assets.llm.faults import Fault
     from tags_assets.llm.task import Task
 
 MODES = ("json_schema", "bare_json_schema", "json_object", "text")
-"""Ways to constrain an answer, the best first: the schema, the schema without limits of length and number, any JSON
-object, and nothing but the prompt's words."""
+"""Ways to constrain an answer, the best first: the schema, the schema without limits of length and number, any
+JSON object, and nothing but the prompt's words."""
 
 _RENAMED = {"max_tokens": "max_completion_tokens"}
+
+
+_LEAST_RATIO, _MOST_RATIO = 0.4, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """How to put a request again: in which mode, and whether with less of the row."""
+
+    mode: str
+    cut: bool
 
 
 @dataclass
@@ -53,10 +67,38 @@ class Dialect:
             return
         self.n_observed = min(self.n_observed + 1, 1000)
         step = 1 / self.n_observed
-        ratio = prompt_tokens / estimated
+        # Some servers count only what was not in their cache: that says nothing of the tokenizer.
+        ratio = min(max(prompt_tokens / estimated, _LEAST_RATIO), _MOST_RATIO)
         self.tokens_per_estimate += step * (ratio - self.tokens_per_estimate)
         before = completion_tokens if self.completion_tokens is None else self.completion_tokens
         self.completion_tokens = before + step * (completion_tokens - before)
+
+    def mend(self, fault: Fault, mode: str) -> Mend | None:
+        """Find another way to put a request that the server did not take as it was put.
+
+        Parameters
+        ----------
+        fault
+            What it said.
+        mode
+            What the request spoke.
+
+        Returns
+        -------
+        What to change, or None where nothing is left to try.
+        """
+        if fault.kind is FaultKind.TOO_LONG:
+            if fault.context_tokens and fault.context_tokens != self.context_tokens:
+                self.context_tokens = fault.context_tokens
+                return Mend(mode, cut=False)
+            return Mend(mode, cut=True)
+        if fault.kind is FaultKind.PARAMETER and fault.parameter and self.drop(fault.parameter):
+            return Mend(mode, cut=False)
+        # Where a mode has worked before, a bad request is the row's own fault.
+        if fault.kind is FaultKind.SCHEMA or self.mode is None:
+            later = MODES[MODES.index(mode) + 1 :]
+            return Mend(later[0], cut=False) if later else None
+        return None
 
     def drop(self, parameter: str) -> bool:
         """Do without a parameter, or under its other name; False where nothing is left to change."""

@@ -33,7 +33,8 @@ _MAX_CHARS = 24_000
 """Characters of a text that are embedded: about the 8,000 tokens that embedding models read."""
 
 _MAX_TRIES = 200
-_MAX_CUTS = 4
+_HOLD_S = 0.5
+_LEAST_SHARE = 0.1
 
 
 class APIEmbedder:
@@ -124,70 +125,73 @@ class APIEmbedder:
     async def _fetch_part(
         self, server: Server, throttle: Throttle, part: dict[bytes, str]
     ) -> dict[bytes, bytes]:
-        client, faults, share = self.client, 0, 1.0
-        claim_key = blake2b(b"".join(part), digest_size=20).digest()
-        price = client.settings.price
+        faults, share = 0, 1.0
+        got: dict[bytes, bytes] | Fault | None = None
         for _ in range(_MAX_TRIES):
-            texts = [t[: max(int(len(t) * share), 1)] or " " for t in part.values()]
-            tokens = float(count_tokens(texts).sum())
-            reserve = price.of(1.5 * tokens, 0) if price else 0.0
-            await throttle.enter(tokens)
-            try:
-                granted = await client.cache.write(
-                    client.cache.claim(claim_key, client.account, reserve, tokens)
-                )
-                if isinstance(granted, OverCap):
-                    raise UserError(
-                        f"the spending cap of {client.settings.spending_cap:g} is reached ({granted.spent:.4g} spent)",
-                        where="spending_cap",
-                        mend="Raise it, or run again later; vectors so far are kept.",
-                    )
-                if isinstance(granted, Elsewhere):
-                    known = client.cache.known_vectors(list(part))
-                    if len(known) == len(part):
-                        return known
-                    fault = None
-                else:
-                    self.calls += 1
-                    try:
-                        vectors, used = self._read(
-                            await server.post("/embeddings", self._body(texts)), len(texts)
-                        )
-                        found = dict(zip(part, vectors, strict=True))
-                        cost = price.of(used, 0) if price else 0.0
-                        await client.cache.write(
-                            client.cache.keep_vectors(claim_key, client.account, found, used, cost)
-                        )
-                        throttle.succeeded()
-                        return found
-                    except Fault as caught:
-                        fault = caught
-                        await client.cache.write(client.cache.release(claim_key, maybe_paid=fault.maybe_paid))
-            finally:
-                await throttle.leave()
-            if fault is None:
-                await asyncio.sleep(0.5)
-                continue
-            if fault.kind is FaultKind.TOO_LONG and share > 0.6**_MAX_CUTS:
+            got = await self._call(server, throttle, part, share)
+            if isinstance(got, dict):
+                return got
+            if got is None:  # under way in another process
+                await asyncio.sleep(_HOLD_S)
+            elif got.kind is FaultKind.TOO_LONG and share > _LEAST_SHARE:
                 share *= 0.6
-                continue
-            if not fault.is_transient:
+            elif not got.is_transient:
                 raise UserError(
-                    f"refuses to embed: {fault.reason}",
-                    where=client.settings.endpoint,
-                    mend=f"See base_url and key, and that {client.settings.model!r} is an embedding model.",
+                    f"refuses to embed: {got.reason}",
+                    where=self.client.settings.endpoint,
+                    mend=f"See base_url and key, and that {self.client.settings.model!r} is an embedding model.",
                 )
-            throttle.failed(fault)
-            if fault.kind not in {FaultKind.BUSY, FaultKind.DOWN} and not throttle.is_open:
+            elif got.kind not in {FaultKind.BUSY, FaultKind.DOWN} and not throttle.is_open:
                 faults += 1
+                if faults >= self.client.settings.attempts:
+                    break
                 await asyncio.sleep(pause_s(faults))
-            if faults >= client.settings.attempts:
-                break
         raise UserError(
-            f"gives no vectors: {fault.reason if fault else 'under way elsewhere'} (in {client.settings.attempts} calls)",
-            where=client.settings.endpoint,
+            f"gives no vectors: {got or 'asked for by another process that does not end'}",
+            where=self.client.settings.endpoint,
             mend="Run again later; vectors so far are kept.",
         )
+
+    async def _call(
+        self, server: Server, throttle: Throttle, part: dict[bytes, str], share: float
+    ) -> dict[bytes, bytes] | Fault | None:
+        """Claim a call, make it, keep what it brings; None where it is under way elsewhere."""
+        cache, account, price = self.client.cache, self.client.account, self.client.settings.price
+        key = blake2b(b"".join(part), digest_size=20).digest()
+        texts = [t[: max(int(len(t) * share), 1)] or " " for t in part.values()]
+        tokens = float(count_tokens(texts).sum())
+        await throttle.enter(tokens)
+        try:
+            reserve = price.of(1.5 * tokens, 0) if price else 0.0
+            granted = await cache.write(cache.claim(key, account, reserve, tokens))
+            if isinstance(granted, OverCap):
+                raise UserError(
+                    f"the spending cap of {account.cap:g} is reached ({granted.spent:.4g} spent)",
+                    where="spending_cap",
+                    mend="Raise it, or run again later; vectors so far are kept.",
+                )
+            if isinstance(granted, Elsewhere):
+                known = cache.known_vectors(list(part))
+                return known if len(known) == len(part) else None
+            self.calls += 1
+            try:
+                vectors, used = self._read(await server.post("/embeddings", self._body(texts)), len(texts))
+            except Fault as fault:
+                await cache.write(cache.release(key, maybe_paid=fault.maybe_paid))
+                if fault.is_transient:
+                    throttle.failed(fault, hash(key))
+                return fault
+            except BaseException:
+                cache.write_later(cache.release(key, maybe_paid=True))
+                raise
+            found = dict(zip(part, vectors, strict=True))
+            await cache.write(
+                cache.keep_vectors(key, account, found, used, price.of(used, 0) if price else 0.0)
+            )
+        finally:
+            throttle.leave()
+        throttle.succeeded()
+        return found
 
     def _body(self, texts: list[str]) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -4,11 +4,12 @@ Five defences, each cheap, none trusted alone:
 
 1. The row stands between marks that it can't contain, without the control marks of chat templates.
 2. The prompt says that what is between the marks is data, and asks whether a sentence there addresses the judge.
-3. Rows with such a sentence (by rule, or by the judge's own word) are judged again without it.
-4. Rows that come out perfect, and those of 3, are audited on a scale that runs the other way, so that a model that
-   obeys "give 5" contradicts itself.
-5. The lowest of the three counts. Where the first verdict was better than the others by `CAUGHT_BY`, the row is
-   marked as caught.
+3. Rows in which a rule finds such a sentence are judged again without it; where only the judge says that
+   there is one, 4 has to do.
+4. Rows that come out perfect, and those of 3, are audited on a scale that runs the other way, so that a model
+   that obeys "give 5" contradicts itself.
+5. The lowest of the three counts. Where the first verdict was better than another by ``rating.CAUGHT_BY``, the
+   row is marked as caught.
 """
 
 from __future__ import annotations
@@ -24,6 +25,16 @@ from tags_assets.errors import UserError
 from tags_assets.llm.conversation import Conversation
 from tags_assets.llm.hostile import scan
 from tags_assets.llm.prompt import read_prompt
+from tags_assets.llm.rating import (
+    DIMENSIONS,
+    JUDGEMENTS_SCHEMA,
+    PERFECT,
+    RESPONSE_DIMENSIONS,
+    checked_weights,
+    combine_samples,
+    rate,
+    settle,
+)
 from tags_assets.llm.resolver import Answer, Failure
 from tags_assets.llm.status import add_figures
 from tags_assets.llm.tagger import FAILURES_SCHEMA, with_ids
@@ -38,45 +49,6 @@ if TYPE_CHECKING:
     from tags_assets.llm.status import Status
     from tags_assets.llm.tagger import Messages
 
-DIMENSIONS = ("helpfulness", "correctness", "completeness", "clarity", "difficulty")
-
-RESPONSE_DIMENSIONS = DIMENSIONS[:4]
-"""What is judged of the response; difficulty is judged of the instruction."""
-
-DEFAULT_WEIGHTS = {
-    "helpfulness": 0.3,
-    "correctness": 0.3,
-    "completeness": 0.15,
-    "clarity": 0.1,
-    "difficulty": 0.15,
-}
-"""How the dimensions combine into ``rating``: ours, to be changed without a call."""
-
-CAUGHT_BY = 0.4
-"""By how much (on the scale 0 to 1) a verdict must exceed the one without the sentence, or the audit, to be caught."""
-
-PERFECT = 0.95
-
-JUDGEMENTS_SCHEMA: dict[str, pl.DataType] = {
-    "instance_id": pl.String(),
-    **dict.fromkeys(DIMENSIONS, pl.Float32()),
-    **{f"{name}_reason": pl.String() for name in DIMENSIONS},
-    "rating": pl.Float32(),
-    "spread": pl.Float32(),
-    "samples": pl.Int32(),
-    "hostile": pl.Boolean(),
-    "audited": pl.Boolean(),
-    "caught": pl.Boolean(),
-}
-"""Columns of ``quality_judgements``, one row per instance.
-
-The dimensions lie in 0 to 1, null where the judge could not tell. ``spread`` is the mean standard deviation of the
-dimensions over the samples, null for one sample.
-"""
-
-_Reason = Annotated[str, StringConstraints(max_length=300)]
-
-
 _FLUSH_ROWS = 20_000
 _UNSETTLED = "a sentence in the row addresses the judge, and no second look at it could be had"
 
@@ -88,6 +60,9 @@ _VERDICT_SCHEMA: dict[str, pl.DataType] = {
     "by_rule": pl.Boolean(),
     "addresses_judge": pl.Boolean(),
 }
+
+
+_Reason = Annotated[str, StringConstraints(max_length=300)]
 
 
 class _Grade(BaseModel):
@@ -422,95 +397,3 @@ class _Audits:
     def frame(self) -> pl.DataFrame:
         """All audits."""
         return self._audits.frame()
-
-
-def combine_samples(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Average the samples of each row; the reasons are those of its first."""
-    names = list(DIMENSIONS)
-    spread = pl.mean_horizontal(pl.col(name).std(ddof=0) for name in names)
-    return (
-        verdicts.sort("row", "sample")
-        .group_by("row", maintain_order=True)
-        .agg(
-            *(pl.col(name).mean() for name in names),
-            *(pl.col(f"{name}_reason").first() for name in names),
-            spread=pl.when(pl.len() > 1).then(spread),
-            samples=pl.len().cast(pl.Int32),
-            by_rule=pl.col("by_rule").any(),
-            hostile=pl.col("by_rule").any() | pl.col("addresses_judge").any(),
-        )
-    )
-
-
-def settle(means: pl.DataFrame, without: pl.DataFrame, audits: pl.DataFrame) -> pl.DataFrame:
-    """Weigh the first verdicts against those without the hostile sentences, and against the audits.
-
-    Parameters
-    ----------
-    means
-        First verdicts, as of `combine_samples`.
-    without
-        Verdicts on redacted rows, likewise; only for hostile ones.
-    audits
-        ``row``, ``ceiling``.
-
-    Returns
-    -------
-    ``means`` with the scores that count, ``audited``, ``caught``, and ``unsettled``: hostile, and no second look came
-    of it.
-    """
-    response = list(RESPONSE_DIMENSIONS)
-    joined = means.join(
-        without.select("row", *(pl.col(n).alias(f"{n}_without") for n in DIMENSIONS)), on="row", how="left"
-    ).join(audits, on="row", how="left")
-    first = pl.mean_horizontal(response)
-    second = pl.mean_horizontal([f"{n}_without" for n in response])
-    by_redaction = (first - second >= CAUGHT_BY).fill_null(value=False)
-    by_audit = (first - pl.col("ceiling") >= CAUGHT_BY).fill_null(value=False)
-    ceiling = pl.when(by_audit).then(pl.col("ceiling"))
-    return joined.with_columns(
-        *(
-            pl.min_horizontal(n, f"{n}_without", ceiling if n in response else pl.lit(None))
-            .cast(pl.Float32)
-            .alias(n)
-            for n in DIMENSIONS
-        ),
-        audited=pl.col("ceiling").is_not_null(),
-        caught=by_redaction | by_audit,
-        unsettled=pl.col("hostile") & second.is_null() & pl.col("ceiling").is_null(),
-    ).drop([f"{n}_without" for n in DIMENSIONS])
-
-
-def checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
-    """Read weights of the dimensions.
-
-    Raises
-    ------
-    UserError
-        Where a name is unknown, a weight is negative, or none is above 0.
-    """
-    given = dict(DEFAULT_WEIGHTS if weights is None else weights)
-    for name, weight in given.items():
-        if name not in DIMENSIONS:
-            raise UserError.unknown("dimension", name, DIMENSIONS, where="judge.weights")
-        if not weight >= 0:
-            raise UserError(f"the weight of {name} is {weight}, below 0", where="judge.weights")
-    if not any(given.values()):
-        raise UserError("no weight is above 0", where="judge.weights")
-    return {name: float(given.get(name, 0.0)) for name in DIMENSIONS}
-
-
-def rate(judgements: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
-    """Combine the dimensions into ``rating`` anew: the weighted mean of those that are known.
-
-    Raises
-    ------
-    UserError
-        As `checked_weights`.
-    """
-    checked = checked_weights(weights)
-    known = [pl.col(name).is_not_null().cast(pl.Float64) * w for name, w in checked.items()]
-    parts = [pl.col(name).fill_null(0.0).cast(pl.Float64) * w for name, w in checked.items()]
-    total = pl.sum_horizontal(known)
-    rating = pl.when(total > 0).then(pl.sum_horizontal(parts) / total)
-    return judgements.with_columns(rating=rating.cast(pl.Float32))

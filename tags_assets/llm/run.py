@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
-from tags_assets.llm.cache import BEAT_S, Elsewhere, OverCap, Stored
+from tags_assets.llm.cache import BEAT_S, Elsewhere, Granted, OverCap, Stored
 from tags_assets.llm.dialect import MODES, dialect_name
 from tags_assets.llm.faults import Fault, FaultKind
 from tags_assets.llm.resolver import CHUNK, Failure
@@ -33,7 +33,7 @@ _HOLD_S = 0.5
 
 _GRACE_S = 20.0
 _MAX_CUTS = 6
-_MAX_CHANGES = 12
+_MAX_MENDS = 20
 _MAX_BUSY = 200
 """Replies of 429 for one row: more mean that it is the row (one that exceeds the rate by itself)."""
 
@@ -177,32 +177,26 @@ class Run:
 
     async def _ask(self, item: Item, scope: Scope) -> Stored | Failure | None:
         """Get the answer of the present attempt: from the cache, or by a call; None where it is put off."""
-        dialect = scope.dialect
-        step = MODES.index(dialect.mode or MODES[0])
+        mode = scope.dialect.mode or MODES[0]
         cuts = 0
-        for _ in range(_MAX_CUTS + _MAX_CHANGES):
-            mode = MODES[step]
+        for _ in range(_MAX_MENDS):
             got = await self._call(item, scope, self._resolver.request(item, mode, cuts))
+            if isinstance(got, Stored):
+                scope.dialect.mode = mode
             if not isinstance(got, Fault):
-                if isinstance(got, Stored):
-                    dialect.mode = mode
                 return got
             self._tally.faults[got.kind.value] += 1
             if got.kind is FaultKind.REFUSED:
-                raise self._refused(got)
+                raise refusal(got, self._settings)
             if got.is_transient:
                 return self._later(item, got)
-            if got.kind is FaultKind.TOO_LONG:
-                dialect.context_tokens = got.context_tokens or dialect.context_tokens
-                cuts += 1
-                if cuts > _MAX_CUTS or isinstance(item.question.subject, str):
-                    return Failure(f"too long for the context even when cut: {got.reason}")
-            elif got.kind is FaultKind.PARAMETER and got.parameter and dialect.drop(got.parameter):
-                continue
-            elif (got.kind is FaultKind.SCHEMA or dialect.mode is None) and step + 1 < len(MODES):
-                step += 1
-            else:
+            mend = scope.dialect.mend(got, mode)
+            if mend is None:
                 return Failure(f"the server refuses the request: {got.reason}")
+            cuts += mend.cut
+            if cuts > _MAX_CUTS or (mend.cut and isinstance(item.question.subject, str)):
+                return Failure(f"too long for the context even when cut: {got.reason}")
+            mode = mend.mode
         return Failure("the server refuses the request, however it is put")
 
     async def _call(self, item: Item, scope: Scope, request: Request) -> Stored | Fault | None:
@@ -212,9 +206,7 @@ class Run:
         account = self._resolver.account
         await self._throttle.enter(tokens)
         try:
-            granted = await self._cache.write(
-                self._cache.claim(key, account, request.reserve, request.prompt_tokens)
-            )
+            granted = await self._claim(key, request)
             if isinstance(granted, Stored):
                 return granted
             if isinstance(granted, OverCap) and not self._calling:
@@ -230,7 +222,7 @@ class Run:
             except Fault as fault:
                 await self._cache.write(self._cache.release(key, maybe_paid=fault.maybe_paid))
                 if fault.is_transient:
-                    self._throttle.failed(fault)
+                    self._throttle.failed(fault, item.index)
                 return fault
             except BaseException:
                 # Interrupted: the server may have worked for it.
@@ -242,11 +234,22 @@ class Run:
             cost = self._resolver.count(reply)
             await self._cache.write(self._cache.keep(key, account, stored, cost))
         finally:
-            await self._throttle.leave()
+            self._throttle.leave()
         self._throttle.succeeded()
         self._throttle.settle(tokens, reply.prompt_tokens + reply.completion_tokens)
         scope.dialect.observe(request.estimate, reply.prompt_tokens, reply.completion_tokens)
         return stored
+
+    async def _claim(self, key: bytes, request: Request) -> Stored | Granted | Elsewhere | OverCap:
+        cache = self._cache
+        try:
+            return await cache.write(
+                cache.claim(key, self._resolver.account, request.reserve, request.prompt_tokens)
+            )
+        except asyncio.CancelledError:
+            # The claim is made all the same, and given back right after it; another's is not touched.
+            cache.write_later(cache.release(key, maybe_paid=False))
+            raise
 
     def _later(self, item: Item, fault: Fault) -> Failure | None:
         """Put a row back after a transient fault; a reason to give up where the row itself seems to cause it."""
@@ -256,7 +259,8 @@ class Run:
                 return Failure(f"refused {item.busy} times: {fault.reason}")
             self._put_back(item, 0.0)
             return None
-        if fault.kind is not FaultKind.DOWN and not self._throttle.is_open:
+        # That nobody answers is never the row's doing; that all hang while the server is ill, neither.
+        if fault.kind is FaultKind.BROKEN or (fault.kind is FaultKind.SLOW and not self._throttle.is_open):
             item.faults += 1
         if item.faults < self._settings.attempts:
             self._put_back(item, pause_s(item.faults))
@@ -274,18 +278,6 @@ class Run:
             self._queue.put_nowait(item)
         else:
             asyncio.get_running_loop().call_later(delay_s, self._queue.put_nowait, item)
-
-    def _refused(self, fault: Fault) -> UserError:
-        mend = "See base_url, key and model"
-        if fault.reason.startswith("401"):
-            mend = f"Set {KEY_VARIABLE} to a key that the server knows"
-        elif fault.reason.startswith("404"):
-            mend = f"See that the address ends as the server wants it (often /v1) and that it has {self._settings.model!r}"
-        return UserError(
-            f"refuses: {fault.reason}",
-            where=self._settings.endpoint,
-            mend=f"{mend}; then run again, answers so far are kept.",
-        )
 
     def _over_cap(self, over: OverCap) -> UserError:
         price, cap = self._settings.price, self._settings.spending_cap
@@ -318,3 +310,19 @@ async def remember(resolver: Resolver) -> None:
         if scope.dialect.n_observed:
             learn = resolver.cache.learn(resolver.account, dialect_name(scope.task), scope.dialect.dump())
             await resolver.cache.write(learn)
+
+
+def refusal(fault: Fault, settings: ClientSettings) -> UserError:
+    """Say what a refusal asks of the user."""
+    mend = "See base_url, key and model"
+    if fault.reason.startswith("401"):
+        mend = f"Set {KEY_VARIABLE} to a key that the server knows"
+    elif fault.reason.startswith("404"):
+        mend = (
+            f"See that the address ends as the server wants it (often /v1) and that it has {settings.model!r}"
+        )
+    return UserError(
+        f"refuses: {fault.reason}",
+        where=settings.endpoint,
+        mend=f"{mend}; then run again, answers so far are kept.",
+    )

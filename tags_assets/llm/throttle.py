@@ -1,9 +1,10 @@
-"""When a call may be made: rates, concurrency that gives way to 429, and a breaker for a server that is down."""
+"""When a call may be made: rates, concurrency that gives way to 429, a breaker for a server that is down."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,11 @@ _BURST_S = 2.0
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
+_LOOK_S = 1.0
 
 _TRIP_AFTER = 8
-"""Faults in a row, over all rows, after which the server counts as down."""
+"""Faults in a row after which the server counts as down: of any rows where nobody answers, of so many different
+rows where the server answers with an error (one row may be what breaks it)."""
 
 
 def pause_s(tries: int, *, first: float = _FIRST_PAUSE_S, longest: float = _LONGEST_PAUSE_S) -> float:
@@ -31,6 +34,11 @@ def pause_s(tries: int, *, first: float = _FIRST_PAUSE_S, longest: float = _LONG
     ceiling = min(longest, first * 2.0**tries)
     # Jitter wants to differ between processes: the one place where a seed would do harm.
     return max(random.random(), 0.1) * ceiling  # noqa: S311
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 class Rate:
@@ -57,10 +65,10 @@ class Rate:
 class Throttle:
     """Lets calls through to one server.
 
-    - At most ``limit`` calls are under way. A 429 cuts the limit (multiplicative decrease, at most once a second),
-      successes raise it again to the configured concurrency (additive increase).
+    - At most ``limit`` calls are under way. A 429 cuts the limit (multiplicative decrease, at most once a
+      second), successes raise it again to the configured concurrency (additive increase).
     - After `_TRIP_AFTER` faults in a row the breaker opens: one probe at a time, pauses growing, until an answer
-      comes or the server's patience is used up; then the run stops. No fault while it is open counts against a row.
+      comes or patience is used up; then the run stops.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -71,19 +79,20 @@ class Throttle:
         self.in_flight = 0
         self.answered = False
         self.opened = 0
-        self._faults_in_row = 0
+        self._absences = 0
+        self._broken_rows: set[int] = set()
         self._trouble_since: float | None = None
         self._closed_until = 0.0
         self._last_cut = 0.0
         self._probing = False
         self._tries = 0
         self._last_reason = ""
-        self._freed = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def is_open(self) -> bool:
         """Whether the breaker is open: the server counts as down."""
-        return self._faults_in_row >= _TRIP_AFTER
+        return self._absences >= _TRIP_AFTER or len(self._broken_rows) >= _TRIP_AFTER
 
     def _room(self) -> bool:
         if self.is_open:
@@ -99,31 +108,41 @@ class Throttle:
             Where the server was away for longer than is patiently waited.
         """
         loop = asyncio.get_running_loop()
-        async with self._freed:
-            while True:
-                self._check_patience()
-                wait = self._closed_until - loop.time()
-                if wait <= 0 and self._room():
-                    break
-                # Woken by whoever leaves, and by the clock.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._freed.wait(), timeout=wait if wait > 0 else 1.0)
-            self.in_flight += 1
-            self._probing = self.is_open
+        while True:
+            self._check_patience()
+            wait = self._closed_until - loop.time()
+            if wait <= 0 and self._room():
+                break
+            await self._wait(wait if wait > 0 else _LOOK_S)
+        # No await since the room was seen, so no other coroutine has taken it.
+        self.in_flight += 1
+        self._probing = self.is_open
         wait = max(self._requests.take(1), self._tokens.take(tokens))
         if wait > 0:
             try:
                 await asyncio.sleep(wait)
             except asyncio.CancelledError:
-                await self.leave()
+                self.leave()
                 raise
 
-    async def leave(self) -> None:
+    async def _wait(self, seconds: float) -> None:
+        """Wait until somebody leaves, at most so long."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(woken)
+        timer = asyncio.get_running_loop().call_later(seconds, _wake, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(woken)
+
+    def leave(self) -> None:
         """Say that the call is over, whatever came of it."""
-        async with self._freed:
-            self.in_flight -= 1
-            self._probing = False
-            self._freed.notify_all()
+        self.in_flight -= 1
+        self._probing = False
+        if self._waiting and self._room():
+            _wake(self._waiting.popleft())
 
     def settle(self, reserved_tokens: float, used_tokens: float) -> None:
         """Correct the token rate by what a call really took."""
@@ -132,12 +151,17 @@ class Throttle:
     def succeeded(self) -> None:
         """Note an answer: the server lives."""
         self.answered = True
-        self._faults_in_row = self._tries = 0
+        was_open = self.is_open
+        self._absences = self._tries = 0
+        self._broken_rows.clear()
+        if was_open:
+            while self._waiting:
+                _wake(self._waiting.popleft())
         self._trouble_since = None
         self.limit = min(self.limit + 1 / max(self.limit, 1), float(self._settings.concurrency))
 
-    def failed(self, fault: Fault) -> None:
-        """Note a transient fault."""
+    def failed(self, fault: Fault, row: int) -> None:
+        """Note a transient fault; ``row`` is any number that tells the rows apart."""
         now = asyncio.get_running_loop().time()
         if self._trouble_since is None:
             self._trouble_since = now
@@ -146,7 +170,10 @@ class Throttle:
             self._back_off(fault, now)
             return
         was_open = self.is_open
-        self._faults_in_row += 1
+        if fault.kind is FaultKind.DOWN:
+            self._absences += 1
+        else:
+            self._broken_rows.add(row)
         if self.is_open:
             self.opened += not was_open
             self._tries += 1
@@ -179,10 +206,11 @@ class Throttle:
             )
 
     def _check_patience(self) -> None:
-        if self._trouble_since is None or not (self.is_open or self._closed_until > self._trouble_since):
+        throttled = self._closed_until > (self._trouble_since or float("inf"))
+        if self._trouble_since is None or not (self.is_open or throttled):
             return
         away = asyncio.get_running_loop().time() - self._trouble_since
-        patience = self._settings.patience_s if self._faults_in_row == 0 else self.patience_s
+        patience = self.patience_s if self.is_open else self._settings.patience_s
         if away > patience:
             never = "" if self.answered else ", and has not answered once"
             raise UserError(

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from tags_assets.llm.client import Client
 from tags_assets.llm.embedder import APIEmbedder
-from tags_assets.llm.judge import DEFAULT_WEIGHTS, Judge
+from tags_assets.llm.judge import Judge
+from tags_assets.llm.rating import DEFAULT_WEIGHTS
 from tags_assets.llm.refiner import LLMRefiner
 from tags_assets.llm.settings import BASE_URL_VARIABLE, KEY_VARIABLE, ClientSettings, Price
 from tags_assets.llm.tagger import LLMTagger

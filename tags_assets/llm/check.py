@@ -54,7 +54,8 @@ class ServerReport:
 
     def __str__(self) -> str:
         if self.problem:
-            return f"{self.endpoint}: {self.problem}. {self.mend}".rstrip()
+            place = f"{self.endpoint}: " if self.endpoint else ""
+            return f"{place}{self.problem}. {self.mend}".rstrip()
         context = f", context of {self.context_tokens:,} tokens" if self.context_tokens else ""
         return f"{self.endpoint}: {self.model} answers in {self.seconds:.1f} s{context}"
 
@@ -84,13 +85,16 @@ async def _look(settings: ClientSettings) -> ServerReport:
         body = {
             "model": settings.model,
             "messages": [{"role": "user", "content": "Say yes."}],
+            "max_tokens": 16,
             **settings.parameters,
         }
         problem = mend = ""
         try:
             await server.chat(body)
         except Fault as fault:
-            problem, mend = fault.reason, _mend(fault, settings, names)
+            # A model that knows the limit under another name is there all the same.
+            if fault.kind is not FaultKind.PARAMETER:
+                problem, mend = fault.reason, _mend(fault, settings, names)
     seconds = perf_counter() - started
     return ServerReport(
         settings.endpoint, settings.model, not problem, seconds, names, context, problem, mend

@@ -1,0 +1,136 @@
+"""What is on record of batches: handed over, pending, collected."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tags_assets.llm.cache import Payment, pay
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from tags_assets.llm.cache import Account, AnswerCache, Stored
+
+HANDING_OVER, PENDING, COLLECTED, LOST = "handing over", "pending", "collected", "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A batch on record. ``batch_id`` is None while its hand-over is not known to have ended."""
+
+    name: str
+    batch_id: str | None
+    requests: int
+    submitted_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """What one line of a batch asks."""
+
+    key: bytes
+    first_key: bytes
+    cut: bool
+
+
+class BatchStore:
+    """The batches of one account in the answer cache."""
+
+    def __init__(self, cache: AnswerCache, account: Account) -> None:
+        self._cache, self._account = cache, account
+
+    def open(self) -> list[Submission]:
+        """List the batches that are not settled, the oldest first."""
+        rows = self._cache.read(
+            "select submission, batch_id, requests, submitted_at from batches where endpoint = ? and model = ? "
+            "and state in ('handing over', 'pending') order by submitted_at, submission",
+            (self._account.endpoint, self._account.model),
+        )
+        return [Submission(*row) for row in rows]
+
+    def items(self, name: str) -> dict[bytes, BatchItem]:
+        """Give what a batch asks, by key."""
+        rows = self._cache.read("select key, first_key, cut from batch_items where submission = ?", (name,))
+        return {key: BatchItem(key, first, bool(cut)) for key, first, cut in rows}
+
+    def pending_keys(self) -> set[bytes]:
+        """Give all keys that open batches of the account will answer."""
+        return {key for submission in self.open() for key in self.items(submission.name)}
+
+    def begin(
+        self, name: str, items: Sequence[BatchItem], reserve: float
+    ) -> Callable[[sqlite3.Connection], None]:
+        """Record that a batch is about to be handed over."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.execute(
+                "insert into batches values (?, null, ?, ?, ?, ?, ?, ?)",
+                (
+                    name,
+                    self._account.endpoint,
+                    self._account.model,
+                    len(items),
+                    reserve,
+                    HANDING_OVER,
+                    time.time(),
+                ),
+            )
+            db.executemany(
+                "insert into batch_items values (?, ?, ?, ?)",
+                [(name, item.key, item.first_key, int(item.cut)) for item in items],
+            )
+
+        return operation
+
+    @staticmethod
+    def handed_over(name: str, batch_id: str) -> Callable[[sqlite3.Connection], None]:
+        """Record the id under which the server has it."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.execute(
+                "update batches set batch_id = ?, state = ? where submission = ?", (batch_id, PENDING, name)
+            )
+
+        return operation
+
+    @staticmethod
+    def settle(name: str, state: str) -> Callable[[sqlite3.Connection], None]:
+        """Record that nothing more is to be had of a batch."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            db.execute("update batches set state = ? where submission = ?", (state, name))
+            db.execute("delete from batch_items where submission = ?", (name,))
+
+        return operation
+
+    def keep(
+        self, answers: Sequence[tuple[bytes, Stored, float]], failures: Sequence[tuple[bytes, str]]
+    ) -> Callable[[sqlite3.Connection], None]:
+        """Keep answers (key, answer, cost) and failures (first key, reason); what was kept before counts once."""
+
+        def operation(db: sqlite3.Connection) -> None:
+            for key, answer, cost in answers:
+                if db.execute("select 1 from answers where key = ?", (key,)).fetchone():
+                    continue
+                db.execute(
+                    "insert into answers values (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        key,
+                        answer.content,
+                        answer.finish,
+                        int(answer.cut),
+                        answer.prompt_tokens,
+                        answer.completion_tokens,
+                        time.time(),
+                    ),
+                )
+                pay(db, self._account, Payment(1, answer.prompt_tokens, answer.completion_tokens, cost))
+            db.executemany(
+                "insert or replace into failures values (?, ?, ?)",
+                [(key, reason, time.time()) for key, reason in failures],
+            )
+
+        return operation

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from tags_assets.llm import Client, ClientSettings
+from tags_assets_tests.llm.loopback import Loopback
+
+
+@pytest.fixture
+def server():
+    loopback = Loopback()
+    yield loopback
+    loopback.close()
+
+
+@pytest.fixture
+def connect(server, tmp_path):
+    """Make clients of the loopback server that share a cache and lose no time."""
+    clients = []
+
+    def make(**settings):
+        cache = settings.pop("cache", tmp_path / "answers.sqlite")
+        fast = {
+            "concurrency": 4,
+            "timeout_s": 5.0,
+            "patience_s": 5.0,
+            "startup_patience_s": 2.0,
+            "base_url": server.url,
+            "model": "test",
+        }
+        client = Client(ClientSettings(**{**fast, **settings}), cache)
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    """Shorten the pauses: what is tested is that there are some, not their length."""
+    for module in ("run", "batch", "embedder", "throttle"):
+        monkeypatch.setattr(f"tags_assets.llm.{module}.pause_s", lambda *_, **__: 0.02)
+    monkeypatch.setattr("tags_assets.llm.run._SECOND_CHANCE_S", 0.05)
+    monkeypatch.setattr("tags_assets.llm.run._HOLD_S", 0.05)
+
+
+def rows(n, start=0):
+    """Make conversations with words of their own."""
+    names = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet"]
+    ids = [f"row-{i:05}" for i in range(start, start + n)]
+    conversations = [
+        [
+            {"role": "user", "content": f"Explain {names[i % 10]} number {'abcdefghij'[i // 10 % 10] * 5}{i}."},
+            {"role": "assistant", "content": f"It is about {names[(i * 7) % 10]} things."},
+        ]
+        for i in range(start, start + n)
+    ]
+    return ids, conversations
