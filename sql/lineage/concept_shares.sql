@@ -1,5 +1,6 @@
--- Concepts of each target beside what the pool holds: one row per target and node, with the shares of pool, selection and
--- target, and how much over- or under-represented the selection is (`against_pool`, `against_target`: ratios of shares).
+-- What the target asks of each concept, what the pool has and what was selected: one row per target and node. `wanted_rows` is
+-- the target's share of as many rows as were selected; `pool_rows` and `selected_rows` are mass, a row that is half about a
+-- concept counting half. `against_pool` and `against_target` are ratios of shares: above 1 the selection has more of it.
 with pool as (
     select node_id, sum(mass) as mass
     from grounded_instances
@@ -42,7 +43,8 @@ shares as (
     select
         nodes.*,
         pool_rows / nullif(max(pool_rows) over (partition by target), 0) as pool_share,
-        selected_rows / nullif(max(selected_rows) over (partition by target), 0) as selected_share
+        selected_rows / nullif(max(selected_rows) over (partition by target), 0) as selected_share,
+        target_share * max(selected_rows) over (partition by target) as wanted_rows
     from nodes
 )
 
@@ -52,6 +54,7 @@ select
     node.name as node,
     node.level,
     node.path,
+    shares.wanted_rows,
     shares.pool_rows,
     shares.selected_rows,
     shares.pool_share,
