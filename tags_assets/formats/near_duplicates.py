@@ -157,6 +157,8 @@ def proposed(bands: Iterable[NDArray[np.uint64]], n_words: NDArray[np.int32]) ->
         Row numbers, the earlier first, sorted, int64 (n_pairs, 2).
     """
     n_rows = len(n_words)
+    if not n_rows:
+        return np.empty((0, 2), dtype=np.int64)
     found = np.empty(0, dtype=np.int64)
     for band in bands:
         order = np.argsort(band, kind="stable")
@@ -172,7 +174,7 @@ def proposed(bands: Iterable[NDArray[np.uint64]], n_words: NDArray[np.int32]) ->
         # Similar sets are of similar size; repeated words make the number of words a rougher guide.
         fewer, more = np.minimum(n_words[a], n_words[b]), np.maximum(n_words[a], n_words[b])
         found = np.union1d(found, code[(a != b) & (fewer >= (MIN_SIMILARITY - 0.1) * more)])
-    return np.stack([found // max(n_rows, 1), found % max(n_rows, 1)], axis=1)
+    return np.stack([found // n_rows, found % n_rows], axis=1)
 
 
 def confirmed(

@@ -54,9 +54,11 @@ def expand_pool(paths: Sequence[str | Path]) -> list[Path]:
     UserError
         If a path stands for nothing.
     """
-    files = [file for path in paths for file in _expand(path)]
-    unique = {os.path.realpath(file): file for file in reversed(files)}
-    return list(reversed(unique.values()))
+    files: dict[str, Path] = {}
+    for path in paths:
+        for file in _expand(path):
+            files.setdefault(os.path.realpath(file), file)
+    return list(files.values())
 
 
 def _expand(given: str | Path) -> list[Path]:

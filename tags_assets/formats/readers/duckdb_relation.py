@@ -57,7 +57,7 @@ def read_relation(path: Path, position: Position) -> Iterator[Record]:
         try:
             query = relation if is_query(relation) else f"from {_known_table(connection, database, relation)}"
             number = 1
-            for batch in connection.execute(query).to_arrow_reader(_ROWS_A_BATCH) or ():
+            for batch in connection.sql(query).to_arrow_reader(_ROWS_A_BATCH) or ():
                 yield from records_of(batch, number)
                 number += batch.num_rows
         except duckdb.Error as error:

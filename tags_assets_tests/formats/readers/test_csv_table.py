@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tags_assets.errors import UserError
+from tags_assets.formats.readers import read_records
+
+
+def records(tmp_path, content, name="rows.csv"):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return list(read_records(path))
+
+
+def test_cells_may_hold_line_breaks_and_rows_know_their_first_line(tmp_path):
+    found = records(
+        tmp_path, b'\xef\xbb\xbfinstruction,input,output\r\n"a\r\nb",,"say ""c"""\r\n\r\nd,e,f\r\n'
+    )
+    assert [(record.line, record.row) for record in found] == [
+        (2, {"instruction": "a\r\nb", "input": None, "output": 'say "c"'}),
+        (5, {"instruction": "d", "input": "e", "output": "f"}),
+    ]
+    assert json.loads(found[0].raw) == found[0].row
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ";", "|"])
+def test_delimiters_are_told_by_the_header(tmp_path, delimiter):
+    content = delimiter.join(["id", "prompt", "completion"]) + "\n" + delimiter.join(["1", "a, b; c", "d"])
+    content = content if delimiter != ";" else content.replace("; c", " c")
+    (only,) = records(tmp_path, content.encode())
+    assert set(only.row) == {"id", "prompt", "completion"}
+    assert only.row["completion"] == "d"
+
+
+def test_a_bad_row_is_rejected_alone_and_as_it_came(tmp_path):
+    found = records(tmp_path, b"prompt,completion\na,b\na\na,b,c\n\xe9,b\nc,d\n")
+    assert [record.reason for record in found] == [
+        None,
+        "1 cells where the header names 2 columns",
+        "3 cells where the header names 2 columns",
+        "not UTF-8: byte 0xe9 at byte 1",
+        None,
+    ]
+    assert [record.raw for record in found[1:4]] == [b"a", b"a,b,c", b"\xe9,b"]
+    assert [record.line for record in found] == [2, 3, 4, 5, 6]
+
+
+def test_lists_of_turns_may_stand_in_a_cell_as_json(tmp_path):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    cell = json.dumps(turns).replace('"', '""')
+    (only,) = records(tmp_path, f'id,messages\n1,"{cell}"\n'.encode())
+    assert only.row["messages"] == turns
+
+
+def test_a_quotation_mark_that_does_not_end_costs_the_rest_and_no_more(tmp_path):
+    found = records(tmp_path, b'prompt,completion\na,b\n"c,d\ne,f\n')
+    assert [record.reason is None for record in found] == [True, False]
+
+
+def test_content_decides_and_not_the_name(tmp_path):
+    (only,) = records(tmp_path, b"instruction,output\na,b\n", name="rows.jsonl")
+    assert only.row == {"instruction": "a", "output": "b"}
+    (only,) = records(tmp_path, b'{"instruction": "a", "output": "b"}\n', name="rows.csv")
+    assert only.row == {"instruction": "a", "output": "b"}
+
+
+def test_a_header_alone_is_no_row(tmp_path):
+    assert records(tmp_path, b"instruction,output\n") == []
+    assert records(tmp_path, b"") == []
+
+
+def test_a_header_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("tags_assets.formats.readers.csv_table.MAX_ROW_BYTES", 10)
+    limit = csv.field_size_limit()
+    try:
+        with pytest.raises(UserError, match="the header cannot be read"):
+            records(tmp_path, b"instruction_that_is_long,output\na,b\n")
+    finally:
+        csv.field_size_limit(limit)

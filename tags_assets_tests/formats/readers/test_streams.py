@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import gzip
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tags_assets.errors import UserError
+from tags_assets.formats.readers import streams
+from tags_assets.formats.readers.record import Position
+
+DATA = b'{"a": 1}\n' * 5000
+
+
+@given(st.lists(st.binary(max_size=9), max_size=8))
+def test_lines_do_not_depend_on_the_blocks(chunks):
+    whole = b"".join(chunks).split(b"\n")
+    if not whole[-1]:
+        whole.pop()
+    assert list(streams.lines(iter(chunks))) == [(n, line, True) for n, line in enumerate(whole, start=1)]
+
+
+def test_a_line_that_is_too_long_is_cut_and_the_next_is_whole(monkeypatch):
+    monkeypatch.setattr(streams, "MAX_ROW_BYTES", 10)
+    monkeypatch.setattr(streams, "KEPT_OF_A_LONG_ROW", 4)
+    chunks = [b"one\n" + b"x" * 8, b"x" * 8, b"x\ntwo\n", b"y" * 30]
+    assert list(streams.lines(iter(chunks))) == [
+        (1, b"one", True),
+        (2, b"xxxx", False),
+        (3, b"two", True),
+        (4, b"yyyy", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("gzip", gzip.compress(DATA)),
+        ("gzip", gzip.compress(DATA[:9000]) + gzip.compress(DATA[9000:])),
+        ("zstd", zstandard.compress(DATA)),
+        ("zstd", zstandard.compress(DATA[:9000]) + zstandard.compress(DATA[9000:])),
+        (None, DATA),
+    ],
+)
+def test_compression_is_told_by_content(tmp_path, name, packed):
+    path = tmp_path / "rows.whatever"
+    path.write_bytes(packed)
+    assert streams.compression_of(path) == name
+    position = Position()
+    assert b"".join(streams.blocks(path, name, position)) == DATA
+    assert position.done == len(packed)
+
+
+def damaged(packed):
+    changed = bytearray(packed)
+    changed[len(packed) // 2] ^= 0xFF
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(DATA)[:40],
+        gzip.compress(DATA)[:-3],
+        damaged(gzip.compress(DATA)),
+        gzip.compress(DATA) + b"and more",
+        zstandard.compress(DATA)[:20],
+        zstandard.compress(DATA)[:-1],
+        damaged(zstandard.ZstdCompressor(write_checksum=True).compress(DATA)),
+    ],
+)
+def test_a_stream_that_is_cut_short_or_damaged_is_an_error_of_one_line(tmp_path, content):
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"damaged or cut short\. Fetch the file again"):
+        list(streams.blocks(path, streams.compression_of(path)))
+
+
+def test_a_missing_file_is_an_error_of_one_line(tmp_path):
+    with pytest.raises(UserError, match="there is no such file"):
+        streams.compression_of(tmp_path / "none.jsonl")

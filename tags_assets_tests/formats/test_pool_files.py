@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tags_assets.errors import UserError
+from tags_assets.formats import pool_files
+from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in (
+        "b.jsonl",
+        "a.jsonl.gz",
+        "sub/c.parquet",
+        "sub/D.JSON",
+        ".hidden.jsonl",
+        "readme.md",
+        "state.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"{}")
+    (tmp_path / "dataset_info.json").write_text("{}")  # LLaMA-Factory's list of its data sets
+    return tmp_path
+
+
+def relative(folder, files):
+    return [str(file.relative_to(folder)) for file in files]
+
+
+def test_a_folder_stands_for_the_data_below_it(folder):
+    assert relative(folder, expand_pool([folder])) == ["a.jsonl.gz", "b.jsonl", "sub/D.JSON", "sub/c.parquet"]
+
+
+def test_globs_are_sorted_and_files_named_once(folder):
+    given = [folder / "b.jsonl", f"{folder}/**/*.json*", str(folder / "sub"), f"{folder}/s?b"]
+    assert relative(folder, expand_pool(given)) == [
+        "b.jsonl",
+        "a.jsonl.gz",
+        "dataset_info.json",
+        "sub/D.JSON",
+        "sub/c.parquet",
+    ]
+
+
+def test_relative_paths_become_absolute(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert expand_pool(["b.jsonl", "./sub/../b.jsonl"]) == [folder / "b.jsonl"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
+    (tmp_path / "x[1].jsonl").write_bytes(b"{}")
+    (tmp_path / "a::b.jsonl").write_bytes(b"{}")
+    assert len(expand_pool([tmp_path / "x[1].jsonl", tmp_path / "a::b.jsonl"])) == 2
+
+
+def test_a_link_to_a_folder_around_it_ends(folder):
+    (folder / "sub" / "loop").symlink_to(folder)
+    assert len(expand_pool([folder])) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("b.json", "there is no file named 'b.json'. Did you mean 'b.jsonl'"),
+        ("*.csv", "no file matches"),
+        ("nowhere/x.jsonl", "there is no such file or folder"),
+        ("empty", "no data in this folder. Data is what is named .jsonl"),
+        ("my.duckdb::rows", "there is no file named 'my.duckdb'"),
+        ("pipe", "is neither a file nor a folder"),
+    ],
+)
+def test_a_path_that_stands_for_nothing_is_one_line(folder, given, message):
+    (folder / "empty").mkdir()
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(UserError) as error:
+        expand_pool([folder / given])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_names_are_as_short_as_tells_them_apart():
+    files = [Path("/data/a/x.jsonl"), Path("/data/b/x.jsonl"), Path("/data/b/y.jsonl"), Path("/x.jsonl")]
+    assert names_of(files) == ["a/x.jsonl", "b/x.jsonl", "y.jsonl", "//x.jsonl"]
+    assert names_of([Path("/moved/a/x.jsonl")]) == ["x.jsonl"]
+
+
+def test_a_name_that_is_no_text_can_be_shown():
+    assert names_of([Path(os.fsdecode(b"/data/caf\xe9.jsonl"))]) == ["caf\ufffd.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("pool_mixed.jsonl.gz", "pool_mixed"),
+        ("v1.5.json", "v1.5"),
+        ("train-00000-of-00012.parquet", "train"),
+        ("noname", "noname"),
+        (".jsonl", ".jsonl"),
+        ("my.duckdb::rows", "rows"),
+        ("my.duckdb::select 1%2F2", "my"),
+    ],
+)
+def test_the_source_is_the_stem_of_the_file(name, source):
+    assert source_of(Path("/data") / name) == source
+
+
+def test_fingerprints_are_of_content_and_read_it_once(tmp_path, monkeypatch):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    one.write_bytes(b"{}\n")
+    two.write_bytes(b"{}\n")
+    old = time.time() - 60
+    os.utime(one, (old, old))
+    first = fingerprint_files([one, two], tmp_path / "cache")
+    assert first[str(one)] == first[str(two)]
+
+    reads = []
+    digest = pool_files.file_digest
+    monkeypatch.setattr(
+        pool_files, "file_digest", lambda file, how: reads.append(file.name) or digest(file, how)
+    )
+    assert fingerprint_files([one, two], tmp_path / "cache") == first
+    # What was written a moment ago may be written again without a trace in its time stamp.
+    assert reads == [str(two)]
+
+    two.write_bytes(b"[]\n")
+    assert fingerprint_files([one, two], tmp_path / "cache")[str(two)] != first[str(two)]
+
+
+def test_a_spoilt_memory_of_fingerprints_is_forgotten(tmp_path):
+    (tmp_path / "fingerprints.json").write_text("{broken")
+    (tmp_path / "x.jsonl").write_bytes(b"{}")
+    assert fingerprint_files([tmp_path / "x.jsonl"], tmp_path)
+
+
+def test_a_file_that_is_gone_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="there is no such file"):
+        fingerprint_files([tmp_path / "gone.jsonl"], tmp_path)
