@@ -39,7 +39,7 @@ class StoreResource(ConfigurableResource[ArtifactStore]):
 
     home: str = Field(description="Folder of artifacts, caches and warehouse.duckdb.")
     memory_limit: str = Field(
-        default="1GB",
+        default="512MB",
         description="What one DuckDB instance may hold in memory before it spills to disk.",
     )
 

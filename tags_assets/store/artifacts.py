@@ -70,7 +70,7 @@ class ArtifactStore:
     """
 
     def __init__(
-        self, home: Path | str, *, connect: Connect = connect_in_memory, memory_limit: str | None = "1GB"
+        self, home: Path | str, *, connect: Connect = connect_in_memory, memory_limit: str | None = "512MB"
     ) -> None:
         self.layout = Layout(resolve_home(home))
         self.connections = Connections(connect, memory_limit=memory_limit, spill=self.layout.spill)
@@ -88,11 +88,7 @@ class ArtifactStore:
 
     def find(self, asset: str, data_version: str, partition: str | None = None) -> ArtifactVersion | None:
         """Return a version if it exists; a damaged one goes to quarantine and counts as absent."""
-        try:
-            return self.inspect(asset, data_version, partition)
-        except UserError as error:
-            _log.warning("%s", error)
-            return None
+        return self._find(self.layout.file(asset, partition, data_version))
 
     def current(self, asset: str, partition: str | None = None) -> ArtifactVersion | None:
         """Return the current version: the one pointed to, else the newest on disk; None if there is none or
@@ -116,8 +112,9 @@ class ArtifactStore:
 
     def versions(self, asset: str, partition: str | None = None) -> list[ArtifactVersion]:
         """Every whole version of an asset (of one partition), oldest first."""
+        folder = self.layout.folder(asset, partition)
         names = self.layout.data_versions(asset, partition)
-        found = (self.find(asset, name, partition) for name in names)
+        found = (self._find(folder / f"{name}.duckdb") for name in names)
         return sorted((version for version in found if version is not None), key=_age)
 
     def inspect(
@@ -429,6 +426,13 @@ class ArtifactStore:
         newest = max((version.created_at for version in self.versions(asset, partition)), default=None)
         now = datetime.now(UTC)
         return now if newest is None else max(now, newest + timedelta(microseconds=1))
+
+    def _find(self, path: Path) -> ArtifactVersion | None:
+        try:
+            return self._shelf.load(path)
+        except UserError as error:
+            _log.warning("%s", error)
+            return None
 
     def _point(self, asset: str, partition: str | None, pointed: Mapping[str, object]) -> None:
         pointer = self.layout.pointer(asset, partition)

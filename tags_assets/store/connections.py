@@ -16,16 +16,18 @@ from uuid import uuid4
 
 import duckdb
 
+from tags_assets.store.durable import total_bytes
 from tags_assets.store.layout import quote_name, quote_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 """Opens a fresh in-memory DuckDB instance and closes it at the end of the block."""
 
 _IDLE_AT_MOST = 2
+_LARGE_BYTES = 64 << 20
 
 
 def connect_in_memory() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
@@ -37,6 +39,7 @@ def connect_in_memory() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
 class _Instance:
     connection: duckdb.DuckDBPyConnection
     context: AbstractContextManager[duckdb.DuckDBPyConnection]
+    is_bloated: bool = False
 
     def close(self) -> None:
         with suppress(duckdb.Error):
@@ -68,18 +71,12 @@ class Connections:
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a connection with nothing attached and no temporary objects."""
-        instance = self._take()
-        try:
-            with closing(instance.connection.cursor()) as cursor:
-                yield cursor
-        except BaseException:
-            instance.close()  # whatever state the error left in it
-            raise
-        self._give_back(instance)
+        with self._borrowed() as instance, closing(instance.connection.cursor()) as cursor:
+            yield cursor
 
     @contextmanager
     def attached(
-        self, files: dict[str, Path], *, read_only: bool = True, options: str = ""
+        self, files: Mapping[str, Path], *, read_only: bool = True, options: str = ""
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a connection with DuckDB files attached under the given names; they are detached at the end.
 
@@ -87,14 +84,15 @@ class Connections:
         table is read in the order in which it was written.
         """
         mode = ", ".join(part for part in ("read_only" if read_only else "", options) if part)
-        with self.cursor() as cursor:
+        with self._borrowed() as instance, closing(instance.connection.cursor()) as cursor:
             for name, path in files.items():
-                cursor.execute(
-                    f"attach {quote_text(str(path))} as {quote_name(name)} {f'({mode})' if mode else ''}"
-                )
+                attach = f"attach {quote_text(str(path))} as {quote_name(name)}"
+                cursor.execute(f"{attach} ({mode})" if mode else attach)
             yield cursor
             for name in files:
                 cursor.execute(f"detach {quote_name(name)}")
+            # Its memory would stay with the process as long as the instance does.
+            instance.is_bloated = total_bytes(files.values()) > _LARGE_BYTES
 
     def close(self) -> None:
         """Close the idle instances."""
@@ -103,6 +101,16 @@ class Connections:
         if self._process == os.getpid():
             for instance in idle:
                 instance.close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[_Instance]:
+        instance = self._take()
+        try:
+            yield instance
+        except BaseException:
+            instance.close()  # whatever state the error left in it
+            raise
+        self._give_back(instance)
 
     def _take(self) -> _Instance:
         with self._lock:
@@ -123,7 +131,7 @@ class Connections:
 
     def _give_back(self, instance: _Instance) -> None:
         with self._lock:
-            if len(self._idle) < _IDLE_AT_MOST and self._process == os.getpid():
+            if not instance.is_bloated and len(self._idle) < _IDLE_AT_MOST and self._process == os.getpid():
                 self._idle.append(instance)
                 return
         instance.close()

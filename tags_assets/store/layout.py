@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -141,16 +142,17 @@ class Layout:
     def data_versions(self, asset: str, partition: str | None) -> list[str]:
         """Data versions of which a whole file lies on disk, sorted by name."""
         try:
-            with_suffix = [path.name for path in self.folder(asset, partition).iterdir()]
+            names = os.listdir(self.folder(asset, partition))  # noqa: PTH208 - a path object each is what costs
         except (FileNotFoundError, NotADirectoryError):
             return []
-        stems = (name.removesuffix(".duckdb") for name in with_suffix if name.endswith(".duckdb"))
+        stems = (name.removesuffix(".duckdb") for name in names if name.endswith(".duckdb"))
         return sorted(stem for stem in stems if _DATA_VERSION.fullmatch(stem))
 
 
 def _folders(parent: Path) -> Iterator[str]:
     try:
-        yield from (path.name for path in parent.iterdir() if path.is_dir())
+        with os.scandir(parent) as entries:
+            yield from [entry.name for entry in entries if entry.is_dir()]
     except FileNotFoundError:
         return
 

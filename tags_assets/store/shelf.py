@@ -37,10 +37,13 @@ class Shelf:
         UserError
             If the file is not as long as it was written, or does not say what it is.
         """
+        with disk_errors(self._layout.home):
+            return self._load(path)
+
+    def _load(self, path: Path) -> ArtifactVersion | None:
         for attempt in range(3):
             try:
-                with disk_errors(self._layout.home):
-                    status = path.stat()
+                status = path.stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -65,8 +68,8 @@ class Shelf:
 
     def _rebuild_header(self, path: Path, size: int) -> ArtifactVersion | None:
         try:
+            digest = artifact_file.digest_file(path)  # first: not being allowed to read is no damage
             with disk_errors(self._layout.home):
-                digest = artifact_file.digest_file(path)  # first: not being allowed to read is no damage
                 row = artifact_file.read_version_row(self._connections, path)
             version = version_from_row(row, path, file_bytes=size, file_digest=digest)
         except FileNotFoundError:
