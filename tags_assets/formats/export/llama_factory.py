@@ -42,6 +42,7 @@ would end the training run."""
 
 MEDIA = ["<image>", "<video>", "<audio>"]
 SKIPPED = "because LLaMA-Factory would drop them with a line in its log"
+LACKS = "because LLaMA-Factory would drop them with a line in its log, or the form has no place for them"
 
 
 def write_sft(
@@ -64,7 +65,7 @@ def write_sft(
     -------
     The files, and the rows that were left out with the reason.
     """
-    reason = why_not_alternating(rows)
+    reason = why_not_alternating(rows, join_tools=form == "openai")
     if form == "alpaca":
         roles = pl.col("messages").list.eval(pl.element().struct.field("role"))
         reason = rows.select(
@@ -76,7 +77,7 @@ def write_sft(
     taken = rows.filter(reason.is_null())
     dropped = left_out(rows, reason)
     body = _as_alpaca(taken) if form == "alpaca" else taken.select("messages")
-    notes = told(dropped, SKIPPED) + _media_notes(taken)
+    notes = told(dropped, LACKS if form == "alpaca" else SKIPPED) + _media_notes(taken)
     return [
         _write(body, folder, name, _entry(name, form), left=dropped.height, notes=notes, form=form)
     ], dropped
@@ -185,7 +186,9 @@ def _media_notes(rows: pl.DataFrame) -> tuple[str, ...]:
     if not n:
         return ()
     return (
-        (f"{n:,} rows hold <image>, <video> or <audio> in their text: a model that takes pictures or sound "
-        f"will look for the "
-        "files and stop."),
+        (
+            f"{n:,} rows hold <image>, <video> or <audio> in their text: a model that takes pictures or sound "
+            f"will look for the "
+            "files and stop."
+        ),
     )

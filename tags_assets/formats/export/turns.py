@@ -39,12 +39,13 @@ def turns(rows: pl.DataFrame) -> pl.DataFrame:
     return led.filter(~opens).select("row", pl.col("turn") - pl.col("led").cast(pl.Int64), "role")
 
 
-def why_not_alternating(rows: pl.DataFrame, *, answered: bool = True) -> pl.Series:
+def why_not_alternating(rows: pl.DataFrame, *, answered: bool = True, join_tools: bool = False) -> pl.Series:
     """Say why a row's turns do not alternate as LLaMA-Factory asks, null where they do.
 
     After an optional system turn, turns 1, 3, 5 ... come from the user or a tool and turns 2, 4, 6 ... from
     the assistant; with ``answered`` the last one is the assistant's (as many of one as of the other), else
-    the user's. Its loader drops every other conversation with no more than a line in the log.
+    the user's. Its loader drops every other conversation with no more than a line in the log. With
+    ``join_tools`` tool turns that follow each other count as one, as its ``openai`` form has it.
     """
     due = (
         pl.when(pl.col("turn") % 2 == 0)
@@ -53,9 +54,14 @@ def why_not_alternating(rows: pl.DataFrame, *, answered: bool = True) -> pl.Seri
     )
     wanted = pl.when(pl.col("turn") % 2 == 0).then(pl.lit("user or tool")).otherwise(pl.lit("assistant"))
     ends = 0 if answered else 1
+    said = turns(rows)
+    if join_tools:
+        follows = (pl.col("role") == "tool") & (pl.col("role").shift().over("row") == "tool")
+        said = said.filter(~follows.fill_null(value=False)).with_columns(
+            turn=pl.int_range(pl.len()).over("row")
+        )
     judged = (
-        turns(rows)
-        .group_by("row")
+        said.group_by("row")
         .agg(
             pl.len().alias("n"),
             pl.format("turn {} is {} where {} is due", pl.col("turn") + 1, "role", wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from tags_assets.errors import UserError
 from tags_assets.formats.export import EXPORT_SCHEMA, FORMATS, export, export_frame
 from tags_assets.formats.export.turns import why_not_alternating
 from tags_assets.formats.instance import MESSAGES_DTYPE
-from tags_assets_tests.formats.export.rows import HOSTILE, PREFERENCES, RAW_ROWS, frame
+from tags_assets_tests.formats.export.rows import HOSTILE, PREFERENCES, RAW_ROWS, frame, talk
 
 TRAINERS = [name for name in FORMATS if name not in ("raw", "parquet")]
 
@@ -134,6 +135,12 @@ def test_llama_factory_alpaca_rows_have_history_and_system(rows, tmp_path, load)
     assert "the alpaca form has no tool turns" in {row["reason"] for row in lines(files[-1].path)}
 
 
+def test_llama_factory_openai_form_takes_tool_turns_that_follow_each_other(tmp_path):
+    calls = frame([talk("user: both?", "assistant: {}", "tool: a", "tool: b", "assistant: done")])
+    for form, taken in (("llamafactory", 0), ("llamafactory-openai", 1)):
+        assert export(calls, tmp_path, [form])[0].rows == taken
+
+
 def test_llama_factory_keeps_data_sets_that_others_named(rows, tmp_path):
     export(rows.head(2), tmp_path, ["llamafactory"], name="one")
     export(rows.head(2), tmp_path, ["llamafactory"], name="two")
@@ -223,6 +230,11 @@ def test_folder_that_cannot_be_made_is_one_clear_line(rows, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="cannot be written"):
         export(rows, tmp_path / "file" / "out")
+
+
+def test_the_page_on_exports_names_every_format():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page for name in FORMATS)
 
 
 def accepted(roles, *, answered=True):
