@@ -271,8 +271,8 @@ def checked_names(
 def distinct_names(parent: Concept, children: Sequence[Concept]) -> tuple[str, ...]:
     """Name siblings so that no two are alike, nor any like its parent; who has most rows chooses first.
 
-    A clash is settled by the next of the child's own candidates, then by what tells it apart in brackets, then
-    by a number. An only child may bear its parent's name: they are one concept.
+    A clash is settled by the next of the child's own candidates, then by what tells it apart in brackets,
+    then by a number. An only child may bear its parent's name: they are one concept.
     """
     if len(children) == 1:
         return (clean_name(children[0].name) or clean_name(children[0].candidates[0]) or "concept",)
