@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import httpx2
-import openai
 import orjson
 
 from tags_assets.errors import UserError
 from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.faults import Fault, FaultKind
-from tags_assets.llm.online import Server
 from tags_assets.llm.settings import ClientSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tags_assets.llm.online import Server
 
 _WAIT_S = 15.0
 
@@ -77,6 +76,8 @@ def check_server(base_url: str | None, model: str | None, *, timeout_s: float = 
 
 
 async def _look(settings: ClientSettings) -> ServerReport:
+    from tags_assets.llm.online import Server  # noqa: PLC0415  # takes a second, and most commands call no model
+
     async with Server(settings) as server:
         offered = await models_of(server, settings)
         names = tuple(sorted(offered))
@@ -113,6 +114,9 @@ def _mend(fault: Fault, settings: ClientSettings, names: tuple[str, ...]) -> str
 
 async def models_of(server: Server, settings: ClientSettings) -> dict[str, Mapping[str, Any]]:
     """List the models that the server says it has; empty where it does not say."""
+    import httpx2  # noqa: PLC0415  # as above
+    import openai  # noqa: PLC0415
+
     try:
         async with asyncio.timeout(settings.timeout_s):
             response = await server.api.get("/models", cast_to=httpx2.Response)

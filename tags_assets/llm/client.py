@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from tags_assets.llm.batch import BatchRun
 from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.cache import Account, AnswerCache
-from tags_assets.llm.online import Server
 from tags_assets.llm.resolver import Answer, Resolver
 from tags_assets.llm.run import Run
 from tags_assets.llm.status import Tally
@@ -179,6 +177,9 @@ class Client:
                 status(state)
 
         async def go() -> None:
+            from tags_assets.llm.batch import BatchRun  # noqa: PLC0415  # takes a second, and most commands call no model
+            from tags_assets.llm.online import Server  # noqa: PLC0415
+
             async with Server(self.settings) as server:
                 if self.settings.transport == "batch":
                     run: BatchRun | Run = BatchRun(

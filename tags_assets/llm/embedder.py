@@ -14,7 +14,6 @@ from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.cache import Elsewhere, OverCap
 from tags_assets.llm.conversation import clean
 from tags_assets.llm.faults import Fault, FaultKind
-from tags_assets.llm.online import Server
 from tags_assets.llm.throttle import Throttle, pause_s
 from tags_assets.llm.tokens import count_tokens
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tags_assets.llm.client import Client
+    from tags_assets.llm.online import Server
 
 _PER_CALL = 64
 _PER_ROUND = 4096
@@ -107,6 +107,8 @@ class APIEmbedder:
         parts = iter([dict(pairs[i : i + _PER_CALL]) for i in range(0, len(pairs), _PER_CALL)])
         out: dict[bytes, bytes] = {}
         throttle = Throttle(self.client.settings)
+        from tags_assets.llm.online import Server  # noqa: PLC0415  # takes a second, and most commands call no model
+
         async with Server(self.client.settings) as server:
 
             async def work() -> None:

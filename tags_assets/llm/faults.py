@@ -9,8 +9,6 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import httpx2
-import openai
 import orjson
 
 if TYPE_CHECKING:
@@ -95,6 +93,9 @@ def scrub(text: str, secret: str | None = None) -> str:
 
 def fault_of(error: Exception, secret: str | None) -> Fault:
     """Sort an exception of the client library into a `Fault`."""
+    import httpx2  # noqa: PLC0415  # takes a second, and most commands call no model
+    import openai  # noqa: PLC0415
+
     if isinstance(error, openai.APIStatusError):
         body = error.body if error.body is not None else error.response.reason_phrase
         return fault_of_status(error.status_code, body, error.response.headers, secret)
@@ -106,6 +107,9 @@ def fault_of(error: Exception, secret: str | None) -> Fault:
 
 
 def _fault_of_connection(error: Exception, secret: str | None) -> Fault:
+    import httpx2  # noqa: PLC0415  # as above
+    import openai  # noqa: PLC0415
+
     cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
     if isinstance(cause, httpx2.ConnectError | ConnectionRefusedError):
         if "certificate" in str(cause).lower():

@@ -52,7 +52,10 @@ def rows(n, start=0):
     ids = [f"row-{i:05}" for i in range(start, start + n)]
     conversations = [
         [
-            {"role": "user", "content": f"Explain {names[i % 10]} number {'abcdefghij'[i // 10 % 10] * 5}{i}."},
+            {
+                "role": "user",
+                "content": f"Explain {names[i % 10]} number {'abcdefghij'[i // 10 % 10] * 5}{i}.",
+            },
             {"role": "assistant", "content": f"It is about {names[(i * 7) % 10]} things."},
         ]
         for i in range(start, start + n)

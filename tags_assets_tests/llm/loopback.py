@@ -61,7 +61,7 @@ def error(status, message, **more) -> Reply:
 
 def tags_of(text: str) -> list[str]:
     """Give the tags that the well-behaved server gives: the row's longest words."""
-    body = re.sub(r"^(===|---).*$", "", text.split("Label the row")[0], flags=re.MULTILINE)
+    body = re.sub(r"^(===|---).*$", "", text.split("Label the row", maxsplit=1)[0], flags=re.MULTILINE)
     words = sorted(set(re.findall(r"[a-z]{4,}", body.lower())), key=lambda w: (-len(w), w))
     return words[:3] or ["nothing in particular"]
 
@@ -159,10 +159,14 @@ class Loopback:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.split("\r\n")
         method, target, _ = first.split(" ")
-        headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
+        headers = {
+            k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)
+        }
         raw = await reader.readexactly(int(headers.get("content-length", 0)))
         is_json = raw and headers.get("content-type", "").startswith("application/json")
-        call = Call(len(self.calls), method, urlsplit(target).path, headers, json.loads(raw) if is_json else {}, raw)
+        call = Call(
+            len(self.calls), method, urlsplit(target).path, headers, json.loads(raw) if is_json else {}, raw
+        )
         self.calls.append(call)
         return call
 
