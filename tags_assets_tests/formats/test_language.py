@@ -13,7 +13,7 @@ from tags_assets.formats.language import DEFAULT, detect
     ("prompt", "response", "language"),
     [
         ("What is the capital of France and why is it famous?", "Paris.", "en"),
-        ("请解释一下量子纠缠是什么？", "量子纠缠是指两个或多个粒子之间存在的一种关联。", "zh"),
+        ("请解释一下量子纠缠是什么。", "量子纠缠是指两个或多个粒子之间存在的一种关联。", "zh"),
         ("ما هي عاصمة مصر؟ اشرح تاريخها", "القاهرة", "ar"),
         (
             "Напиши функцию на Python для сортировки списка.",

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tags_assets.formats import near_duplicates as nd
 
 PASSAGE = (
-    "In this task you are given a sentence and a category word that defines the relation between the sentence and "
-    "the output to be generated. Your job is to write another sentence that satisfies the relation. If the category "
-    "is entailment then the output must clearly agree with the input, and if it is contradiction then the output "
-    "must clearly disagree with the input sentence. "
+    "In this task you are given a sentence and a category word that defines the relation between the "
+    "sentence and the output to be generated. Your job is to write another sentence that satisfies the "
+    "relation. If the category is entailment then the output must clearly agree with the input, and if "
+    "it is contradiction then the output must clearly disagree with the input sentence. "
 )
 ASK = PASSAGE + "Sentence: a brown dog is running through a snowy trail."
 SAY = "A dog is running on a snowy path."
@@ -56,7 +56,7 @@ def test_a_twin_is_found(twin):
 
 def test_a_response_may_be_reworded_a_little_where_the_prompts_are_equal():
     answer = (
-        "The mitochondrion is the part of the cell that turns food into energy, and it has a genome of its own, "
+        "The mitochondrion is the part of the cell that turns food into energy, and has a genome of its own, "
         "which is why it is thought to have been a free bacterium once."
     )
     assert duplicates([row("What is it?", answer), row("what is it", answer.replace("part", "organ"))]) == {

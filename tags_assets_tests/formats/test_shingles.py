@@ -18,13 +18,13 @@ def cut(text):
     [
         ("hello, world!", "hello world"),
         ('"quoted" — yes…', "quoted yes"),
-        ("don't", "don’t"),
+        ("don't", "don\u2019t"),
         ("**bold** text", "bold text"),
         ("- item", "item"),
         ("well-known", "well known"),
         ("zero\u200bwidth", "zerowidth"),
         ("1,000.5 apples.", "1,000.5 apples"),
-        ("你好，世界。", "你好世界"),
+        ("你好、世界。", "你好世界"),
     ],
 )
 def test_these_are_the_same_words(one, other):

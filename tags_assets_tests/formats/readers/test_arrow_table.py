@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import json
 
@@ -44,7 +44,7 @@ def test_a_row_becomes_json_whatever_its_types(tmp_path):
     frame = pl.DataFrame(
         {
             "instruction": ["q"],
-            "day": [datetime.date(2026, 1, 2)],
+            "day": [dt.date(2026, 1, 2)],
             "price": [decimal.Decimal("1.50")],
             "nan": [float("nan")],
             "image": [b"\x00\xff"],

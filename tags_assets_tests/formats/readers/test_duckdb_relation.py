@@ -77,13 +77,14 @@ def test_a_file_without_a_relation_lists_its_tables(database):
         read(database)
 
 
-def test_a_missing_database_is_one_line(tmp_path, database):
-    with pytest.raises(UserError, match="no file named 'mine.duckdb'. Did you mean 'my.duckdb'"):
+@pytest.mark.usefixtures("database")
+def test_a_missing_database_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"no file named 'mine\.duckdb'\. Did you mean 'my\.duckdb'"):
         expand_pool([f"{tmp_path}/mine.duckdb::rows"])
 
 
 def test_a_database_that_is_open_elsewhere_is_one_line(database):
-    code = f"import duckdb, time; c = duckdb.connect({str(database)!r}); print('open', flush=True); time.sleep(60)"
+    code = f"import duckdb, time; c = duckdb.connect({str(database)!r}); print(1, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
