@@ -201,3 +201,13 @@ def test_selection_is_explained_against_the_tree_that_it_was_made_with(tables, t
     one = explain_row(store, pick["instance_id"], "maths")
     assert one.versions["knowledge_tree"] == "v1"
     assert not any("rebuilt" in path for path in one.parts["path"])
+
+
+def test_selection_without_its_attribution_says_what_is_missing(tables, tmp_path, pick):
+    store = stored(tmp_path, tables)
+    later = tables["selected_subset"].filter(pl.col("target") == "maths")
+    record = VersionRecord(upstream=dict.fromkeys(UPSTREAM["selected_subset"], "v1"))
+    store.write("selected_subset", "v2", {"data": later}, partition="maths", record=record)
+    with pytest.raises(UserError, match="selection_attribution has not been made yet"):
+        explain_row(store, pick["instance_id"], "maths")
+    assert explain_row(store, pick["instance_id"], "maths", data_version="v1").rank == pick["rank"]

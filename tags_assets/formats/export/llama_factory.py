@@ -185,10 +185,8 @@ def _media_notes(rows: pl.DataFrame) -> tuple[str, ...]:
     n = rows.filter(holds).height
     if not n:
         return ()
-    return (
-        (
-            f"{n:,} rows hold <image>, <video> or <audio> in their text: a model that takes pictures or sound "
-            f"will look for the "
-            "files and stop."
-        ),
+    note = (
+        f"{n:,} rows hold <image>, <video> or <audio> in their text: a model that takes pictures or sound will "
+        "look for the files and stop."
     )
+    return (note,)
