@@ -231,7 +231,12 @@ def why_node(
         lineage.ask(f"explain/{kind}_total", {"key": key, "target": lineage.target}) for lineage in lineages
     ]
     rows = [lineage.ask(f"explain/{kind}_picks", {"key": key, "most": most}) for lineage in lineages]
-    listed = pl.concat(rows).sort(["amount", "target", "rank"], descending=[True, False, False]).head(most)
+    best = pl.concat(rows).sort(
+        # Sums of floats differ in their last bits from run to run; the order must not.
+        [pl.col("amount").round(9), "target", "rank"],
+        descending=[True, False, False],
+    )
+    listed = best.head(most)
     prompts = [_said(messages, "user") for messages in listed["messages"].to_list()]
     return NodeExplanation(
         kind,

@@ -6,6 +6,7 @@ import io
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from rich.console import Console
 
 from tags_assets.errors import UserError
@@ -185,7 +186,7 @@ def test_node_is_found_by_path_id_and_last_steps(store):
 def test_tag_and_its_alias_bring_in_the_same_rows_in_every_target(store):
     one, other = why_node(store, "tag 1.1.1"), why_node(store, "tag 1.1.1s")
     assert one.kind == other.kind == "tag"
-    assert one.rows.equals(other.rows)
+    assert_frame_equal(one.rows, other.rows)
     assert set(one.totals["target"]) == {"maths", "pool"}
 
 

@@ -3,11 +3,11 @@ with best as (
     select target, rank, instance_id, id, source, amount, share_of_gain
     from node_rows
     where node_id = $key
-    order by amount desc, rank
+    order by round(amount, 9) desc, rank
     limit $most
 )
 
 select best.*, raw.messages
 from best
 join raw_instances as raw on raw.instance_id = best.instance_id
-order by best.amount desc, best.rank
+order by round(best.amount, 9) desc, best.rank

@@ -2,4 +2,4 @@
 select node_id, node, level, path, gain, closeness, coverage, amount, share_of_gain
 from node_rows
 where instance_id = $instance_id and target = $target
-order by amount desc, level, node_id
+order by round(amount, 9) desc, level, node_id

@@ -2,4 +2,4 @@
 select tag, amount, share_of_gain
 from tag_rows
 where instance_id = $instance_id and target = $target
-order by amount desc, tag
+order by round(amount, 9) desc, tag

@@ -186,7 +186,7 @@ def _media_notes(rows: pl.DataFrame) -> tuple[str, ...]:
     if not n:
         return ()
     note = (
-        f"{n:,} rows hold <image>, <video> or <audio> in their text: a model that takes pictures or sound will "
-        "look for the files and stop."
+        f"{n:,} rows hold <image>, <video> or <audio> in their text: a model that takes pictures or sound "
+        "will look for the files and stop."
     )
     return (note,)
