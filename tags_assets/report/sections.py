@@ -112,8 +112,7 @@ def asked_section(parts: pl.DataFrame, plots: Charts) -> Context:
     ]
     caption = (
         "Shares of the whole, concept by concept: a selection that met the target exactly would put each "
-        "blue dot on its "
-        "orange diamond. Together these concepts are the whole tree."
+        "blue dot on its orange diamond. Together these concepts are the whole tree."
         if has_target
         else "Shares of the whole, concept by concept. Together these concepts are the whole tree."
     )
@@ -138,8 +137,7 @@ def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
     total = float(short["missing"].sum())
     lead = (
         f"{'One concept is' if short.height == 1 else f'{short.height:,} concepts are'} in short supply, "
-        f"{words.rows(total)} "
-        "in all: this is the data to go and get."
+        f"{words.rows(total)} in all: this is the data to go and get."
     )
     return {
         "shortages": said,
@@ -171,9 +169,8 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
     half = next((share for at, share in table if at == max(1, round(budget / 2))), None)
     beyond = [(at, share) for at, share in table if at > budget]
     lead = (
-        f"Rows are ranked in the order in which they were picked, so the first n of them are the selection "
-        f"for a budget of "
-        f"n. {words.budget_buys(max(1, round(budget / 2)), half or 1.0).capitalize()}"
+        "Rows are ranked in the order in which they were picked, so the first n of them are the selection "
+        f"for a budget of n. {words.budget_buys(max(1, round(budget / 2)), half or 1.0).capitalize()}"
     )
     lead += f"; {words.budget_buys(*beyond[-1])}." if beyond else "."
     return {
@@ -260,7 +257,7 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
     if before is not None and after is not None:
         lines.append(
             f"Mean quality goes from {words.number(before)} in the pool to {words.number(after)} in the "
-            f"selection."
+            "selection."
         )
     if len(lengths[0]) and len(lengths[1]):
         lines.append(
@@ -296,22 +293,19 @@ def diversity_section(report: ReportInput, plots: Charts) -> Context:
             f"Counted by how evenly rows spread over the leaves, the pool is as varied as "
             f"{words.number(leaves['effective_pool'], 0)} "
             f"equally common concepts, the selection as {words.number(leaves['effective_selection'], 0)} "
-            f"(Hill number of "
-            "order 1)."
+            "(Hill number of order 1)."
         )
     pool, selection = words.real(figures.get("faith_pd_pool")), words.real(figures.get("faith_pd_selection"))
     if pool and selection is not None:
         lines.append(
             f"It covers {words.percent(selection / pool, 0)} of the tree's branch length that the pool "
-            f"covers (Faith's "
-            "phylogenetic diversity)."
+            "covers (Faith's phylogenetic diversity)."
         )
     rao_pool, rao = words.real(figures.get("rao_pool")), words.real(figures.get("rao_selection"))
     if rao_pool is not None and rao is not None:
         lines.append(
             f"Two random rows lie {words.number(rao_pool)} apart on the tree in the pool and "
-            f"{words.number(rao)} in the selection "
-            "(Rao's quadratic entropy)."
+            f"{words.number(rao)} in the selection (Rao's quadratic entropy)."
         )
     if not report.saturation.is_empty():
         classes = charts.saturation_classes(report.saturation).filter(pl.col("nodes") > 1)

@@ -159,7 +159,7 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     if reverse is not None:
         said.append(
             f"The other way round, {number(reverse)} nats: this one grows with picks that the target did not "
-            f"ask for."
+            "ask for."
         )
     return said
 

@@ -7,8 +7,7 @@ what is written here:
 - a conversation whose turns do not alternate is dropped with a line in the log, so such rows are taken out
   first and named;
 - the converter for ``openai`` adds "detailed thinking off" to every system prompt and the one for
-  ``sharegpt`` does not, so the
-  latter, with the tags of the former, is the default.
+  ``sharegpt`` does not, so the latter, with the tags of the former, is the default.
 """
 
 from __future__ import annotations
