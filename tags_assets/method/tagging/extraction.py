@@ -22,6 +22,7 @@ from tags_assets.method.tagging.passages import (
 )
 from tags_assets.method.tagging.runs import phrase_runs, script_of
 from tags_assets.method.tagging.stoplist import (
+    FIRST_NAMES,
     GENERIC_MODIFIERS,
     PROGRAM_NOUNS,
     PROGRAMMING_LANGUAGES,
@@ -30,7 +31,7 @@ from tags_assets.method.tagging.stoplist import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from spacy.language import Language
     from spacy.tokens import Doc
@@ -49,7 +50,7 @@ MAX_CANDIDATES = 40
 
 
 class Row(NamedTuple):
-    """What the tagger reads of a row."""
+    """What the tagger reads of a row; see `bounded_row`."""
 
     prompt: str
     response: str
@@ -108,24 +109,36 @@ def tagger() -> Language:
     return nlp
 
 
-def extract(rows: Iterable[Row]) -> Iterator[list[Candidate]]:
-    """Find the candidate phrases of each row, in order."""
-    texts, routes = [], []
-    for row in rows:
-        prompt = bounded(row.prompt, PROMPT_CHARS, tail=TAIL_CHARS)
-        response = bounded(row.response, RESPONSE_CHARS)
-        parts = (prose(prompt), prose(response))
-        texts.append(parts)
-        routes.append((_route("\n".join(parts), row.language), code_concepts(f"{prompt}\n{response}")))
-    english = [i for i, (route, _) in enumerate(routes) if route == "en"]
-    docs = tagger().pipe((part for i in english for part in texts[i]), batch_size=64) if english else iter(())
-    for parts, (route, code) in zip(texts, routes, strict=True):
-        found = (
-            [_noun_phrases(next(docs)), _noun_phrases(next(docs))]
-            if route == "en"
-            else [_runs(part, route) for part in parts]
-        )
-        yield _candidates(found[0], found[1], code)
+def bounded_row(prompt: str | None, response: str | None, language: str | None) -> Row:
+    """Take of a row what the tagger reads, so that a row of a megabyte costs no more than another."""
+    return Row(
+        bounded(prompt or "", PROMPT_CHARS, tail=TAIL_CHARS),
+        bounded(response or "", RESPONSE_CHARS),
+        language,
+    )
+
+
+def extract(rows: Sequence[Row]) -> list[list[Candidate]]:
+    """Find the candidate phrases of bounded rows, in order."""
+    parts = [(prose(row.prompt), prose(row.response)) for row in rows]
+    routes = [_route("\n".join(part), row.language) for part, row in zip(parts, rows, strict=True)]
+    english = [i for i, route in enumerate(routes) if route == "en"]
+    mentions = [
+        [] if route == "en" else [_runs(text, route) for text in part]
+        for part, route in zip(parts, routes, strict=True)
+    ]
+    if english:
+        nlp = tagger()
+        # In a memory zone the model forgets the words of a batch again: memory does not grow with the rows.
+        with nlp.memory_zone():
+            docs = nlp.pipe((text for i in english for text in parts[i]), batch_size=64)
+            found = [_noun_phrases(doc) for doc in docs]
+        for at, i in enumerate(english):
+            mentions[i] = found[2 * at : 2 * at + 2]
+    return [
+        _candidates(*mentioned, code_concepts(f"{row.prompt}\n{row.response}"))
+        for row, mentioned in zip(rows, mentions, strict=True)
+    ]
 
 
 def _route(text: str, language: str | None) -> str:
@@ -168,7 +181,7 @@ def _noun_phrases(doc: Doc) -> list[_Mention]:
             start += 1
         head = end - 1
         while head > start and (
-            words[head] in _SYMBOLS
+            words[head].strip(_EDGE) in _SYMBOLS
             or (words[head] in PROGRAM_NOUNS and words[head - 1] in PROGRAMMING_LANGUAGES)
         ):
             head -= 1
@@ -180,6 +193,13 @@ def _noun_phrases(doc: Doc) -> list[_Mention]:
             first = ends[sentence - 1] + 1 if sentence else 0
             mentions.append((text, crc32(" ".join(words[first : ends[sentence]]).encode())))
     return mentions
+
+
+def _behind_owner(words: list[str], letters: str, start: int, end: int) -> int:
+    """Give where the thing owned begins: "person's kidney" is a kidney, but "Newton's law" is a law of its own."""
+    mark = letters.rfind("S", start, end)
+    named = mark > start and letters[mark - 1] == "P" and words[mark - 1] not in FIRST_NAMES
+    return start if mark < 0 or named else mark + 1
 
 
 def _says_nothing(word: str, letter: str) -> bool:
@@ -207,8 +227,3 @@ def _candidates(
 def encode(candidates: Sequence[Candidate]) -> bytes:
     """Write a row's candidates as JSON: what a cache holds."""
     return orjson.dumps([c._asdict() for c in candidates])
-
-
-def extract_encoded(rows: Sequence[Row]) -> list[bytes]:
-    """Run `extract` on a batch and encode its answers; the entry point of worker processes."""
-    return [encode(found) for found in extract(rows)]

@@ -1,0 +1,95 @@
+"""Processes that read rows: lean ones, which load the language model and nothing else of their parent.
+
+``multiprocessing`` would import the parent's main module into each worker, which with an orchestrator in it
+is half a gigabyte a process; and it needs a main module that may be imported, which notebooks have not.
+These workers speak JSON lines over their pipes and end when their parent does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import orjson
+
+from tags_assets.method.tagging.extraction import Row, encode, extract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+
+class Workers:
+    """A handful of worker processes, as a context manager."""
+
+    def __init__(self, n_processes: int) -> None:
+        package = str(Path(__file__).resolve().parents[3])
+        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        # One thread each: the processes are the parallelism.
+        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self._processes = [
+            subprocess.Popen(  # noqa: S603 (this module, by this interpreter)
+                [sys.executable, "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **single, "PYTHONPATH": path},
+            )
+            for _ in range(n_processes)
+        ]
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        for process in self._processes:
+            self._idle.put(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            if process.stdin is not None:
+                process.stdin.close()
+            if kind is not None:
+                process.kill()
+        for process in self._processes:
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def map(self, batches: Sequence[Sequence[Row]]) -> Iterator[list[bytes]]:
+        """Extract the candidates of each batch of bounded rows, encoded, in order."""
+        with ThreadPoolExecutor(len(self._processes)) as pool:
+            yield from pool.map(self._ask, batches)
+
+    def _ask(self, batch: Sequence[Row]) -> list[bytes]:
+        process = self._idle.get()
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise RuntimeError("a tagging worker has no pipes")
+            process.stdin.write(orjson.dumps([list(row) for row in batch]) + b"\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except OSError:
+            answer = b""
+        finally:
+            self._idle.put(process)
+        if not answer:
+            raise RuntimeError(f"a tagging worker ended with exit code {process.wait()}")
+        return [found.encode() for found in orjson.loads(answer)]
+
+
+def _serve() -> None:
+    for line in sys.stdin.buffer:
+        rows = [Row(*row) for row in orjson.loads(line)]
+        sys.stdout.buffer.write(orjson.dumps([encode(found).decode() for found in extract(rows)]) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    _serve()
