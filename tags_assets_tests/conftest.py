@@ -77,6 +77,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def pytest_make_parametrize_id(val: Any) -> str | None:
+    """Name bytes by their length: with a time stamp in them, no two workers would agree on a name."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say loudly, after everything else, what did not run and why."""
     missing: Counter[str] = Counter()
