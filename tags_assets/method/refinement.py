@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH = 80
 """Longest name of a node, in characters; what is beyond is cut at a word."""
 
+N_LISTED = 6
+"""Main concepts that a description lists where nobody wrote a better one."""
+
 MAX_DESCRIPTION_LENGTH = 300
 """Longest description of a node, in characters."""
 
@@ -138,17 +141,14 @@ class OfflineRefiner:
         Cosine of two centroids from which they count as one concept.
     same_name
         The same for two concepts with the same name.
-    n_listed
-        Main concepts listed in a description.
     """
 
     same_meaning: float = 0.92
     same_name: float = 0.75
-    n_listed: int = 6
 
     def summarise(self, clusters: Sequence[Concept]) -> list[Summary | None]:
         """Take the best name that the cluster's tags suggest and list its main concepts."""
-        return [Summary(c.candidates[0], describe(c.members, c.n_tags, self.n_listed)) for c in clusters]
+        return [Summary(c.candidates[0], describe(c.members, c.n_tags)) for c in clusters]
 
     def deduplicate(self, groups: Sequence[Neighbours]) -> list[Sequence[Sequence[int]] | None]:
         """Merge concepts whose centroids are all but equal, or near with the same name."""
@@ -177,9 +177,9 @@ class OfflineRefiner:
         return [list(distinct_names(group.parent, group.children)) for group in groups]
 
 
-def describe(members: Sequence[str], n_tags: int, n_listed: int) -> str:
+def describe(members: Sequence[str], n_tags: int) -> str:
     """List the main concepts of a cluster in one line."""
-    shown = list(dict.fromkeys(members))[:n_listed]
+    shown = list(dict.fromkeys(members))[:N_LISTED]
     more = ", ..." if len(members) > len(shown) or n_tags > len(members) else ""
     return ", ".join(shown) + more
 
@@ -221,7 +221,7 @@ def checked_summaries(answers: Sequence[Summary | None] | None, clusters: Sequen
     for cluster, answer in zip(clusters, given, strict=True):
         name = clean_name(getattr(answer, "name", None)) or cluster.candidates[0]
         description = clean_text(getattr(answer, "description", None), MAX_DESCRIPTION_LENGTH)
-        checked.append(Summary(name, description or describe(cluster.members, cluster.n_tags, n_listed=6)))
+        checked.append(Summary(name, description or describe(cluster.members, cluster.n_tags)))
     return checked
 
 
