@@ -47,7 +47,11 @@ _VOICE = (
     r"===\s*row\s+\w+\s+(?:begins|ends)\s*===",
 )
 
-_SCALE = r"(?:[0-9.]+\s*(?:/|out of|of)\s*(?:5|10|100)|full marks?|(?:top|highest|maximum|max|best|perfect)\s+(?:possible\s+)?(?:score|rating|marks?|grade|quality))"
+_SCALE = (
+    r"(?:(?:5(?:\.0)?\s*/\s*5|10\s*/\s*10|100\s*/\s*100|[0-9.]+\s+out\s+of\s+(?:5|10|100|five|ten))(?![\d=])"
+    r"|(?:five|ten) out of (?:five|ten)|full marks?"
+    r"|(?:top|highest|maximum|max|best|perfect)\s+(?:possible\s+)?(?:score|rating|marks?|grade|quality))"
+)
 
 _OUTPUT = (
     (
@@ -77,6 +81,88 @@ _RULES = {
     "override": re.compile("|".join(_OVERRIDE), _FLAGS),
     "voice": re.compile("|".join(_VOICE), _FLAGS),
     "output": re.compile("|".join(_OUTPUT), _FLAGS),
+}
+
+# A text without one of these can't be hit: a substring is found a hundred times faster than a rule is tried.
+_NEEDLES = {
+    "override": (
+        "ignor",
+        "disregard",
+        "forget",
+        "overrid",
+        "skip",
+        "bypass",
+        "olvida",
+        "oubli",
+        "vergiss",
+        "忽略",
+        "无视",
+        "無視",
+        "忘",
+        "игнорируй",
+        "забудь",
+        "무시",
+        "잊",
+        "تجاهل",
+        "do not read",
+        "stop reading",
+    ),  # fmt: skip
+    "voice": (
+        "system",
+        "developer",
+        "</",
+        "<r",
+        "<i",
+        "<j",
+        "<p",
+        "(im_",
+        "(endof",
+        "(start_of",
+        "(eot",
+        "(inst",
+        "(/inst",
+        "(sys",
+        "you are now",
+        "new rule",
+        "new instruction",
+        "your hidden",
+        "your initial",
+        "dear",
+        "attention",
+        "note to",
+        "message to",
+        "hey",
+        "===",
+    ),  # fmt: skip
+    "output": (
+        "out of",
+        "full mark",
+        "score",
+        "rating",
+        "mark",
+        "grade",
+        "quality",
+        "/5",
+        "/10",
+        "/ 5",
+        "/ 10",
+        "perfect",
+        "excellent",
+        "flawless",
+        "tag",
+        "label",
+        "etiqueta",
+        "étiquette",
+        "etikett",
+        "只",
+        "仅",
+        "decode",
+        "helpfulness",
+        "correctness",
+        "badness",
+        "response is",
+        "answer is",
+    ),  # fmt: skip
 }
 _ENCODED = re.compile(r"\b[A-Za-z0-9+/]{24,}={0,2}")
 _FENCE = re.compile(r"^\s*(?:```\w*|~~~\w*|\"\"\"|[\[\]{}],?)\s*$")
@@ -122,7 +208,10 @@ def _suspicious(content: str, kinds: set[str]) -> list[tuple[int, int]]:
     """Find the sentences of a text that a rule hits, as sorted disjoint ranges."""
     found: list[tuple[int, int]] = []
     for start, text in _scanned(content):
+        lowered = text.lower()
         for kind, rule in _RULES.items():
+            if not any(needle in lowered for needle in _NEEDLES[kind]):
+                continue
             for hit in rule.finditer(text):
                 kinds.add(kind)
                 a, b = _sentence(text, hit.start(), hit.end())

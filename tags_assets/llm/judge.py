@@ -138,8 +138,8 @@ class Judge:
     temperature
         Of several samples; a single verdict is drawn at 0.
     audit
-        Which rows are audited: those that come out ``perfect`` and the hostile ones, the ``hostile`` ones only, or
-        ``none``.
+        Which rows get a second look: those that come out ``perfect`` and the hostile ones, the ``hostile`` ones
+        only, or ``none``.
     prompt
         A prompt file of one's own in place of the package's ``judge.yaml``.
     failure_limit
@@ -234,31 +234,26 @@ class Judge:
             failure_limit=self.failure_limit,
             retry_failed=retry_failed,
         )
-        first = verdicts.frame()
-        means = combine_samples(first)
-        again = means.filter("by_rule" if self.audit != "none" else pl.lit(value=False))["row"].to_list()
-        without = _Verdicts()
-        second = self.client.ask(
-            _Questions(self.task, conversations, again, redact=True),
-            len(again),
-            without.receive,
-            status=status,
-            failure_limit=1.0,
-            retry_failed=retry_failed,
+        means = combine_samples(verdicts.frame())
+        without, audits = _Verdicts(), _Audits()
+        again, audited = self._suspects(means)
+        looks = (
+            (self.task, again, True, without.receive),
+            (self.audit_task, audited, False, audits.receive),
         )
-        perfect = pl.mean_horizontal(RESPONSE_DIMENSIONS) >= PERFECT
-        suspected = pl.col("hostile") | perfect if self.audit == "perfect" else pl.col("hostile")
-        audited = means.filter(suspected if self.audit != "none" else pl.lit(value=False))["row"].to_list()
-        audits = _Audits()
-        third = self.client.ask(
-            _Questions(self.audit_task, conversations, audited),
-            len(audited),
-            audits.receive,
-            status=status,
-            failure_limit=1.0,
-            retry_failed=retry_failed,
-        )
+        for task, rows, redact, receive in looks:
+            more = self.client.ask(
+                _Questions(task, conversations, rows, redact=redact),
+                len(rows),
+                receive,
+                status=status,
+                failure_limit=1.0,
+                retry_failed=retry_failed,
+            )
+            figures = add_figures(figures, more)
         judged = settle(means, combine_samples(without.frame()), audits.frame())
+        if self.audit == "none":
+            judged = judged.with_columns(unsettled=False)
         failures = pl.concat(
             [
                 verdicts.failures(excluding=means),
@@ -273,7 +268,7 @@ class Judge:
             judgements=judgements,
             failures=failures.sort("row").pipe(with_ids, ids).select(FAILURES_SCHEMA.keys()),
             figures={
-                **add_figures(figures, second, third),
+                **figures,
                 "rows_judged": judgements.height,
                 "rows_failed": failures.height,
                 "hostile_rows": int(means["hostile"].sum()),
@@ -282,6 +277,14 @@ class Judge:
                 "mean_rating": judgements["rating"].mean(),
             },
         )
+
+    def _suspects(self, means: pl.DataFrame) -> tuple[list[int], list[int]]:
+        """Rows to be judged again without their sentences, and rows to be audited."""
+        if self.audit == "none":
+            return [], []
+        perfect = pl.mean_horizontal(RESPONSE_DIMENSIONS) >= PERFECT
+        suspected = pl.col("hostile") | perfect if self.audit == "perfect" else pl.col("hostile")
+        return means.filter("by_rule")["row"].to_list(), means.filter(suspected)["row"].to_list()
 
 
 class _Questions:

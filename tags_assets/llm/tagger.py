@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, 
 from pydantic import Field as PydanticField
 
 from tags_assets.llm.conversation import Conversation
-from tags_assets.llm.hostile import Scan, scan
+from tags_assets.llm.hostile import PLACEHOLDER, Scan, scan
 from tags_assets.llm.prompt import read_prompt
 from tags_assets.llm.resolver import Answer
 from tags_assets.llm.task import Question, Task
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Messages = Sequence[Mapping[str, object]]
 
 MAX_TAGS = 8
+
+_ENOUGH_LEFT = 40
+"""Characters of the longest user turn that must be left when suspicious sentences are taken out."""
 
 TAGS_SCHEMA: dict[str, pl.DataType] = {
     "instance_id": pl.String(),
@@ -198,9 +201,18 @@ class _Questions:
 
     def __iter__(self) -> Iterator[Question]:
         for messages in self._conversations:
-            # Sentences that speak to the tagger are left out before it reads the row: topics survive that.
-            found = scan(Conversation.of(messages))
-            yield Question(self._task, found.redacted, about=found)
+            conversation = Conversation.of(messages)
+            found = scan(conversation)
+            yield Question(self._task, _shown(conversation, found), about=found)
+
+
+def _shown(conversation: Conversation, found: Scan) -> Conversation:
+    """Leave sentences that speak to the tagger out, unless they are all that was asked.
+
+    A topic survives that; and an innocent instruction that only looks like one ("select all p tags") stays.
+    """
+    left = [len(c.replace(PLACEHOLDER, "").strip()) for role, c in found.redacted.turns if role == "user"]
+    return found.redacted if max(left, default=0) >= _ENOUGH_LEFT else conversation
 
 
 class LeakCheck:
