@@ -149,7 +149,7 @@ def disk_errors(home: Path) -> Iterator[None]:
         words = str(error)
         if number in _FULL or any(text in words for text in _FULL_WORDS):
             raise UserError(
-                f"the disk is full ({_free(home)} free), nothing half-written was kept",
+                f"the disk is full ({_free(home)} free now), nothing half-written was kept",
                 where=str(home),
                 mend="Free some space (`tags-assets doctor` shows what is in use), then run again.",
             ) from error

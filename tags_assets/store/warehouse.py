@@ -70,6 +70,7 @@ class Warehouse:
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
         self._layout = store.layout
+        self._resolved: tuple[Catalogue, dict[str, KnownAsset]] | None = None
 
     def publish(
         self, catalogue: Catalogue | None = None, *, without: Collection[ArtifactVersion] = ()
@@ -197,7 +198,9 @@ class Warehouse:
     def _known(self, catalogue: Catalogue | None, state: Mapping[str, object]) -> dict[str, KnownAsset]:
         if catalogue is None:
             return catalogues.from_json(state.get("catalogue"))
-        return catalogues.resolve(self._store.connections, catalogue)
+        if self._resolved is None or self._resolved[0] != catalogue:
+            self._resolved = (dict(catalogue), catalogues.resolve(self._store.connections, catalogue))
+        return self._resolved[1]
 
     def _digest(self, known: Mapping[str, KnownAsset], without: Collection[ArtifactVersion]) -> str:
         """Return a fingerprint of all that a publication depends on, without opening an artifact."""

@@ -102,7 +102,7 @@ def test_four_processes_publish_at_once(tmp_path, times):
     print(f"4 publishers, {4 * times} publications, {reads} reads beside them: none torn")  # noqa: T201
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(120, marks=pytest.mark.slow, id="many")])
+@pytest.mark.parametrize("kills", [5, pytest.param(60, marks=pytest.mark.slow, id="many")])
 def test_kill_9_of_a_writer_loses_nothing_and_leaves_nothing_half(tmp_path, kills):
     home = tmp_path / "home"
     store = ArtifactStore(home)
@@ -125,7 +125,7 @@ def test_kill_9_of_a_writer_loses_nothing_and_leaves_nothing_half(tmp_path, kill
             pass
         litter += len(store.health().abandoned)
         assert not store.layout.quarantine.exists()
-        if worker % 4 == 3:
+        if worker % 10 == 9:
             check(store, acknowledged)
     check(store, acknowledged)
     store.write("tree", "last", processes.content(2))
