@@ -29,6 +29,8 @@ from tags_assets.formats.wording import content_hash
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
+
     from tags_assets.formats.given import ColumnMap, Given
 
 READER_VERSION = "1"
@@ -79,17 +81,35 @@ class ParsedFile:
         """Yield the rows in batches of at most 4,096."""
         with pq.ParquetFile(self.directory / "rows.parquet") as file:
             for group in range(file.num_row_groups):
-                frame = pl.from_arrow(file.read_row_group(group, columns=columns))
-                assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table is never a series
-                yield frame
+                yield _frame(file, group, columns)
 
     def column(self, name: str) -> pl.Series:
         """Return one column of all rows."""
         return pl.read_parquet(self.directory / "rows.parquet", columns=[name]).to_series()
 
+    def messages(self, rows: NDArray[np.int64]) -> list[list[Message]]:
+        """Return the messages of some rows, given by number from 0 in ascending order."""
+        found: list[list[Message]] = []
+        with pq.ParquetFile(self.directory / "rows.parquet") as file:
+            start = 0
+            for group in range(file.num_row_groups):
+                stop = start + file.metadata.row_group(group).num_rows
+                first, last = np.searchsorted(rows, [start, stop])
+                if first < last:
+                    wanted = rows[first:last] - start
+                    found += _frame(file, group, ["messages"])["messages"].gather(wanted).to_list()
+                start = stop
+        return found
+
     def rejected(self) -> pl.DataFrame:
         """Return the rows that could not be read: ``line``, ``reason``, ``raw``."""
         return pl.read_parquet(self.directory / "rejected.parquet")
+
+
+def _frame(file: pq.ParquetFile, group: int, columns: list[str] | None) -> pl.DataFrame:
+    frame = pl.from_arrow(file.read_row_group(group, columns=columns))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table is never a series
+    return frame
 
 
 def parse_file(

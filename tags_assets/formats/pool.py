@@ -261,14 +261,10 @@ def _messages_of(pool: Sequence[_PoolFile], rows: NDArray[np.int64]) -> list[lis
     found: list[list[Message]] = []
     start = 0
     for file in pool:
-        if not np.any((rows >= start) & (rows < start + file.parsed.n_rows)):
-            start += file.parsed.n_rows
-            continue
-        for batch in file.parsed.batches(["messages"]):
-            wanted = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + batch.height)] - start
-            if len(wanted):
-                found += batch["messages"].gather(wanted).to_list()
-            start += batch.height
+        stop = start + file.parsed.n_rows
+        first, last = np.searchsorted(rows, [start, stop])
+        found += file.parsed.messages(rows[first:last] - start)
+        start = stop
     return found
 
 
@@ -286,7 +282,8 @@ def _identities(pool: Sequence[_PoolFile], content: pl.Series) -> tuple[pl.Serie
         lines = file.parsed.column("line")
         hashes = content[start : start + len(own)]
         name = file.path.name
-        ids += [identity((s, name, str(n), h)) for s, n, h in zip(own, lines, hashes, strict=True)]
+        # The source is free text, so it stands last.
+        ids += [identity(name, str(n), h, s) for s, n, h in zip(own, lines, hashes, strict=True)]
         sources.append(own)
         start += len(own)
     seen: Counter[str] = Counter()
@@ -294,7 +291,7 @@ def _identities(pool: Sequence[_PoolFile], content: pl.Series) -> tuple[pl.Serie
         for place, name in enumerate(ids):
             seen[name] += 1
             if seen[name] > 1:
-                ids[place] = identity((name, str(seen[name])))
+                ids[place] = identity(name, str(seen[name]))
     return pl.Series("instance_id", ids, dtype=pl.String), pl.concat(sources)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tags_assets.formats.instance import Message
 
@@ -37,7 +37,6 @@ def content_hash(messages: Iterable[Message]) -> str:
     return digest.hexdigest()
 
 
-def identity(parts: Sequence[str]) -> str:
-    """Hash what makes a thing the one that it is. 32 hexadecimal digits of BLAKE2b."""
-    whole = "".join(f"{len(part)}:{part}" for part in parts)
-    return blake2b(whole.encode(errors="surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
+def identity(*parts: str) -> str:
+    """Hash what makes a thing the one that it is; only the last part may hold a NUL. 32 hexadecimal digits."""
+    return blake2b("\x00".join(parts).encode(errors="surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
