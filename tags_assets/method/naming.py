@@ -181,12 +181,17 @@ def _candidates(typical: Sequence[str], heads: Sequence[str], *, joined: bool) -
     """List the names that a group's tags suggest: what they end in, two typical tags joined, single tags."""
     names = list(heads)
     if joined and typical:
-        words = set(name_key(typical[0]).split())
-        second = next((t for t in typical[1:] if words.isdisjoint(name_key(t).split())), None)
+        stems = _stems(typical[0])
+        second = next((t for t in typical[1:] if stems.isdisjoint(_stems(t))), None)
         names += [f"{typical[0]} and {second}"] if second else []
     names += typical
     cleaned = dict.fromkeys(name for name in map(clean_name, names) if name)
     return tuple(cleaned) or ("concept",)
+
+
+def _stems(tag: str) -> set[str]:
+    """Give the beginnings of a tag's words: "months" and "monthly" say the same twice."""
+    return {word[:4] for word in name_key(tag).split()}
 
 
 _FRAGMENT = re.compile(r"^##|^\W|\W$(?<![+#)\]%])|[<>{}\\|^~=]|^\d+$|^.$")

@@ -188,6 +188,11 @@ def clean_text(text: object, max_length: int) -> str:
     """Make one line of what a refiner answered; empty where nothing readable is in it."""
     if not isinstance(text, str):
         return ""
+    text = text[: 8 * max_length]
+    if text.isascii() and text.isprintable():
+        line = " ".join(text.split())
+        if len(line) <= max_length:
+            return line if any(c.isalnum() for c in line) else ""
     kept = "".join(
         " " if unicodedata.category(c)[0] in "CZ" else c for c in unicodedata.normalize("NFKC", text)
     )

@@ -12,7 +12,7 @@ from tags_assets.method.clustering import group_sums, sharpen, unit, ward, ward_
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.naming import TagNames
 from tags_assets.method.node_identity import node_ids
-from tags_assets.method.refinement import Concept, OfflineRefiner, describe, name_key
+from tags_assets.method.refinement import Concept, OfflineRefiner, describe
 from tags_assets.method.rounds import Level, Limits, refine, rename
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def build_tree(
             progress(r + 1, n_rounds)
     root = _root(names, level)
     levels[-1], root = rename(level, _parents(level, root), root, refiner)
-    return _assemble(tags, vectors, [*levels, root], previous)
+    return _assemble(tags, vectors, _settled([*levels, root]), previous)
 
 
 def _checked(
@@ -228,6 +228,23 @@ def _root(names: TagNames, level: Level) -> Level:
     return Level(of_tag, unit(names.vectors.sum(axis=0, keepdims=True)), [concept])
 
 
+def _settled(levels: list[Level]) -> list[Level]:
+    """Make the names hold from the root down, once all are given.
+
+    A parent may have been renamed after its children were. An only child bears its parent's name: the two are
+    one concept.
+    """
+    for i in range(len(levels) - 1, 0, -1):
+        parent_of = _parents(levels[i - 1], levels[i])
+        only = np.bincount(parent_of)[parent_of] == 1
+        concepts = list(levels[i - 1].concepts)
+        for child in np.flatnonzero(only).tolist() if i < len(levels) - 1 else []:
+            concepts[child] = replace(concepts[child], name=levels[i].concepts[parent_of[child]].name)
+        children = replace(levels[i - 1], concepts=concepts)
+        levels[i - 1], levels[i] = rename(children, parent_of, levels[i], OfflineRefiner())
+    return levels
+
+
 def _assemble(
     tags: tuple[str, ...], vectors: NDArray[np.float32], levels: list[Level], previous: KnowledgeTree | None
 ) -> KnowledgeTree:
@@ -249,7 +266,6 @@ def _assemble(
     products = np.einsum("ij,ij->i", centroids[:-1], centroids[parent[:-1]], dtype=np.float64)
     length = np.append(np.clip(1.0 - products, 0.0, 2.0), 0.0)
     concepts = [level.concepts[v] for level, order in zip(levels, orders, strict=True) for v in order]
-    concepts = _only_children_named_as_their_parents(concepts, parent)
     return KnowledgeTree(
         node_ids=tuple(own[v] for own, order in zip(ids, orders, strict=True) for v in order),
         parent=parent,
@@ -261,24 +277,3 @@ def _assemble(
         tags=tags,
         tag_leaf=number[0][levels[0].of_tag].astype(np.int32),
     )
-
-
-def _only_children_named_as_their_parents(
-    concepts: list[Concept], parent: NDArray[np.int32]
-) -> list[Concept]:
-    """Let an only child bear its parent's name, unless a child of its own does: the two are one concept."""
-    root = len(parent) - 1
-    n_children = np.bincount(parent[:-1], minlength=len(parent))
-    named = list(concepts)
-    names_below: dict[int, set[str]] = {}
-    only = np.flatnonzero((n_children[parent[:-1]] == 1) & (parent[:-1] != root))
-    for v in only.tolist():
-        names_below[v] = set()
-    for child, above in enumerate(parent[:-1].tolist()):
-        if above in names_below:
-            names_below[above].add(name_key(concepts[child].name))
-    for v in only[::-1].tolist():
-        name = named[parent[v]].name
-        if name_key(name) not in names_below[v]:
-            named[v] = replace(named[v], name=name)
-    return named
