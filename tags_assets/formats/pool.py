@@ -35,20 +35,19 @@ _ROWS_COMPARED = 50_000
 
 @dataclass(frozen=True, eq=False)
 class PoolRead:
-    """What was read of a pool.
+    """What was read of a pool; duplicates are looked for when they are first asked for."""
 
-    Attributes
-    ----------
-    counts
-        What became of each file's rows, ``COUNTS_SCHEMA``, one row per file.
-    marks
-        ``instance_id``, ``source``, ``duplicate_of`` and ``near_duplicate`` of every row, in the order of
-        the files.
-    """
-
-    counts: pl.DataFrame
-    marks: pl.DataFrame
     _files: tuple[_PoolFile, ...]
+
+    @cached_property
+    def marks(self) -> pl.DataFrame:
+        """``instance_id``, ``source``, ``duplicate_of`` and ``near_duplicate`` of every row, in order."""
+        return _marks(self._files)
+
+    @cached_property
+    def counts(self) -> pl.DataFrame:
+        """What became of each file's rows, ``COUNTS_SCHEMA``, one row per file."""
+        return _counts(self._files, self.marks)
 
     @property
     def rows_in(self) -> int:
@@ -163,8 +162,7 @@ def read_pool(
         before += status[0]
         pool.append(_PoolFile(path, name, source_of(path), parsed))
     _complain(pool, mapping)
-    marks = _marks(pool)
-    return PoolRead(_counts(pool, marks), marks, tuple(pool))
+    return PoolRead(tuple(pool))
 
 
 def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:

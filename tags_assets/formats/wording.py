@@ -38,5 +38,5 @@ def content_hash(messages: Iterable[Message]) -> str:
 
 
 def identity(*parts: str) -> str:
-    """Hash what makes a thing the one that it is; only the last part may hold a NUL. 32 hexadecimal digits."""
+    """Hash what makes a thing what it is, in 32 hexadecimal digits; only the last part may hold a NUL."""
     return blake2b("\x00".join(parts).encode(errors="surrogatepass"), digest_size=_HASH_BYTES).hexdigest()

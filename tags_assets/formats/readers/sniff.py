@@ -126,8 +126,8 @@ def _json_kind(text: bytes, first: bytes, rest: bytes, named: Kind | None) -> Ki
             return "json_document"
         return "json_lines"
     rows = [line for line in text.split(b"\n")[:50] if _is_json(line) and line.strip().startswith(b"{")]
-    # An array with a row a line has commas at the ends of its lines, but for the last; an object that is printed
-    # over several lines begins with its bracket alone.
+    # An array with a row a line has commas at the ends of its lines, but for the last; an object that is
+    # printed over several lines begins with its bracket alone.
     if named == "json_lines":
         in_lines = len(rows) > 1 or (first.startswith(b"{") and first.strip() != b"{")
     else:
