@@ -24,6 +24,9 @@ __all__ = ["Diff", "Explanation", "NodeExplanation", "diff", "explain_row", "why
 RIVALS_LOOKED_AT = 400
 """Rows about the same things that are counted; beyond these the answer is "hundreds"."""
 
+SHARED = 0.25
+"""Overlap from which a pick counts as covering a row's concepts."""
+
 SNIPPET = 300
 """Characters of a row's texts that an explanation carries."""
 
@@ -305,19 +308,19 @@ def _lost(lineage: Lineage, params: Mapping[str, object], picked: pl.DataFrame) 
                 f"It came close: it would add {would_add:.4g} now, the last pick added "
                 f"{_last_gain(lineage):.4g}."
             )
-    if picked.is_empty():
+    near = picked.filter(pl.col("overlap") >= SHARED)
+    if near.is_empty():
         said.append(
-            "No pick shares a concept with it, so its concepts count little for this target, or its quality "
+            "No pick is about the same things: its concepts count little for this target, or its quality "
             "is low."
         )
     else:
-        n = picked.height
-        best = picked.row(0, named=True)
+        n, best = near.height, near.row(0, named=True)
         name = best["rival_name"] or best["rival_id"]
         said.append(
-            f"{f'{n:,}' if n < RIVALS_LOOKED_AT else 'Hundreds of'} picks share concepts with it and cover "
-            f"them already; the nearest is pick {best['rival_rank']:,} ({name}), {best['overlap']:.0%} about "
-            "the same."
+            f"{f'{n:,}' if n < RIVALS_LOOKED_AT else 'Hundreds of'} picks share at least {SHARED:.0%} of its "
+            f"concepts and cover them already; the nearest is pick {best['rival_rank']:,} ({name}), "
+            f"{best['overlap']:.0%} about the same."
         )
     return would_add, " ".join(said)
 

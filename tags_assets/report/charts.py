@@ -125,8 +125,8 @@ def asked_and_reached(parts: pl.DataFrame) -> Chart:
     has_target = bool(parts["target"].is_not_null().any())
     order = "target" if has_target else "selection_share"
     parts = parts.sort([order, "path"], descending=[False, True], nulls_last=False)
-    names = [clipped(last_steps(path)) for path in parts["path"]]
-    short = [clipped(last_steps(path, 1), 19) for path in parts["path"]]
+    names = [clipped(name) for name in told_apart(parts["path"].to_list())]
+    short = [clipped(name, 19) for name in told_apart(parts["path"].to_list())]
     places = list(range(parts.height))
     columns = ["pool_share", "selection_share"] + (["target"] if has_target else [])
     low = parts.select(pl.min_horizontal(columns)).to_series().to_list()
@@ -176,6 +176,14 @@ def asked_and_reached(parts: pl.DataFrame) -> Chart:
             margin={"l": 8, "r": 16, "t": 64, "b": 8},
         ),
     }
+
+
+def told_apart(paths: list[str]) -> list[str]:
+    """Name concepts by the last step of their paths, by the last two where that names several alike."""
+    last = [last_steps(path, 1) for path in paths]
+    return [
+        name if last.count(name) == 1 else last_steps(path) for name, path in zip(last, paths, strict=True)
+    ]
 
 
 def last_steps(path: str, steps: int = 2) -> str:
@@ -257,7 +265,7 @@ def histogram(
     pool, selection = pool[np.isfinite(pool)], selection[np.isfinite(selection)]
     everything = np.concatenate([pool, selection])
     # About three rows of the selection to a bin at the least, or the outline is noise.
-    bins = int(np.clip(np.sqrt(len(selection)) * 1.1, 8, most_bins))
+    bins = int(np.clip(np.sqrt(len(selection)) * 1.1, 12, most_bins))
     if logarithmic:
         top = max(float(everything.max(initial=1.0)), 2.0)
         edges = np.unique(np.rint(np.geomspace(1.0, top + 1.0, bins + 1)))

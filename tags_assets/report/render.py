@@ -160,10 +160,11 @@ def _masses(report: ReportInput) -> pl.DataFrame:
 
 
 def _tree_note(shares: pl.DataFrame, tree: dict[str, list[object]]) -> str:
-    drawn, existing = len(tree["id"]), shares.filter(pl.col("pool") > 0).height
     leaves, levels = shares.filter(pl.col("level") == 0).height, shares["level"].n_unique()
     note = f"The tree has {shares.height:,} nodes, {leaves:,} of them leaves, on {levels} levels."
-    if existing > drawn:
+    folded = sum(str(node_id).endswith("/rest") for node_id in tree["id"])
+    if folded:
+        drawn = len(tree["id"]) - folded
         note += (
             f" The map draws the {drawn:,} with most rows and puts the rest together as “smaller concepts”."
         )

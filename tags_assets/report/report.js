@@ -44,6 +44,16 @@
   const share = (x) => x == null ? "–" : x > 0 && x < 0.0005 ? "under 0.1%" : (100 * x).toFixed(x < 0.1 ? 2 : 1) + "%";
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const short = (text, n) => text.length > n ? text.slice(0, n - 1) + "…" : text;
+  // A box is filled best by a label of several short lines; in the bar above a box the label has one.
+  function wrapped(text) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const last = lines[lines.length - 1];
+      if (last && last.length + word.length > 15) lines.push(word);
+      else lines[lines.length - 1] = last ? last + " " + word : word;
+    }
+    return lines.map(escaped).join("<br>");
+  }
   const times = (log2) => {
     if (log2 == null) return "";
     const r = 2 ** log2;
@@ -78,10 +88,15 @@
     const add = (text, name) => { const p = document.createElement("p"); p.textContent = text; if (name) p.className = name; panel.append(p); };
     add(path(i), "name");
     if (tree.about[i]) add(tree.about[i], "small");
+    if (tree.parent[i] < 0) {
+      add(`${inRows(poolAll)} rows in the pool, ${inRows(pickedAll)} selected. Click a box for what it holds.`);
+      panel.dataset.concept = tree.id[i];
+      return;
+    }
     add(told(i).join("; ") + ".");
     const ratios = [`${times(tree.by_pool[i])} its share of the pool`];
     if (hasTarget) ratios.push(`${times(tree.by_target[i])} its share of the target`);
-    if (tree.parent[i] >= 0) add("In the selection it has " + ratios.join(" and ") + ".");
+    add("In the selection it has " + ratios.join(" and ") + ".");
     panel.dataset.concept = tree.id[i];
   }
   let level = "0";
@@ -90,14 +105,15 @@
     const trace = {
       type: "treemap", branchvalues: "total", ids, level, maxdepth: narrow ? 2 : 3,
       labels: tree.name.map((name) => escaped(short(name, 40))),
-      parents: tree.parent.map((p) => p < 0 ? "" : String(p)), values: tree.size, text: colour.text,
+      parents: tree.parent.map((p) => p < 0 ? "" : String(p)), values: tree.size,
+      text: tree.name.map((name, i) => wrapped(short(name, 48)) + "<br>" + colour.text[i]),
       customdata: tree.id.map((_, i) => escaped(short(path(i), 90)) + "<br>" + told(i).join("<br>")),
-      texttemplate: "%{label}<br>%{text}", hovertemplate: "%{customdata}<extra></extra>",
+      texttemplate: "%{text}", hovertemplate: "%{customdata}<extra></extra>",
       marker: { colors: colour.values, colorscale: data.colours, cmin: -3, cmax: 3, cmid: 0, line: { width: 1, color: "#ffffff" }, pad: { t: 22, l: 3, r: 3, b: 3 } },
       pathbar: { thickness: 26, textfont: { size: 13 } }, tiling: { packing: "squarify", pad: 2 },
       sort: true, root: { color: "#f6f7f8" },
     };
-    const layout = { uniformtext: { minsize: narrow ? 8 : 9, mode: "hide" }, margin: { l: 0, r: 0, t: 28, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", font: { family, size: 13 },
+    const layout = { uniformtext: { minsize: narrow ? 9 : 10, mode: "hide" }, margin: { l: 0, r: 0, t: 28, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", font: { family, size: 13 },
       hoverlabel: { bgcolor: "#fff", bordercolor: "#c9ced4", font: { color: "#23282e" }, align: "left" } };
     return Plotly.react(box, [trace], layout, config);
   }

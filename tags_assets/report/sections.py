@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,7 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
         )
     kl, pool, floor = (words.real(figures.get(name)) for name in ("kl", "kl_pool", "kl_floor"))
     if kl is not None:
-        notes = [f"random sample {words.number(pool)}"] if pool is not None else []
+        notes = [f"pool as a whole {words.number(pool)}"] if pool is not None else []
         notes += [f"limit {words.number(floor)}"] if floor is not None else []
         chosen.append(("KL to the target", words.number(kl), ", ".join(notes)))
     certificate = words.real(figures.get("certificate"))
@@ -88,7 +89,7 @@ def ruler(figures: Mapping[str, object]) -> Context | None:
         "kl_side": side(place["kl"]),
         "floor_side": "toleft" if place["floor"] > 22 else "",
         "words": f"Distance from the target: limit {texts['floor_text']}, this selection {texts['kl_text']}, "
-        f"random sample {texts['pool_text']} nats",
+        f"the pool as a whole {texts['pool_text']} nats",
     }
 
 
@@ -379,7 +380,7 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
 
 def snippet(text: str | None, length: int = SNIPPET) -> str:
     """Cut a row's text to what is worth reading here, at a word where one ends nearby."""
-    text = (text or "").strip()
+    text = re.sub(r"\n\s*\n", "\n", (text or "").strip())
     if len(text) <= length:
         return text
     cut = text[:length]

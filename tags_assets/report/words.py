@@ -43,6 +43,9 @@ FIGURES: dict[str, str] = {
 
 ABSENT = "\N{EN DASH}"
 
+NEAR_NOTHING = 0.005
+"""Nats that would be written as 0."""
+
 
 def number(value: object, digits: int = 2) -> str:
     """Write a number as a person reads it: 19,636; 0.41; 1.2e-05; nothing as a dash, texts as they are."""
@@ -137,23 +140,22 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     if kl is None:
         return []
     wish = "the pool's own mix" if target == "pool" else "the target"
-    said = []
-    if pool is not None and pool > 0:
-        said.append(
-            f"A random sample would be {number(pool)} nats away from {wish} (KL divergence); "
-            f"this selection is {number(kl)} away."
-        )
-    else:
-        said.append(
-            f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match)."
-        )
-    if floor is not None:
+    said = [f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match)."]
+    if pool is not None and pool > NEAR_NOTHING:
+        whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
+        said = [f"{whole}; this selection is {number(kl)} away."]
+        if kl > pool:
+            said.append(
+                "Fewer rows leave more concepts empty, and this measure counts every one of them: compare it "
+                "between selections of one size only."
+            )
+    if floor is not None and floor > NEAR_NOTHING:
         said.append(
             f"No selection of this size from this pool can come nearer than {number(floor)} "
             "(a lower bound: the true limit may be higher)."
         )
-        if pool is not None and pool - floor > 1e-9 and pool > kl:
-            closed = min(max((pool - kl) / (pool - floor), 0.0), 1.0)
+        if pool is not None and pool > kl and pool > floor:
+            closed = min((pool - kl) / (pool - floor), 1.0)
             said.append(f"It went at least {percent(closed, 0)} of the way that this pool allows.")
     reverse = real(figures.get("kl_reverse"))
     if reverse is not None:

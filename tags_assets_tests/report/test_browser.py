@@ -85,7 +85,7 @@ def test_zoom_goes_in_and_out(opened):
         position={"x": 9, "y": 9}
     )
     page.wait_for_function("document.getElementById('concept').dataset.concept === 'd0'")
-    assert "of the pool" in page.locator("#concept").inner_text()
+    assert "rows of the pool" in page.locator("#concept").inner_text()
     page.wait_for_timeout(900)  # plotly's own transition
     assert page.locator("#treemap .slice text", has_text="arithmetic").count() >= 1
     picture(page, "report-zoomed")

@@ -110,7 +110,7 @@ def test_it_says_what_was_asked_for_and_what_was_reached(text):
     said = html.unescape(text)
     for sentence in (
         "200 rows of 4,000 (5.0%)",
-        "A random sample would be 2.31 nats away from the target",
+        "The pool as a whole is 2.31 nats away from the target",
         "can score more than 0.37% above this one",
         "4,321 rows came in: 88 could not be read, 221 were duplicates and 12 had no tag",
         "12 rows have no tags and cannot be chosen",

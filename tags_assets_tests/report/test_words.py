@@ -51,7 +51,7 @@ def test_certificate_says_what_it_proves_and_what_it_does_not():
 
 def test_closeness_is_told_against_random_and_against_the_floor():
     said = " ".join(words.closeness({"kl": 0.4, "kl_floor": 0.2, "kl_pool": 2.2}, "maths"))
-    assert "random sample would be 2.20" in said
+    assert "pool as a whole is 2.20 nats away" in said
     assert "nearer than 0.20" in said
     assert "at least 90% of the way" in said
 
@@ -59,6 +59,13 @@ def test_closeness_is_told_against_random_and_against_the_floor():
 def test_a_selection_farther_than_random_is_not_praised():
     said = " ".join(words.closeness({"kl": 2.4, "kl_floor": 0.2, "kl_pool": 2.2}, "maths"))
     assert "of the way" not in said
+    assert "between selections of one size" in said
+
+
+def test_a_bound_of_nothing_is_not_told():
+    assert "nearer than" not in " ".join(
+        words.closeness({"kl": 0.4, "kl_floor": 0.0, "kl_pool": 2.2}, "maths")
+    )
 
 
 def test_absent_figures_say_nothing():
