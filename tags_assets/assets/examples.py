@@ -53,7 +53,7 @@ def ground_examples(
         embed(row_texts(rows["prompt"], rows["response"])),
         tag_vectors.matrix,
         vocabulary.tags["count"].to_numpy(),
-        row_mean=pool_vectors.matrix.mean(axis=0),
+        mean=pool_vectors.matrix.mean(axis=0),
     )
     tags = combine(
         vocabulary.canonical(CachedKeyphrases(home.cache).tag([rows])),

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.problem import Problem
+from tags_assets.assets.selection_inputs import SelectionInputs
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.diversity import diversity
@@ -31,6 +32,10 @@ SCHEMA = pl.Schema(
         "prompt_tokens": pl.Int32,
         "response_tokens": pl.Int32,
     }
+)
+
+RUNNERS_UP_SCHEMA = pl.Schema(
+    {"instance_id": pl.String, "gain": pl.Float64, "beaten_by": pl.String, "reason": pl.String}
 )
 
 
@@ -56,7 +61,7 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
         return spec.model_dump(mode="json", exclude={"name", "path", "target"})
 
     def compute(inputs: Inputs, name: str) -> Artifact:
-        problem = Problem.read(inputs, registry.load(name))
+        problem = SelectionInputs.read(inputs, registry.load(name))
         result = select(
             problem.grounding,
             problem.tree,
@@ -69,12 +74,19 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
             target=pl.lit(name), rank=pl.int_range(1, len(result.rows) + 1), gain=result.gains
         )
         ids = problem.rows["instance_id"]
+        beaten_by = result.runners_up.beaten_by
         runners = pl.DataFrame(
             {
                 "instance_id": ids.gather(result.runners_up.rows),
                 "gain": result.runners_up.gains,
-                "beaten_by": ids.gather(result.runners_up.beaten_by),
-            }
+                "beaten_by": pl.select(
+                    pl.when(pl.lit(pl.Series(beaten_by)) >= 0).then(
+                        pl.lit(ids.gather(np.maximum(beaten_by, 0)))
+                    )
+                )[:, 0],
+                "reason": result.runners_up.reasons,
+            },
+            schema=RUNNERS_UP_SCHEMA,
         )
         nodes = pl.DataFrame(
             {
@@ -89,6 +101,7 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
         figures = asdict(result.figures)
         figures["rows_selected"] = figures.pop("n_selected")
         variety = diversity(result.leaf_mass, problem.tree)
+        variety_of_pool = diversity(problem.target.supply, problem.tree)
         return Artifact(
             {
                 "data": rows.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()),
@@ -96,12 +109,16 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
                 "nodes": nodes,
                 "shortages": result.shortages,
                 "runners_up": runners,
+                "diversity": _diversity_by_level(variety.levels, variety_of_pool.levels),
             },
             {
                 **figures,
-                "mean_quality": float(rows["quality"].mean() or 0.0),
+                "mean_quality": float(rows["quality"].to_numpy().mean()),
                 "mean_quality_of_pool": float(problem.quality.mean()),
-                "faith_pd": variety.faith_pd,
+                "faith_pd_selection": variety.faith_pd,
+                "faith_pd_pool": variety_of_pool.faith_pd,
+                "rao_selection": variety.rao,
+                "rao_pool": variety_of_pool.rao,
                 "messages": list(result.messages),
             },
             {
@@ -111,3 +128,15 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
         )
 
     return materialize(context, store.artifacts, compute, config=config)
+
+
+def _diversity_by_level(selection: pl.DataFrame, pool: pl.DataFrame) -> pl.DataFrame:
+    """Put the diversity of selection and pool side by side, one row per level."""
+    return selection.select(
+        "level",
+        "nodes",
+        covered_selection=pl.col("covered"),
+        effective_selection=pl.col("hill_1"),
+        covered_pool=pool["covered"],
+        effective_pool=pool["hill_1"],
+    )

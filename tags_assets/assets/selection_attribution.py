@@ -6,7 +6,7 @@ import polars as pl
 
 from tags_assets.assets.catalogue import asset_options
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.problem import Problem
+from tags_assets.assets.selection_inputs import SelectionInputs
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.selection import attribute_selection
@@ -44,7 +44,7 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
     registry = TargetRegistry(Home.resolve(store.home))
 
     def compute(inputs: Inputs, name: str) -> Artifact:
-        problem = Problem.read(inputs, registry.load(name))
+        problem = SelectionInputs.read(inputs, registry.load(name))
         picked = inputs.read("selected_subset", columns=["instance_id", "rank", "gain"]).sort("rank")
         number = problem.rows.select("instance_id", pl.int_range(pl.len()).alias("number"))
         rows = picked.join(number, on="instance_id", maintain_order="left")["number"].to_numpy()

@@ -40,9 +40,7 @@ def selection_report(context: dg.AssetExecutionContext, store: StoreResource) ->
     def compute(inputs: Inputs, name: str) -> Artifact:
         report = report_input(inputs, registry.load(name))
         html = render_report(report)
-        figures: Mapping[str, object] = {
-            key: value for key, value in report.figures.items() if value is not None
-        }
+        figures = {key: value for key, value in report.figures.items() if value is not None}
         frame = pl.DataFrame(
             {"target": [name], "html": [html], "figures": [orjson.dumps(figures).decode()]}, schema=SCHEMA
         )

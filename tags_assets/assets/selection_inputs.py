@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class SelectionInputs:
     """The inputs of `tags_assets.method.selection.select`; rows are numbered as in `instance_scores`."""
 
     rows: pl.DataFrame
@@ -39,7 +39,7 @@ class Problem:
     request: SelectionRequest
 
     @classmethod
-    def read(cls, inputs: Inputs, spec: TargetSpec) -> Problem:
+    def read(cls, inputs: Inputs, spec: TargetSpec) -> SelectionInputs:
         """Read the versions upstream and lay them out for the target.
 
         Raises

@@ -1,0 +1,70 @@
+"""`instance_scores`: the quality of each row and every term of it."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.knowledge_tree import read_tree
+from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.method.grounding import from_frame
+from tags_assets.method.scoring import ScoringConfig, score
+from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, text_signals
+from tags_assets.resources.store import StoreResource
+
+
+@dg.asset(
+    deps=["raw_instances", "filtered_rows", "knowledge_tree", "grounded_instances", "quality_judgements"],
+    code_version="1",
+    **asset_options("instance_scores"),
+)
+def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+    """Score each row by its text, by a judge where there is one, and by its place on the tree."""
+    scoring = ScoringConfig()
+
+    def config(_partition: str) -> dict[str, Any]:
+        return {
+            "signals": dict(scoring.signals),
+            "judge": scoring.judge,
+            "richness": scoring.richness,
+            "standing": scoring.standing,
+            "peers": scoring.peers,
+        }
+
+    def compute(inputs: Inputs, _partition: str) -> Artifact:
+        tree = read_tree(inputs)
+        empty = pl.DataFrame(schema=TEXT_SIGNAL_SCHEMA)
+        signals = pl.concat([empty, *(text_signals(batch) for batch in kept_texts(inputs))])
+        grounding = from_frame(inputs.read("grounded_instances"), tree, signals["instance_id"])
+        scores = score(
+            grounding,
+            tree,
+            signals,
+            judgements=inputs.read("quality_judgements", columns=["instance_id", "rating"]),
+            given_score=kept_rows(inputs, ["given_score"])["given_score"],
+            config=scoring,
+        )
+        deciles = np.quantile(scores["quality"].to_numpy(), np.linspace(0, 1, 11)) if len(scores) else []
+        defects = {name: int((scores[name] > 0.5).sum()) for name in SIGNALS}
+        return Artifact(
+            {"data": scores},
+            {
+                "rows_eligible": int(scores["eligible"].sum()),
+                "mean_quality": float(np.mean(scores["quality"].to_numpy())) if len(scores) else 0.0,
+                **{f"rows_{name}": count for name, count in defects.items()},
+            },
+            {
+                "quality_by_decile": markdown_table(
+                    pl.DataFrame({"decile": range(len(deciles)), "quality": deciles})
+                ),
+                "defects": markdown_table(
+                    pl.DataFrame({"defect": list(defects), "rows": list(defects.values())})
+                ),
+            },
+        )
+
+    return materialize(context, store.artifacts, compute, config=config)
