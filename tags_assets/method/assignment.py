@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numba import njit, prange
 
-from tags_assets.method.embedding import blocks, centred
+from tags_assets.method.embedding import blocks, centred, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +31,18 @@ INSTANCE_TAG_SCHEMA: dict[str, pl.DataType] = {
 ASSIGNED_SHARE = 0.7
 """Share of a row's weight that goes to assigned concepts where it has both kinds (measured, see STACK)."""
 
+N_CONCEPTS = 16
+"""Concepts assigned to a row at most (measured by benchmarks/alignment_probe.py)."""
+
+N_CANDIDATES = 128
+"""Nearest concepts among which a row's are chosen."""
+
+MIN_EXPLAINED = 0.02
+"""Cosine to what is left of a row below which a concept explains nothing more."""
+
+N_REFITS = 2
+"""Passes over the chosen weights after each choice."""
+
 BLOCK_BYTES = 64 << 20
 """Memory of one block of similarities; rows x tags is never dense for all rows."""
 
@@ -39,41 +52,111 @@ def assign_concepts(
     tag_vectors: Vectors,
     tag_counts: NDArray[np.integer],
     *,
-    n_concepts: int = 8,
-    temperature: float = 0.05,
+    n_concepts: int = N_CONCEPTS,
+    n_candidates: int = N_CANDIDATES,
+    mean: NDArray[np.floating] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
-    """Find the concepts of the vocabulary that lie nearest to each row, both sides mean-centred.
+    """Write each row's vector as a few concepts of the vocabulary: sparse, non-negative, additive.
+
+    Both sides are mean-centred. Among the concepts nearest to a row, matching pursuit takes the one that
+    explains most of what is left of the row's vector, again and again; so the second concept says what the
+    first leaves out (of a problem about muffins: "muffin", then "arithmetic word problem"), where plain
+    nearest neighbours would be eight kinds of muffin. After each step the weights are fitted anew, none
+    below 0.
+
+    Parameters
+    ----------
+    row_vectors
+        float32 (n_rows, n_dims), unit norm.
+    tag_vectors
+        float32 (n_tags, n_dims), unit norm.
+    tag_counts
+        Rows that hold each tag, (n_tags,): the tags' mean is weighted by their square roots.
+    n_concepts
+        Concepts of a row at most.
+    n_candidates
+        Nearest concepts among which the pursuit chooses.
+    mean
+        Mean to take off the rows, (n_dims,): their own unless said. Rows of a target must be read against
+        the pool's, or what its examples have in common would vanish.
+    progress
+        Called as ``(done, total)`` rows.
 
     Returns
     -------
     Frame with ``ASSIGNED_SCHEMA``, by row, then by falling weight; the weights of a row sum to 1.
+
+    References
+    ----------
+    Bhalla et al. 2024, "Interpreting CLIP with Sparse Linear Concept Embeddings (SpLiCE)", eq. 2, whose
+    non-negative decomposition over a mean-centred vocabulary this is, solved by non-negative orthogonal
+    matching pursuit (Yaghoobi, Wu, Davies 2015) in place of the lasso.
     """
     n_rows, n_tags = len(row_vectors), len(tag_vectors)
-    k = min(n_concepts, n_tags)
-    if n_rows == 0 or k == 0:
+    n_candidates = min(n_candidates, n_tags)
+    if n_rows == 0 or n_tags == 0:
         return pl.DataFrame(schema=ASSIGNED_SCHEMA)
-    rows = centred(row_vectors)
+    rows = centred(row_vectors) if mean is None else unit(row_vectors - np.asarray(mean, np.float32))
     tags = centred(tag_vectors, weights=np.sqrt(np.maximum(tag_counts, 1)))
-    size = max(1, BLOCK_BYTES // (4 * n_tags))
-    tag_numbers = np.empty((n_rows, k), dtype=np.uint32)
-    weights = np.empty((n_rows, k), dtype=np.float32)
-    for block in blocks(n_rows, size):
+    frames = []
+    for block in blocks(n_rows, max(1, BLOCK_BYTES // (4 * n_tags))):
         similarity = rows[block] @ tags.T
-        top = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        value = np.take_along_axis(similarity, top, axis=1)
-        order = np.lexsort((top, -value), axis=1)
-        top, value = np.take_along_axis(top, order, axis=1), np.take_along_axis(value, order, axis=1)
-        mass = np.exp((value - value[:, :1]) / temperature)
-        tag_numbers[block] = top
-        weights[block] = mass / mass.sum(axis=1, keepdims=True)
-    return pl.DataFrame(
-        {
-            "row": np.repeat(np.arange(n_rows, dtype=np.uint32), k),
-            "tag": tag_numbers.ravel(),
-            "weight": weights.ravel(),
-        },
-        schema=ASSIGNED_SCHEMA,
-    )
+        nearest = np.argpartition(-similarity, n_candidates - 1, axis=1)[:, :n_candidates]
+        # By number, so that ties in the pursuit go to the smaller one, which is the more frequent tag.
+        nearest = np.sort(nearest, axis=1)
+        weights = _pursue(rows[block], tags, nearest, n_concepts)
+        at_row, at_candidate = np.nonzero(weights)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "row": (at_row + block.start).astype(np.uint32),
+                    "tag": nearest[at_row, at_candidate].astype(np.uint32),
+                    "weight": weights[at_row, at_candidate],
+                }
+            )
+        )
+        if progress is not None:
+            progress(block.stop, n_rows)
+    total = pl.col("weight").sum().over("row")
+    found = pl.concat(frames).with_columns(pl.col("weight") / total)
+    return found.sort("row", "weight", "tag", descending=[False, True, False]).cast(ASSIGNED_SCHEMA)  # type: ignore[arg-type]
+
+
+@njit(parallel=True, fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+def _pursue(
+    rows: NDArray[np.float32], tags: NDArray[np.float32], nearest: NDArray[np.int64], n_concepts: int
+) -> NDArray[np.float32]:
+    """Weights of the candidates of each row, float32 (n_rows, n_candidates), at most ``n_concepts`` above 0."""
+    n_rows, n_candidates = nearest.shape
+    n_dims = rows.shape[1]
+    weights = np.zeros((n_rows, n_candidates), dtype=np.float32)
+    for i in prange(n_rows):
+        concepts = np.empty((n_candidates, n_dims), dtype=np.float32)
+        for c in range(n_candidates):
+            concepts[c] = tags[nearest[i, c]]
+        left = rows[i].copy()
+        chosen = np.empty(n_concepts, dtype=np.int64)
+        n_chosen = 0
+        while n_chosen < n_concepts:
+            best, best_value = -1, np.float32(MIN_EXPLAINED)
+            for c in range(n_candidates):
+                if weights[i, c] == 0:
+                    value = np.dot(concepts[c], left)
+                    if value > best_value:
+                        best, best_value = c, value
+            if best < 0:
+                break
+            chosen[n_chosen] = best
+            n_chosen += 1
+            # Fit the weights of the chosen anew, one after the other; a weight that would fall below 0 is 0.
+            for _ in range(N_REFITS):
+                for k in range(n_chosen - 1, -1, -1):
+                    c = chosen[k]
+                    step = max(np.dot(concepts[c], left), -weights[i, c])
+                    weights[i, c] += step
+                    left -= step * concepts[c]
+    return weights
 
 
 def combine(
