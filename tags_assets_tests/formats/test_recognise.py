@@ -3,7 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tags_assets.formats.instance import RowError
@@ -206,6 +206,7 @@ TURN = st.dictionaries(st.sampled_from(["role", "content", "from", "value", "too
 FIELD = st.sampled_from([*sorted(TEXT_FIELDS), "id", "source"])
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(FIELD, JSON | st.lists(TURN, max_size=3)))
 def test_any_row_is_read_or_rejected(row):
     with suppress(RowError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-MAX_ROW_BYTES = 64 * 2**20
+MAX_ROW_BYTES = 16 * 2**20
 """A row longer than this is rejected: no trainer takes it, and it would be held in memory many times over."""
 
 KEPT_OF_A_LONG_ROW = 2**16
