@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
@@ -13,6 +14,7 @@ import orjson
 from tags_assets.llm.faults import Fault, FaultKind, fault_of
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
     from tags_assets.llm.settings import ClientSettings
@@ -62,6 +64,12 @@ async def _bound(response: httpx2.Response) -> None:
         response.stream = _Bounded(response.stream, MAX_FILE_BYTES if is_file else MAX_REPLY_BYTES)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Read the trusted certificates once: that takes longer than many a run."""
+    return httpx2.create_ssl_context()
+
+
 class Server:
     """An open connection pool to the server, for one event loop."""
 
@@ -78,7 +86,7 @@ class Server:
             max_retries=0,  # retries are ours: they know of rows, spending and the breaker
             timeout=timeout,
             http_client=openai.DefaultAsyncHttpxClient(
-                limits=limits, timeout=timeout, event_hooks={"response": [_bound]}
+                verify=_tls(), limits=limits, timeout=timeout, event_hooks={"response": [_bound]}
             ),
         )
 

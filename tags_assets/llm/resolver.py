@@ -213,7 +213,8 @@ class Resolver:
         question, task = item.question, item.question.task
         dialect = self.scope(task).dialect
         per_estimate = dialect.tokens_per_estimate
-        context = self.settings.context_tokens or dialect.context_tokens or _UNKNOWN_CONTEXT
+        known = [size for size in (self.settings.context_tokens, dialect.context_tokens) if size]
+        context = min(known, default=_UNKNOWN_CONTEXT)
         max_tokens = min(task.max_tokens * 2**item.cut_off, max(context // 2, task.max_tokens))
         room = context - task.opening_tokens * per_estimate - max_tokens - _MARGIN_TOKENS
         limit = max(min(room, self.settings.row_tokens), _LEAST_ROW_TOKENS) * _CUT_FACTOR**cuts

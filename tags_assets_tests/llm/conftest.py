@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tags_assets.llm import Client, ClientSettings
+from tags_assets_tests.llm import model_server as model_server_module
 from tags_assets_tests.llm.loopback import Loopback
+from tags_assets_tests.requirements_of_tests import require
 
 
 @pytest.fixture
@@ -61,3 +63,11 @@ def rows(n, start=0):
         for i in range(start, start + n)
     ]
     return ids, conversations
+
+
+@pytest.fixture(scope="session")
+def model_server():
+    """Base URL of a real llama.cpp server; one for the session."""
+    require(model_server_module.is_installed(), model_server_module.NEEDED)
+    with model_server_module.running() as url:
+        yield url

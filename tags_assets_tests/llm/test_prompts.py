@@ -5,8 +5,8 @@ import pytest
 from tags_assets.errors import UserError
 from tags_assets.llm import Judge, LLMRefiner, LLMTagger
 from tags_assets.llm.prompt import parse_prompt, read_prompt
-from tags_assets.llm.task import Task
 from tags_assets.llm.tagger import LeakCheck, Tags
+from tags_assets.llm.task import Task
 from tags_assets_tests.llm.conftest import rows
 from tags_assets_tests.llm.loopback import completion
 

@@ -147,7 +147,7 @@ ANSWERS = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=ANSWERS, seed=st.integers(0, 10**6))
 def test_whatever_is_answered_the_method_can_use_it(server, connect, answer, seed):
     server.behave = lambda _: completion(json.dumps(answer))
