@@ -104,8 +104,8 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
 ) -> None:
     """Select a subset of POOL.
 
-    Ends with `subset.jsonl` (the rows as they came), `selection.parquet`, `report.html` and `manifest.json` in
-    `--out`. What was computed before is used again: a second target costs seconds.
+    Ends with `subset.jsonl` (the rows as they came), `selection.parquet`, `report.html` and `manifest.json`
+    in `--out`. What was computed before is used again: a second target costs seconds.
 
     Examples
     --------

@@ -17,9 +17,9 @@ from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 
 SCHEMA = pl.Schema(
-    {"instance_id": pl.String, "tag": pl.String, "weight": pl.Float32, "origin": pl.String},
+    {"instance_id": pl.String(), "tag": pl.String(), "weight": pl.Float32(), "origin": pl.String()},
 )
-FAILURE_SCHEMA = pl.Schema({"instance_id": pl.String, "reason": pl.String})
+FAILURE_SCHEMA = pl.Schema({"instance_id": pl.String(), "reason": pl.String()})
 
 
 @dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("atomic_tags"))

@@ -10,7 +10,7 @@ from tags_assets.home import Home
 from tags_assets.resources.store import StoreResource
 from tags_assets.store.conditions import evaluate_condition
 
-SCHEMA = pl.Schema({"instance_id": pl.String, "rule": pl.String, "detail": pl.String})
+SCHEMA = pl.Schema({"instance_id": pl.String(), "rule": pl.String(), "detail": pl.String()})
 
 CONDITION_COLUMNS = (
     "instance_id",

@@ -12,7 +12,7 @@ from tags_assets.method.student import embed_rows
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.store import StoreResource
 
-SCHEMA = pl.Schema({"instance_id": pl.String, "vector": pl.List(pl.Float32), "is_teacher": pl.Boolean})
+SCHEMA = pl.Schema({"instance_id": pl.String(), "vector": pl.List(pl.Float32()), "is_teacher": pl.Boolean()})
 
 
 @dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("instance_embeddings"))
@@ -32,7 +32,7 @@ def instance_embeddings(
         embedded = embed_rows(texts, embed, seed=home.pool().seed, progress=inputs.progress)
         frame = pl.DataFrame(
             {"instance_id": ids, "vector": embedded.vectors, "is_teacher": embedded.is_teacher},
-            schema_overrides={"vector": pl.Array(pl.Float32, embedded.vectors.shape[1])},
+            schema_overrides={"vector": pl.Array(pl.Float32(), embedded.vectors.shape[1])},
         )
         return Artifact({"data": frame.cast(SCHEMA)}, embedded.figures)
 

@@ -47,7 +47,7 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
         levels = nodes.group_by("level").agg(
             pl.len().alias("nodes"), pl.col("n_tags").max().alias("tags_in_largest")
         )
-        top = nodes.filter(pl.col("level") == nodes["level"].max() - 1).sort("n_tags", descending=True)
+        top = nodes.filter(pl.col("level") == int(tree.level.max()) - 1).sort("n_tags", descending=True)
         lived_on = len(set(tree.node_ids) & set(before.node_ids)) if before else 0
         return Artifact(
             {"data": nodes, "tags": members},

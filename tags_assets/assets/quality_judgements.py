@@ -12,7 +12,7 @@ from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
-from tags_assets.llm.judge import JUDGEMENTS_SCHEMA
+from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 

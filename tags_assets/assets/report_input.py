@@ -95,7 +95,9 @@ def _fit(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame
 
 def _snippets(inputs: Inputs, ids: set[str]) -> pl.DataFrame:
     """Read the beginnings of the texts of a few rows: ``instance_id, prompt, response``."""
-    found = [pl.DataFrame(schema={"instance_id": pl.String, "prompt": pl.String, "response": pl.String})]
+    found = [
+        pl.DataFrame(schema={"instance_id": pl.String(), "prompt": pl.String(), "response": pl.String()})
+    ]
     for batch in inputs.store.read_batches(
         inputs.versions["raw_instances"], columns=["instance_id", "messages"]
     ):

@@ -21,21 +21,21 @@ from tags_assets.target_registry import TargetRegistry
 
 SCHEMA = pl.Schema(
     {
-        "target": pl.String,
-        "instance_id": pl.String,
-        "id": pl.String,
-        "rank": pl.Int64,
-        "gain": pl.Float64,
-        "quality": pl.Float64,
-        "source": pl.String,
-        "language": pl.String,
-        "prompt_tokens": pl.Int32,
-        "response_tokens": pl.Int32,
+        "target": pl.String(),
+        "instance_id": pl.String(),
+        "id": pl.String(),
+        "rank": pl.Int64(),
+        "gain": pl.Float64(),
+        "quality": pl.Float64(),
+        "source": pl.String(),
+        "language": pl.String(),
+        "prompt_tokens": pl.Int32(),
+        "response_tokens": pl.Int32(),
     }
 )
 
 RUNNERS_UP_SCHEMA = pl.Schema(
-    {"instance_id": pl.String, "gain": pl.Float64, "beaten_by": pl.String, "reason": pl.String}
+    {"instance_id": pl.String(), "gain": pl.Float64(), "beaten_by": pl.String(), "reason": pl.String()}
 )
 
 

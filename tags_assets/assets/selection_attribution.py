@@ -16,11 +16,11 @@ from tags_assets.target_registry import TargetRegistry
 
 SCHEMA = pl.Schema(
     {
-        "target": pl.String,
-        "instance_id": pl.String,
-        "node_id": pl.String,
-        "part": pl.String,
-        "amount": pl.Float64,
+        "target": pl.String(),
+        "instance_id": pl.String(),
+        "node_id": pl.String(),
+        "part": pl.String(),
+        "amount": pl.Float64(),
     }
 )
 

@@ -83,8 +83,8 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
         min_quality=spec.min_quality,
         max_share=constraints.max_share,
         min_share=constraints.min_share,
-        attributes={name: rows[name].cast(pl.String).fill_null("").to_numpy() for name in sorted(named)},
-        tokens=(rows["prompt_tokens"] + rows["response_tokens"]).cast(pl.Int64).to_numpy(),
+        attributes={name: rows[name].cast(pl.String()).fill_null("").to_numpy() for name in sorted(named)},
+        tokens=(rows["prompt_tokens"] + rows["response_tokens"]).cast(pl.Int64()).to_numpy(),
         names=[own or ours for own, ours in zip(rows["id"], rows["instance_id"], strict=True)],
         seed=spec.seed,
     )

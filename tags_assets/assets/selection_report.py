@@ -13,7 +13,7 @@ from tags_assets.report.render import render_report
 from tags_assets.resources.store import StoreResource
 from tags_assets.target_registry import TargetRegistry
 
-SCHEMA = pl.Schema({"target": pl.String, "html": pl.String, "figures": pl.String})
+SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.String()})
 
 
 @dg.asset(

@@ -14,7 +14,7 @@ from tags_assets.assets import (
 from tags_assets.assets.catalogue import GRAINS
 from tags_assets.formats.export import EXPORT_SCHEMA
 from tags_assets.formats.instance import INSTANCE_SCHEMA, REJECTED_SCHEMA
-from tags_assets.llm.judge import JUDGEMENTS_SCHEMA
+from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
 from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA
 from tags_assets.method.grounding import GROUNDING_SCHEMA
 from tags_assets.method.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA

@@ -9,7 +9,7 @@ from tags_assets.home import Home
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
 from tags_assets.resources.store import StoreResource
 
-SCHEMA = pl.Schema({"tag": pl.String, "vector": pl.List(pl.Float32)})
+SCHEMA = pl.Schema({"tag": pl.String(), "vector": pl.List(pl.Float32())})
 
 
 @dg.asset(deps=["tag_vocabulary"], code_version="1", **asset_options("tag_embeddings"))
@@ -24,7 +24,7 @@ def tag_embeddings(
         vectors = embedder.embedder(home.cache, max_tokens=TAG_TOKENS)(tags, inputs.progress)
         frame = pl.DataFrame(
             {"tag": tags, "vector": vectors},
-            schema_overrides={"vector": pl.Array(pl.Float32, vectors.shape[1])},
+            schema_overrides={"vector": pl.Array(pl.Float32(), vectors.shape[1])},
         )
         return Artifact({"data": frame.cast(SCHEMA)}, {"tags": len(tags), "n_dims": vectors.shape[1]})
 

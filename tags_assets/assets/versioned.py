@@ -37,7 +37,7 @@ TARGET_ASSETS = frozenset(
 """The assets that are partitioned by target."""
 
 
-Materialized: TypeAlias = dg.MaterializeResult  # type: ignore[type-arg]
+Materialized: TypeAlias = dg.MaterializeResult
 """What an asset returns; Dagster wants the class without its parameter where there are checks."""
 
 
@@ -164,7 +164,7 @@ class _Maker:
 
     @property
     def asset(self) -> str:
-        return self.context.asset_key.to_user_string()
+        return str(self.context.asset_key.to_user_string())
 
     def find_or_make(self, partition: str | None) -> tuple[ArtifactVersion, str]:
         """Return the version of a partition, and whether it ``ran`` or was ``reused``."""

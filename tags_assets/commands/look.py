@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 from rich.markup import escape
 from rich.table import Table
@@ -74,8 +75,8 @@ def _pool_share(store: ArtifactStore, tree: KnowledgeTree) -> list[float]:
     leaves = pl.DataFrame({"node_id": tree.node_ids[: tree.n_leaves]})
     at_leaf = leaves.join(mass, on="node_id", how="left", maintain_order="left")["mass"].fill_null(0.0)
     total = at_leaf.sum() or 1.0
-    share: list[float] = (tree.ancestors.T @ (at_leaf.to_numpy() / total)).tolist()
-    return share
+    share = np.asarray(tree.ancestors.T @ (at_leaf.to_numpy() / total))
+    return [float(part) for part in share]
 
 
 def run_diff(home: Home, a: str, b: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-TAGS_SCHEMA = pl.Schema({"instance_id": pl.String, "tag": pl.String, "weight": pl.Float32})
+TAGS_SCHEMA = pl.Schema({"instance_id": pl.String(), "tag": pl.String(), "weight": pl.Float32()})
 
 
 class CachedKeyphrases:
@@ -53,15 +53,20 @@ class CachedKeyphrases:
         ids: list[str] = []
         candidates: list[bytes] = []
         for batch in batches:
-            found = self.extract(batch, lambda done, _: progress and progress(len(ids) + done, total))  # noqa: B023
+            before = len(ids)
+
+            def advance(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            candidates += self.extract(batch, advance)
             ids += batch["instance_id"].to_list()
-            candidates += found
         ranked = self._tagger.rank(candidates)
-        names = pl.Series("instance_id", ids, pl.String).gather(ranked["row"])
+        names = pl.Series("instance_id", ids, pl.String()).gather(ranked["row"])
         return ranked.select(names, "tag", "weight").cast(TAGS_SCHEMA)
 
     def extract(
-        self, rows: pl.DataFrame, progress: Callable[[int, int], object] | None = None
+        self, rows: pl.DataFrame, progress: Callable[[int, int], None] | None = None
     ) -> list[bytes]:
         """Find the candidate phrases of each row, in order, looking first in the cache."""
         texts = list(rows.select("prompt", "response", "language").iter_rows())
@@ -74,7 +79,7 @@ class CachedKeyphrases:
                 open_rows["prompt"],
                 open_rows["response"],
                 open_rows["language"],
-                progress=None if progress is None else lambda done, _: progress(done, len(missing)) and None,
+                progress=progress,
             )
             fresh = dict(zip(missing, found, strict=True))
             self._cache.put_many(EXTRACTION_VERSION, fresh)
