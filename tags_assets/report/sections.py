@@ -39,7 +39,7 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
     kl, pool, floor = (words.real(figures.get(name)) for name in ("kl", "kl_pool", "kl_floor"))
     if kl is not None:
         notes = [f"pool as a whole {words.number(pool)}"] if pool is not None else []
-        notes += [f"limit {words.number(floor)}"] if floor is not None else []
+        notes += [f"limit {words.number(floor)}"] if floor is not None and floor > words.NEAR_NOTHING else []
         chosen.append(("KL to the target", words.number(kl), ", ".join(notes)))
     certificate = words.real(figures.get("certificate"))
     if certificate is not None:
@@ -66,15 +66,13 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
 
 
 def ruler(figures: Mapping[str, object]) -> Context | None:
-    """Place floor, selection and random sample on a line, in percent of its length."""
+    """Place floor, selection and pool on a line, in percent of its length; nothing where it would mislead."""
     kl, floor, pool = (words.real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
-    if kl is None or floor is None or pool is None:
-        return None
-    longest = max(kl, floor, pool)
-    if longest <= 0:
+    # A selection too small to be compared with the pool by its KL, or a target that is the pool: no line.
+    if kl is None or floor is None or pool is None or kl > pool or pool <= words.NEAR_NOTHING:
         return None
     place = {
-        name: round(max(v, 0.0) / longest * 100, 1)
+        name: round(min(max(v / pool, 0.0), 1.0) * 100, 1)
         for name, v in (("kl", kl), ("floor", floor), ("pool", pool))
     }
     texts = {f"{name}_text": words.number(v) for name, v in (("kl", kl), ("floor", floor), ("pool", pool))}
