@@ -1,8 +1,9 @@
 """Names for groups of tags that a person can read, from the tags themselves.
 
 Three kinds of name compete: the phrase that most of a group's tags end in ("equation" for quadratic, linear
-and differential equations: in English the last words are the head), the group's most typical tag, and its two
-most typical tags joined. Nothing is ever cut inside a word: a name is made of whole tags or of their ends.
+and differential equations: in English the last words are the head), the group's most typical tag, and, for a
+group of groups, two or three tags that together stand for all its parts. Nothing is ever cut inside a word: a
+name is made of whole tags or of their ends.
 """
 
 from __future__ import annotations
@@ -33,12 +34,46 @@ N_HEADS = 3
 MIN_COVER = 0.4
 """Share of a group's tags that must end in a phrase for it to name the group."""
 
+PER_DOUBLING = 0.06
+"""Cosine that a doubling of its rows is worth to a tag that wants to name a group."""
+
+PER_DOUBLING_ABOVE = 0.02
+"""The same for a group of groups, which a frequent tag is likely to be too narrow for."""
+
+MANY_TAGS = 500
+"""Tags from which a group is so broad that its name joins three tags and not two."""
+
 _VAGUE_ENDS = """
 answer answers case cases day days example examples form forms kind kinds lot name names number numbers one
 ones order other others part parts people person problem problems question questions set sets stuff task tasks
 thing things time times type types use uses way ways word words
 """
 """Ends that say too little alone to name a group, though they may end a name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The groups that larger groups are made of.
+
+    Attributes
+    ----------
+    of_group
+        Numbers of the parts of each group.
+    members
+        Names of the parts of each group, the most typical first.
+    centroids
+        Unit centroid of each part, float32 (n_parts, n_dims).
+    lead
+        Number of the tag that is most typical of each part, (n_parts,).
+    n_tags
+        Tags of each part, (n_parts,).
+    """
+
+    of_group: list[NDArray[np.int64]]
+    members: list[tuple[str, ...]]
+    centroids: NDArray[np.float32]
+    lead: NDArray[np.int64]
+    n_tags: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +127,7 @@ class TagNames:
         self,
         node_of_tag: NDArray[np.integer],
         centroids: NDArray[np.float32],
-        members: Sequence[Sequence[str]] | None = None,
+        parts: Parts | None = None,
     ) -> list[Concept]:
         """Describe groups of tags, named by their best candidate and without a description.
 
@@ -102,8 +137,8 @@ class TagNames:
             Number of each tag's group, -1 for tags left out, (n_tags,).
         centroids
             Unit centroid of each group, float32 (n_groups, n_dims).
-        members
-            What each group is made of, the most typical first; its most typical tags unless given.
+        parts
+            The groups that each group is made of; it is made of tags unless given.
 
         Returns
         -------
@@ -119,18 +154,23 @@ class TagNames:
         concepts = []
         for g in range(n_groups):
             own = [self.tags[t] for t in typical[g]]
-            candidates = _candidates(own, heads.get(g, []), joined=members is not None)
+            joined = self._joined(typical[g], parts, g, 3 if n_tags[g] >= MANY_TAGS else 2) if parts else []
+            candidates = _candidates(own, heads.get(g, []), joined)
             concepts.append(
                 Concept(
                     name=candidates[0],
                     description="",
                     n_tags=int(n_tags[g]),
                     n_rows=round(float(n_rows[g])),
-                    members=tuple(own if members is None else members[g]),
+                    members=tuple(own if parts is None else parts.members[g]),
                     candidates=candidates,
                 )
             )
         return concepts
+
+    def lead(self, node_of_tag: NDArray[np.integer], centroids: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Number of the most typical tag of each group, (n_groups,)."""
+        return np.array([typical[0] for typical in self._typical(node_of_tag, centroids)])
 
     def _typical(self, node_of_tag: NDArray[np.integer], centroids: NDArray[np.float32]) -> list[list[int]]:
         """List the most typical tags of each group: near its centroid, frequent, readable."""
@@ -141,12 +181,36 @@ class TagNames:
             part = slice(start, start + 65_536)
             nearness[part] = np.einsum("ij,ij->i", self.vectors[tag[part]], centroids[node[part]])
         # Frequency counts by its logarithm: twice the rows weigh as much as a few hundredths of cosine.
-        score = nearness + 0.06 * np.log2(1.0 + self.counts[tag]) + self.readable[tag] - 1.0
+        score = nearness + PER_DOUBLING * np.log2(1.0 + self.counts[tag]) + self.readable[tag] - 1.0
         order = np.lexsort((tag, -score, node))
         tag, node = tag[order], node[order]
         first = np.searchsorted(node, np.arange(len(centroids)))
         last = np.minimum(np.searchsorted(node, np.arange(len(centroids)), side="right"), first + N_TYPICAL)
         return [tag[a:b].tolist() for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+
+    def _joined(self, typical: Sequence[int], parts: Parts, group: int, n_names: int) -> list[str]:
+        """Choose tags that stand for all parts of a group: greedy facility location over the parts."""
+        own = parts.of_group[group]
+        if len(own) < 2:
+            return []
+        tags = np.array(list(dict.fromkeys([*typical, *parts.lead[own].tolist()])))
+        weight = parts.n_tags[own] / parts.n_tags[own].sum()
+        nearness = self.vectors[tags] @ parts.centroids[own].T
+        bonus = PER_DOUBLING_ABOVE * np.log2(1.0 + self.counts[tags]) + self.readable[tags] - 1.0
+        reached = np.full(len(own), -1.0)
+        chosen: list[int] = []
+        stems: set[str] = set()
+        while len(chosen) < n_names:
+            value = np.maximum(nearness, reached) @ weight + bonus
+            free = [stems.isdisjoint(_stems(self.tags[t])) for t in tags.tolist()]
+            if not any(free):
+                break
+            best = int(np.argmax(np.where(free, value, -np.inf)))
+            chosen.append(int(tags[best]))
+            stems |= _stems(self.tags[chosen[-1]])
+            reached = np.maximum(reached, nearness[best])
+        first = [self.tags[t] for t in chosen]
+        return [f"{', '.join(first[:-1])} and {first[-1]}"] if len(first) > 1 else first
 
     def _heads(self, node_of_tag: NDArray[np.integer], n_groups: int) -> dict[int, list[str]]:
         """List the ends that cover much of each group and little of the others (class-based TF-IDF)."""
@@ -177,15 +241,9 @@ class TagNames:
         return dict(zip(ranked["node"].to_list(), ranked["head"].to_list(), strict=True))
 
 
-def _candidates(typical: Sequence[str], heads: Sequence[str], *, joined: bool) -> tuple[str, ...]:
-    """List the names that a group's tags suggest: what they end in, two typical tags joined, single tags."""
-    names = list(heads)
-    if joined and typical:
-        stems = _stems(typical[0])
-        second = next((t for t in typical[1:] if stems.isdisjoint(_stems(t))), None)
-        names += [f"{typical[0]} and {second}"] if second else []
-    names += typical
-    cleaned = dict.fromkeys(name for name in map(clean_name, names) if name)
+def _candidates(typical: Sequence[str], heads: Sequence[str], joined: Sequence[str]) -> tuple[str, ...]:
+    """List the names that a group's tags suggest: what they end in, some joined, single ones."""
+    cleaned = dict.fromkeys(name for name in map(clean_name, (*heads, *joined, *typical)) if name)
     return tuple(cleaned) or ("concept",)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tags_assets.method.clustering import blocks, group_sums, neighbours, number_by_first, unit
+from tags_assets.method.naming import PER_DOUBLING, Parts
 from tags_assets.method.refinement import (
     Concept,
     Doubt,
@@ -45,9 +46,6 @@ CHILDREN_PER_DOUBT = 12
 
 SEARCH_BLOCK = 20_000
 """Clusters among which the nearest are looked for; where there are more, within blocks of near ones."""
-
-TYPICAL_PER_DOUBLING = 0.06
-"""Cosine that a doubling of its rows is worth to a member that wants to be named first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +155,9 @@ def _summarised(
     n_parents = int(parent_of.max()) + 1
     of_tag = parent_of[children.of_tag]
     centroids = unit(group_sums(of_tag, names.vectors, n_parents))
-    members = _members(children, parent_of, centroids)
     single_tags = not children.concepts[0].members
-    clusters = names.concepts(of_tag, centroids, None if single_tags else members)
+    parts = None if single_tags else _parts(names, children, parent_of, centroids)
+    clusters = names.concepts(of_tag, centroids, parts)
     # A cluster of one node is that node: there is nothing to summarise.
     alone = np.bincount(parent_of, minlength=n_parents) == 1
     only = dict(zip(parent_of.tolist(), range(len(parent_of)), strict=True))
@@ -176,13 +174,27 @@ def _summarised(
     return Level(of_tag, centroids, [known.get(p, cluster) for p, cluster in enumerate(clusters)])
 
 
+def _parts(
+    names: TagNames, children: Level, parent_of: NDArray[np.int64], centroids: NDArray[np.float32]
+) -> Parts:
+    """Say what each cluster is made of."""
+    order = np.argsort(parent_of, kind="stable")
+    return Parts(
+        of_group=np.split(order, np.cumsum(np.bincount(parent_of))[:-1]),
+        members=_members(children, parent_of, centroids),
+        centroids=children.centroids,
+        lead=names.lead(children.of_tag, children.centroids),
+        n_tags=np.array([c.n_tags for c in children.concepts], dtype=np.float64),
+    )
+
+
 def _members(
     children: Level, parent_of: NDArray[np.int64], centroids: NDArray[np.float32]
 ) -> list[tuple[str, ...]]:
     """Name the children of each cluster, the most typical first."""
     rows = np.array([c.n_rows for c in children.concepts], dtype=np.float64)
     nearness = np.einsum("ij,ij->i", children.centroids, centroids[parent_of])
-    score = nearness + TYPICAL_PER_DOUBLING * np.log2(1.0 + rows)
+    score = nearness + PER_DOUBLING * np.log2(1.0 + rows)
     order = np.lexsort((-score, parent_of))
     starts = np.searchsorted(parent_of[order], np.arange(len(centroids) + 1))
     return [

@@ -61,7 +61,7 @@ class TreeConfig:
 
     tags_per_leaf: float = 4.0
     branching: float = 4.0
-    n_roots: int = 8
+    n_roots: int = 12
     max_levels: int = 10
     leaf_sharpness: float = 1.5
     sharpness_step: float = 1.0
