@@ -39,6 +39,7 @@ def read_arrow(path: Path, position: Position, *, stream: bool) -> Iterator[Reco
         number = 1
         if stream:
             for batch in pa.ipc.open_stream(file):
+                batch.validate(full=True)  # a damaged one points outside of the file, which ends the process
                 yield from records_of(batch, number)
                 number += batch.num_rows
                 position.done = file.tell()
@@ -46,6 +47,7 @@ def read_arrow(path: Path, position: Position, *, stream: bool) -> Iterator[Reco
             reader = pa.ipc.open_file(file)
             for place in range(reader.num_record_batches):
                 batch = reader.get_batch(place)
+                batch.validate(full=True)
                 yield from records_of(batch, number)
                 number += batch.num_rows
         position.done = path.stat().st_size
@@ -56,7 +58,7 @@ def _clear_errors(path: Path, kind: str) -> Iterator[None]:
     """Turn what Arrow says of a file that is damaged or cut short into one line."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise cannot_be_read(path, error) from error
         raise UserError(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import random
+from contextlib import suppress
 
 import polars as pl
 import pyarrow as pa
@@ -77,6 +79,21 @@ def test_a_file_that_is_cut_short_is_an_error_of_one_line(tmp_path, kind):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(UserError, match="damaged or cut short"):
         list(read_records(path))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow_file", "arrow_stream"])
+def test_damaged_bytes_neither_end_the_process_nor_in_a_traceback(tmp_path, kind):
+    path = tmp_path / "rows.arrow"
+    write(path, pl.DataFrame({"id": list(range(50)), "messages": [TURNS] * 50}), kind)
+    whole = path.read_bytes()
+    choice = random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in choice.sample(range(len(whole)), 20):
+            damaged[place] = choice.randrange(256)
+        path.write_bytes(damaged)
+        with suppress(UserError):
+            list(read_records(path))
 
 
 def test_an_empty_parquet_file_is_an_error_of_one_line(tmp_path):
