@@ -30,7 +30,7 @@ def change(r: Random) -> tuple[str, str]:
     )
     return (
         question,
-        f"The {thing} cost {n} x {price} = ${n * price}. The change is {paid} - {n * price} = ${paid - n * price}.",
+        f"The total cost is the unit price times the quantity, {n} x {price} = ${n * price}. The change is {paid} - {n * price} = ${paid - n * price}.",
     )
 
 
@@ -44,7 +44,7 @@ def discount(r: Random) -> tuple[str, str]:
     question = f"A {thing} costs ${price}. In the sale it is reduced by {percent}%. What is the sale price?"
     return (
         question,
-        f"{percent}% of {price} is {price} x {percent} / 100 = {off}. The sale price is {price} - {off} = ${price - off}.",
+        f"The percentage discount is {percent}% of {price}, that is {price} x {percent} / 100 = {off}. The sale price is {price} - {off} = ${price - off}.",
     )
 
 
@@ -60,7 +60,7 @@ def journey(r: Random) -> tuple[str, str]:
         "What is the whole distance?"
     )
     answer = (
-        f"Distance is speed times time. First part: {speed} x {hours} = {speed * hours} km. Second part: "
+        f"Distance is average speed times time. First part: {speed} x {hours} = {speed * hours} km. Second part: "
         f"{speed - slower} x {more} = {(speed - slower) * more} km. Together they make {total} km."
     )
     return question, answer
@@ -78,7 +78,7 @@ def sharing(r: Random) -> tuple[str, str]:
     )
     return (
         question,
-        f"{total} divided by {friends} is {each} with a remainder of {left}. Each friend gets {each}; {name} keeps {left}.",
+        f"This is division with remainder: {total} divided by {friends} is {each} with a remainder of {left}. Each friend gets {each}; {name} keeps {left}.",
     )
 
 
@@ -99,7 +99,7 @@ def reading(r: Random) -> tuple[str, str]:
     )
     return (
         question,
-        f"{pages} - {already} = {per_day * days} {part} are left. At {per_day} a day that takes {per_day * days} / {per_day} = {days} days.",
+        f"{pages} - {already} = {per_day * days} {part} are left. At a rate of {per_day} per day that takes {per_day * days} / {per_day} = {days} days.",
     )
 
 
@@ -118,7 +118,7 @@ def class_fraction(r: Random) -> tuple[str, str]:
     question = f"{part}/{whole} of the {pupils} {group} {these}, and the others {others}. How many {others}?"
     return (
         question,
-        f"{part}/{whole} of {pupils} is {pupils} / {whole} x {part} = {walk}. The others are {pupils} - {walk} = {pupils - walk}.",
+        f"For a fraction of a number divide by the denominator and multiply by the numerator: {pupils} / {whole} x {part} = {walk}. The others are {pupils} - {walk} = {pupils - walk}.",
     )
 
 
@@ -158,7 +158,7 @@ def average_mark(r: Random) -> tuple[str, str]:
     need = 4 * goal - sum(marks)
     question = f"{name} scored {marks[0]}, {marks[1]} and {marks[2]} points in three tests. Which score in the fourth test gives an average of {goal}?"
     answer = (
-        f"Four tests with an average of {goal} add up to 4 x {goal} = {4 * goal}. The first three add up to {sum(marks)}, so the fourth must be "
+        f"The arithmetic mean times the number of values is their sum. Four tests with an average of {goal} add up to 4 x {goal} = {4 * goal}. The first three add up to {sum(marks)}, so the fourth must be "
         f"{4 * goal} - {sum(marks)} = {need}."
     )
     return question, answer
@@ -181,7 +181,7 @@ def tiles(r: Random) -> tuple[str, str]:
     boxes = -(-needed // per_box)
     question = f"The floor of a {r.choice(['kitchen', 'bathroom', 'hall', 'terrace'])} of {length} m by {width} m is covered with square tiles of 50 cm. How many boxes of {per_box} tiles are needed?"
     answer = (
-        f"The area is {length} x {width} = {length * width} square metres. Each square metre takes 4 tiles, so {needed} tiles are needed. "
+        f"The area is {length} x {width} = {length * width} square metres. A square tile of 50 cm has an area of a quarter of a square metre, so each square metre takes 4 tiles. That makes {needed} tiles. "
         f"{needed} / {per_box} rounded up is {boxes} boxes."
     )
     return question, answer
@@ -196,7 +196,7 @@ def saving(r: Random) -> tuple[str, str]:
     )
     return (
         question,
-        f"Each week {weekly} - {spent} = ${weekly - spent} is saved. {(weekly - spent) * weeks} / {weekly - spent} = {weeks} weeks.",
+        f"The weekly savings are {weekly} - {spent} = ${weekly - spent}. {(weekly - spent) * weeks} / {weekly - spent} = {weeks} weeks.",
     )
 
 
@@ -212,7 +212,7 @@ def bakery(r: Random) -> tuple[str, str]:
     )
     return (
         question,
-        f"There are {trays} x {each} = {made} {thing}, of which {made} - {eaten} = {made - eaten} are sold. That brings in {made - eaten} x {price} = ${(made - eaten) * price}.",
+        f"There are {trays} x {each} = {made} {thing}, of which {made} - {eaten} = {made - eaten} are sold. The revenue is {made - eaten} x {price} = ${(made - eaten) * price}.",
     )
 
 
@@ -225,7 +225,7 @@ def cinema(r: Random) -> tuple[str, str]:
         "tickets. How many children are in the group?"
     )
     answer = (
-        f"The adults pay {adults} x {adult} = ${adults * adult}. That leaves {total} - {adults * adult} = ${children * child} for the children, "
+        f"Subtract the known part from the total price. The adults pay {adults} x {adult} = ${adults * adult}. That leaves {total} - {adults * adult} = ${children * child} for the children, "
         f"and {children * child} / {child} = {children} children."
     )
     return question, answer
@@ -237,7 +237,7 @@ def fuel(r: Random) -> tuple[str, str]:
     question = f"{r.choice(['A car', 'A van', 'A taxi', 'A camper'])} needs {per_100} litres of fuel for 100 km. What does the fuel for {distance} km cost at ${price} a litre?"
     return (
         question,
-        f"{distance} km take {per_100} x {distance} / 100 = {litres} litres. At ${price} a litre that is {litres} x {price} = ${litres * price}.",
+        f"Fuel consumption is proportional to the distance: {distance} km take {per_100} x {distance} / 100 = {litres} litres. At ${price} a litre that is {litres} x {price} = ${litres * price}.",
     )
 
 
@@ -250,7 +250,7 @@ def tank(r: Random) -> tuple[str, str]:
     )
     return (
         question,
-        f"Each minute the tank gains {fill} - {leak} = {fill - leak} litres. {volume} / {fill - leak} = {minutes} minutes.",
+        f"The net flow rate is inflow minus outflow: each minute the tank gains {fill} - {leak} = {fill - leak} litres. {volume} / {fill - leak} = {minutes} minutes.",
     )
 
 
@@ -259,7 +259,7 @@ def clock(r: Random) -> tuple[str, str]:
     end = start + minutes
     question = f"{r.choice(['A film', 'A concert', 'A flight', 'An exam', 'A football match with extra time'])} starts at {start // 60}:{start % 60:02} and lasts {minutes} minutes. When does it end?"
     return question, (
-        f"{minutes} minutes are {minutes // 60} h {minutes % 60} min. Added to {start // 60}:{start % 60:02} that gives {end // 60}:{end % 60:02}."
+        f"Convert the elapsed time: {minutes} minutes are {minutes // 60} h {minutes % 60} min. Added to {start // 60}:{start % 60:02} that gives {end // 60}:{end % 60:02}."
     )
 
 
@@ -278,7 +278,7 @@ def teamwork(r: Random) -> tuple[str, str]:
         f"One {one} {does} in {first} hours, another in {second} hours. How long do both take together?"
     )
     return question, (
-        f"In one hour they do 1/{first} + 1/{second} = {Fraction(1, first) + Fraction(1, second)} of the work, so together they take {together} hours."
+        f"Work rates add up: in one hour they do 1/{first} + 1/{second} = {Fraction(1, first) + Fraction(1, second)} of the work, so together they take {together} hours."
     )
 
 
