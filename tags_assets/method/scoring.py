@@ -52,6 +52,7 @@ def _signal_weights() -> dict[str, float]:
         "repetitive": 0.8,
         "disordered": 0.8,
         "prompt_copied": 0.9,
+        "incoherent": 0.7,
         "off_language": 0.7,
     }
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import polars as pl
+
+from tags_assets.method.word_signals import (
+    disordered,
+    incoherent,
+    languages_differ,
+    prompt_copied,
+    repetitive,
+    unfinished,
+)
+from tags_assets.method.words import Words
 
 CHARS_READ = 6000
 """Characters of a prompt or response that are looked at; a row of a megabyte must not cost a megabyte."""
@@ -18,6 +26,7 @@ SIGNALS = (
     "repetitive",
     "disordered",
     "prompt_copied",
+    "incoherent",
     "off_language",
 )
 """Names of the signals, each in [0, 1]: 0 = no trace of the defect, 1 = certain."""
@@ -28,36 +37,33 @@ TEXT_SIGNAL_SCHEMA: dict[str, pl.DataType] = {
 }
 """Columns of what `text_signals` returns, one row per instance."""
 
+BLOCK_ROWS = 5_000
+"""Rows whose words are in memory at once."""
+
 _NULL_ANSWER = r"^\W*(?:n/?a|null|none|nan|undefined|no ?output|no ?answer|todo|tbd|\.+|-+)\W*$"
 _REFUSAL = (
-    r"(?i)^\W*(?:i(?:'|’)?m (?:very |really )?sorry|sorry,|i apologi[sz]e|unfortunately,? i (?:can|am)|"
-    r"as an ai\b|i(?: am|'m|’m) (?:just )?an ai\b|i (?:can ?not|can(?:'|’)t|am unable to|am not able to|won(?:'|’)t) "
-    r"(?:help|assist|provide|answer|comply|fulfil|create|generate|access|do that))"
+    r"(?i)^\W*(?:i(?:['\u2019]?m| am) (?:very |really |truly )?sorry|sorry,|i apologi[sz]e|"
+    r"unfortunately,? (?:i (?:can|am|do)|as an)|as an ai\b|as a (?:large )?language model|"
+    r"i(?: am|['\u2019]m) (?:just |only )?an ai\b|"
+    r"i (?:can ?not|can['\u2019]t|am unable to|am not able to|won['\u2019]t|will not|do not feel comfortable) "
+    r"(?:help|assist|provide|answer|comply|fulfil|create|generate|access|write|do that|fulfilling))"
 )
-_TRANSLATION = r"(?i)\btranslat|\btraduc|\bübersetz|\bin (?:french|german|spanish|italian|chinese|japanese|russian|portuguese|arabic|korean|hindi|english)\b"
-_ENDS_WELL = r"[.!?…。！？।؟\"'”’»)\]}>`*_|;:0-9$%°/=]\s*$|\b(?:https?://\S+)$"
-_ENDS_BADLY = r"(?i)(?:,|\b(?:and|or|but|the|a|an|of|to|in|with|for|that|which|is|are|was|as|by|from|at|on|if|because|than|this|it))\s*$"
-
-_SCRIPTS = {
-    "cyrillic": r"\p{Cyrillic}",
-    "han": r"[\p{Han}\p{Hiragana}\p{Katakana}]",
-    "hangul": r"\p{Hangul}",
-    "arabic": r"\p{Arabic}",
-    "devanagari": r"\p{Devanagari}",
-    "thai": r"\p{Thai}",
-    "greek": r"\p{Greek}",
-    "hebrew": r"\p{Hebrew}",
-}
-_WORDS = {
-    "en": "the|of|and|to|is|that|it|with|for|are|was|this|be|you|which|what|how",
-    "de": "der|die|das|und|ist|nicht|ein|eine|mit|für|auf|sich|den|von|zu|wie|wird",
-    "fr": "le|la|les|des|et|est|une|dans|pour|que|qui|pas|sur|avec|du|au|vous",
-    "es": "el|los|las|una|que|por|para|con|es|del|se|como|más|su|qué|está",
-    "it": "il|di|che|è|una|per|con|non|sono|della|gli|nel|più|anche|questo",
-    "pt": "os|uma|que|não|com|para|por|dos|são|mais|como|você|em|da|do",
-    "nl": "het|een|van|en|niet|dat|zijn|met|voor|op|aan|ook|wordt|deze",
-    "fi": "on|ja|ei|se|että|oli|ovat|mutta|kun|myös|joka|hän",
-}  # fmt: skip
+_TRANSLATION = (
+    r"(?i)translat|traduc|tradui|\u00fcbersetz|vertaal|t\u0142umacz|\u043f\u0435\u0440\u0435\u0432|"
+    r"\u7ffb\u8bd1|\u7ffb\u8b6f|\u7ffb\u8a33|\ubc88\uc5ed|\u0e41\u0e1b\u0e25|\u062a\u0631\u062c\u0645|"
+    r"\b(?:english|french|german|spanish|italian|chinese|mandarin|japanese|russian|portuguese|arabic|korean|hindi|"
+    r"thai|latin|dutch|greek|hebrew|polish|turkish|ukrainian|ingl[e\u00e9]s|franc[e\u00e9]s|alem[a\u00e1]n|chino|"
+    r"anglais|allemand|espagnol|englisch|franz\u00f6sisch|spanisch)\b|"
+    r"\u82f1\u8bed|\u82f1\u6587|\u4e2d\u6587|\u6cd5\u8bed|\u65e5\u8bed|\u897f\u73ed\u7259|\u0430\u043d\u0433\u043b\u0438\u0439\u0441\u043a"
+)
+_STOP = r"[.!?\u2026\u3002\uff01\uff1f\u0964\u061f]"
+_ENDS_SENTENCE = _STOP + r"[\"'\u201d\u2019\u00bb)\]*_`]*$"
+_ENDS_WELL = r"[\"'\u201d\u2019\u00bb)\]}>`*_|;:0-9$%\u00b0/=]$|\bhttps?://\S+$"
+_ENDS_BADLY = (
+    r"(?i)(?:,|\b(?:and|or|but|the|a|an|of|to|in|with|for|that|which|is|are|was|were|as|by|from|at|if|because|"
+    r"than|your|their|its|can|will|our|has|have|y|de|la|el|que|en|los|las|un|una|por|der|die|das|und|ein|eine|"
+    r"mit|le|les|des|et|du|il|di|che|os|em|het|een|och|att|\u0438|\u0432|\u043d\u0430))$"
+)
 
 
 def text_signals(rows: pl.DataFrame) -> pl.DataFrame:
@@ -79,23 +85,38 @@ def text_signals(rows: pl.DataFrame) -> pl.DataFrame:
     All rules are this project's own. They are after defects that training suffers from (Zhou et al., LIMA,
     2023; Chen et al., AlpaGasus, 2023 name them), in ways that cost microseconds.
     """
+    blocks = [_signals(block) for block in rows.iter_slices(BLOCK_ROWS)]
+    return pl.concat([pl.DataFrame(schema=TEXT_SIGNAL_SCHEMA), *blocks])
+
+
+def _signals(rows: pl.DataFrame) -> pl.DataFrame:
     cut = rows.select(
         "instance_id",
         pl.col("prompt").fill_null("").str.slice(0, CHARS_READ).alias("prompt"),
         pl.col("response").fill_null("").str.slice(0, CHARS_READ).alias("response"),
-        pl.col("response").fill_null("").str.tail(100).str.strip_chars().alias("end"),
+        pl.col("response").fill_null("").str.len_chars().gt(CHARS_READ).alias("is_cut"),
+        pl.col("response").fill_null("").str.tail(400).str.strip_chars_end().alias("end"),
     )
-    return cut.select(
-        "instance_id",
-        _empty().alias("empty"),
-        _degenerate().alias("degenerate"),
-        _refused().alias("refused"),
-        _truncated().alias("truncated"),
-        pl.Series("repetitive", _repetitive(cut["response"]), dtype=pl.Float64),
-        _disordered().alias("disordered"),
-        _prompt_copied().alias("prompt_copied"),
-        pl.Series("off_language", _off_language(cut), dtype=pl.Float64),
-    ).cast(TEXT_SIGNAL_SCHEMA)  # type: ignore[arg-type]
+    prompt, response = Words.of(cut["prompt"]), Words.of(cut["response"])
+    differ = languages_differ(prompt, response)
+    asked = cut["prompt"].str.contains(_TRANSLATION).to_numpy()
+    return (
+        cut.with_columns(unfinished=unfinished(response))
+        .select(
+            "instance_id",
+            _empty().alias("empty"),
+            _degenerate().alias("degenerate"),
+            _refused().alias("refused"),
+            _truncated().alias("truncated"),
+            pl.Series("repetitive", repetitive(response)),
+            pl.Series("disordered", disordered(response)),
+            pl.Series("prompt_copied", prompt_copied(prompt, response)),
+            # What is to be translated shares no word with its translation.
+            pl.Series("incoherent", np.where(asked, 0.0, incoherent(prompt, response))),
+            pl.Series("off_language", np.where(asked, 0.0, differ)),
+        )
+        .cast(TEXT_SIGNAL_SCHEMA)  # type: ignore[arg-type]
+    )
 
 
 def _length(name: str = "response") -> pl.Expr:
@@ -125,72 +146,21 @@ def _refused() -> pl.Expr:
 
 
 def _truncated() -> pl.Expr:
-    badly = pl.col("end").str.contains(_ENDS_BADLY)
-    well = pl.col("end").str.contains(_ENDS_WELL)
-    fence = pl.col("response").str.count_matches("```") % 2 == 1
-    prose = pl.col("response").str.count_matches(r"[.!?。！？]\s") >= 2  # noqa: RUF001 - full stops of Chinese
-    long = _ramp(_length(), 40, 200)
+    whole = ~pl.col("is_cut")
+    fence = (pl.col("response").str.count_matches("```") % 2 == 1) & whole
+    # The last line holds a sentence's end, and the text ends in the middle of another.
+    line = pl.col("end").str.extract(r"([^\n]*)$", 1)
+    amid = line.str.contains(r"\p{L}{2}[.!?]\s|[\u3002\uff01\uff1f]")
+    words = pl.col("response").str.count_matches(r"\s") >= 5
     return (
-        pl.when(fence & (_length() < CHARS_READ))
+        pl.when(fence | (pl.col("unfinished") & whole) | pl.col("end").str.contains(_ENDS_BADLY))
         .then(1.0)
-        .when(badly)
-        .then(long)
-        .when(prose & ~well)
-        .then(0.7 * long)
+        .when(pl.col("end").str.contains(_ENDS_SENTENCE) | pl.col("end").str.contains(_ENDS_WELL))
+        .then(0.0)
+        .when(amid)
+        .then(0.7)
+        # Labels, names and lists need no full stop.
+        .when(words)
+        .then(0.2)
         .otherwise(0.0)
     )
-
-
-def _repetitive(responses: pl.Series) -> list[float]:
-    # How far a text can be packed says how much of it is said again; prose packs 2 to 1, a loop 20 to 1.
-    encoded = (text.encode("utf-8", "replace") for text in responses)
-    ratios = [len(data) / len(zlib.compress(data, 1)) if len(data) > 120 else 1.0 for data in encoded]
-    packed: list[float] = np.clip((np.array(ratios) - 4.0) / 6.0, 0.0, 1.0).tolist()
-    return packed
-
-
-def _disordered() -> pl.Expr:
-    # Words in no order put sentence ends before lower-case words, and capitals in the middle.
-    ends = pl.col("response").str.count_matches(r"\p{Ll}[.!?]\s+\S")
-    lower = pl.col("response").str.count_matches(r"\p{Ll}{2}[.!?]\s+\p{Ll}")
-    return pl.when(ends >= 2).then(_ramp(lower / ends.clip(1), 0.25, 0.6)).otherwise(0.0)
-
-
-def _prompt_copied() -> pl.Expr:
-    def plain(name: str) -> pl.Expr:
-        return pl.col(name).str.to_lowercase().str.replace_all(r"\W+", " ").str.strip_chars()
-
-    prompt, response = plain("prompt"), plain("response")
-    whole = response.str.contains(prompt, literal=True) & (prompt.str.len_chars() >= 20)
-    within = prompt.str.contains(response, literal=True) & (response.str.len_chars() >= 60)
-    share = prompt.str.len_chars() / response.str.len_chars().clip(1)
-    return pl.when(whole).then(_ramp(share, 0.3, 0.9)).when(within).then(0.8).otherwise(0.0)
-
-
-def _off_language(rows: pl.DataFrame) -> list[float]:
-    """1 where prompt and response are surely of different languages and nobody asked for a translation."""
-
-    def counts(name: str) -> pl.DataFrame:
-        text = pl.col(name).str.slice(0, 1500).str.to_lowercase()
-        scripts = [text.str.count_matches(pattern).alias(key) for key, pattern in _SCRIPTS.items()]
-        words = [text.str.count_matches(rf"\b(?:{some})\b").alias(key) for key, some in _WORDS.items()]
-        letters = text.str.count_matches(r"\p{L}").alias("letters")
-        return rows.select(*scripts, *words, letters)
-
-    prompt, response = _language(counts("prompt")), _language(counts("response"))
-    asked = rows["prompt"].str.contains(_TRANSLATION).to_numpy()
-    differ = (prompt >= 0) & (response >= 0) & (prompt != response) & ~asked
-    found: list[float] = differ.astype(np.float64).tolist()
-    return found
-
-
-def _language(counts: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Number the language of each text, -1 where it is not clear."""
-    letters = counts["letters"].to_numpy()
-    script = counts.select(*_SCRIPTS).to_numpy()
-    words = counts.select(*_WORDS).to_numpy()
-    by_script = np.where(script.max(axis=1) > 0.5 * np.maximum(letters, 10), script.argmax(axis=1), -1)
-    ordered = np.sort(words, axis=1)
-    clear = (ordered[:, -1] >= 4) & (ordered[:, -1] >= 2 * ordered[:, -2])
-    by_words = np.where(clear, len(_SCRIPTS) + words.argmax(axis=1), -1)
-    return np.where(by_script >= 0, by_script, by_words)
