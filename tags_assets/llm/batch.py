@@ -1,7 +1,8 @@
 """The Batch API as a transport: files of requests, answered within a day, into the same cache.
 
-A hand-over is recorded before it is begun and named in the batch's metadata, so that a process killed in its middle
-finds the batch again and pays for it once. A pending batch is collected by whichever run comes next.
+A hand-over is recorded before it is begun and named in the batch's metadata, so that a process killed in
+its middle finds the batch again and pays for it once. A pending batch is collected by whichever run comes
+next.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ class BatchRun:
         Raises
         ------
         UserError
-            Where the server refuses, a batch fails or is not to be waited for, the spending cap is reached, or
-            another process is at the same.
+            Where the server refuses, a batch fails or is not to be waited for, the spending cap is reached,
+            or another process is at the same.
         """
         lock = b"batches|" + self._settings.endpoint.encode() + b"|" + self._settings.model.encode()
         granted = await self._cache.write(self._cache.claim(lock, self._resolver.account, 0.0, 0.0))
@@ -228,10 +229,11 @@ class BatchRun:
         if cap is None or price is None:
             return
         spent = self._cache.spending(self._resolver.account)
-        if spent.paid + spent.presumed + spent.reserved + reserve > cap:
+        gone = spent.paid + spent.presumed
+        if gone + spent.reserved + reserve > cap:
             raise UserError(
-                f"the next batch may cost {reserve:.4g} {price.currency}; with {spent.paid + spent.presumed:.4g} spent "
-                f"and {spent.reserved:.4g} reserved that exceeds the spending cap of {cap:g}",
+                f"the next batch may cost {reserve:.4g} {price.currency}; with {gone:.4g} spent and "
+                f"{spent.reserved:.4g} reserved that exceeds the spending cap of {cap:g}",
                 where="spending_cap",
                 mend="Raise it, or make batch_rows smaller; answers so far are kept.",
             )
@@ -239,7 +241,7 @@ class BatchRun:
     # Collecting
 
     async def _collect_all(self) -> int:
-        """Wait for all open batches and keep what they bring; gives the number of answers and failures kept."""
+        """Wait for all open batches and keep what they bring; gives how many answers and failures."""
         kept = 0
         while open_batches := [s for s in self._store.open() if s.batch_id is not None]:
             waiting = []

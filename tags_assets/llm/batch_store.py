@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tags_assets.llm.cache import Payment, pay
+from tags_assets.store.sql import load_sql
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,8 +46,7 @@ class BatchStore:
     def open(self) -> list[Submission]:
         """List the batches that are not settled, the oldest first."""
         rows = self._cache.read(
-            "select submission, batch_id, requests, submitted_at from batches where endpoint = ? and model = ? "
-            "and state in ('handing over', 'pending') order by submitted_at, submission",
+            load_sql("llm/open_batches"),
             (self._account.endpoint, self._account.model),
         )
         return [Submission(*row) for row in rows]
@@ -109,7 +109,7 @@ class BatchStore:
     def keep(
         self, answers: Sequence[tuple[bytes, Stored, float]], failures: Sequence[tuple[bytes, str]]
     ) -> Callable[[sqlite3.Connection], None]:
-        """Keep answers (key, answer, cost) and failures (first key, reason); what was kept before counts once."""
+        """Keep answers (key, answer, cost) and failures (first key, reason); what was kept counts once."""
 
         def operation(db: sqlite3.Connection) -> None:
             for key, answer, cost in answers:

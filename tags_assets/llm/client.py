@@ -60,7 +60,8 @@ class CostEstimate:
         )
         return (
             f"{self.to_ask:,} of {self.questions:,} questions to ask ({self.cached:,} are settled): "
-            f"{self.prompt_tokens:,} prompt and {self.completion_tokens:,} completion tokens, {money}{least} ({self.basis})"
+            f"{self.prompt_tokens:,} prompt and {self.completion_tokens:,} completion tokens, "
+            f"{money}{least} ({self.basis})"
         )
 
     def __add__(self, other: CostEstimate) -> CostEstimate:
@@ -164,8 +165,8 @@ class Client:
         Raises
         ------
         UserError
-            Where the server refuses or is away for too long, where the spending cap is reached, where too many
-            questions fail, where a batch is pending and is not to be waited for.
+            Where the server refuses or is away for too long, where the spending cap is reached, where too
+            many questions fail, where a batch is pending and is not to be waited for.
         """
         tally = Tally(total, self.settings.price.currency if self.settings.price else None)
         resolver = Resolver(self.settings, self.cache, self.account, tally)
@@ -209,8 +210,9 @@ class Client:
     ) -> CostEstimate:
         """Count what a run would take, without a call.
 
-        Cached answers cost nothing. Tokens of prompts are estimated and, where this server has answered before,
-        corrected by its own counts; answers are taken to be as long as they were, else as the task expects.
+        Cached answers cost nothing. Tokens of prompts are estimated and, where this server has answered
+        before, corrected by its own counts; answers are taken to be as long as they were, else as the task
+        expects.
         """
         tally = Tally(total, None)
         resolver = Resolver(self.settings, self.cache, self.account, tally)

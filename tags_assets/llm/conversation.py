@@ -1,4 +1,4 @@
-"""A row as the model sees it: delimited, without the server's own marks, and cut in its middle where too long."""
+"""A row as the model sees it: delimited, without the server's own marks, cut in its middle where too long."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HEAD_SHARE = 0.6
 _TURN_OVERHEAD = 8
 """Tokens of a turn's heading, about."""
 
-# Marks with which chat templates begin and end turns. A server that finds them in a message takes them for its
-# own: the row would speak with the system's voice. They are made unlike themselves and stay readable.
+# Marks with which chat templates begin and end turns. A server that finds them in a message takes them for
+# its own: the row would speak with the system's voice. They are made unlike themselves and stay readable.
 _CONTROL = re.compile(
     r"<\|[\w\s/-]{1,40}\|>|<｜[^｜>]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<[be]os>"  # noqa: RUF001
     r"|<\|?/?(?:system|user|assistant|tool|think|tool_call)\|?>",
@@ -105,10 +105,8 @@ def cut_turns(turns: Sequence[tuple[str, str]], limit: float) -> tuple[list[tupl
     limit
         Tokens, as `count_tokens_of` counts them.
 
-    Returns
-    -------
-    The turns, with a line in square brackets (and an empty role, where whole turns are missing) for what was left
-    out, and whether anything was.
+    Returns ------- The turns, with a line in square brackets (and an empty role, where whole turns are
+    missing) for what was left out, and whether anything was.
     """
     # No character counts for more than 2.4 tokens, so most rows need not be counted.
     if sum(2.4 * len(c) + _TURN_OVERHEAD for _, c in turns) <= limit:
@@ -166,4 +164,5 @@ def _cut_middle(content: str, size: float, level: float) -> str:
     tail = n_kept - head
     left_out = len(content) - n_kept
     # Characters are not tokens: a dense part may still be too long, which the server then says.
-    return f"{content[:head]}\n[... {left_out:,} characters left out ...]\n{content[len(content) - tail :] if tail else ''}"
+    end = content[len(content) - tail :] if tail else ""
+    return f"{content[:head]}\n[... {left_out:,} characters left out ...]\n{end}"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tags_assets.llm.task import Task
 
 MODES = ("json_schema", "bare_json_schema", "json_object", "text")
-"""Ways to constrain an answer, the best first: the schema, the schema without limits of length and number, any
-JSON object, and nothing but the prompt's words."""
+"""Ways to constrain an answer, the best first: the schema, the schema without limits of length and number,
+any JSON object, and nothing but the prompt's words."""
 
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 

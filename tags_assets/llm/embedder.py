@@ -75,8 +75,8 @@ class APIEmbedder:
         Raises
         ------
         UserError
-            Where the server refuses, is away for too long, or gives something else than vectors; where the spending
-            cap is reached.
+            Where the server refuses, is away for too long, or gives something else than vectors; where the
+            spending cap is reached.
         """
         rounds = []
         for start in range(0, len(texts), _PER_ROUND):
@@ -138,10 +138,11 @@ class APIEmbedder:
             elif got.kind is FaultKind.TOO_LONG and share > _LEAST_SHARE:
                 share *= 0.6
             elif not got.is_transient:
+                model = self.client.settings.model
                 raise UserError(
                     f"refuses to embed: {got.reason}",
                     where=self.client.settings.endpoint,
-                    mend=f"See base_url and key, and that {self.client.settings.model!r} is an embedding model.",
+                    mend=f"See base_url and key, and that {model!r} is an embedding model.",
                 )
             elif got.kind not in {FaultKind.BUSY, FaultKind.DOWN} and not throttle.is_open:
                 faults += 1

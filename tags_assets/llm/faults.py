@@ -214,7 +214,7 @@ def _context_said(body: Mapping[str, object], said: str) -> int | None:
     if isinstance(size, int):
         return size
     found = re.search(
-        r"(?:context (?:length|size|window)(?: is| of)?|maximum of|available context size \()\D{0,12}(\d{3,8})",
+        r"(?:context (?:length|size|window)(?: is| of)?|maximum of|context size \()\D{0,12}(\d{3,8})",
         said,
     )
     return int(found.group(1)) if found else None

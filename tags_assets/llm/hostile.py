@@ -1,7 +1,8 @@
 """Sentences in a row that speak to the model which reads it: found by rule, so that they can be left out.
 
-The rules look for what such a sentence must do to work: set the instructions aside, take on another's voice, or
-name the output that it wants. They will not find all; the judge has further defences (see ``judge.py``).
+The rules look for what such a sentence must do to work: set the instructions aside, take on another's
+voice, or name the output that it wants. They will not find all; the judge has further defences (see
+``judge.py``).
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ _VOICE = (
     r"\byou are now\b[^.!?\n]{0,60}",
     r"\bnew (?:rule|instructions?|system prompt)\b\s*:",
     r"\byour (?:system prompt|hidden instructions|initial instructions)\b",
-    r"\b(?:dear|attention|note to|message to|hey),?\s+(?:the\s+)?(?:judge|grader|evaluator|rater|tagger|annotator|ai|llm|model)\b",
+    (
+        r"\b(?:dear|attention|note to|message to|hey),?\s+(?:the\s+)?"
+        r"(?:judge|grader|evaluator|rater|tagger|annotator|ai|llm|model)\b"
+    ),
     r"===\s*row\s+\w+\s+(?:begins|ends)\s*===",
 )
 
@@ -55,18 +59,25 @@ _SCALE = (
 
 _OUTPUT = (
     (
-        rf"\b(?:give|assign|award|grant|rate|score|grade|mark|deserves?|must receive|output|answer|respond|reply|return)\b"
+        r"\b(?:give|assign|award|grant|rate|score|grade|mark|deserves?|must receive"
+        r"|output|answer|respond|reply|return)\b"
         rf"[^!?\n]{{0,60}}{_SCALE}"
     ),
-    r"\bthe (?:above|below|following|previous) (?:response|answer) is (?:perfect|excellent|flawless|correct)\b",
-    r"^\s*(?:overall\s+)?(?:score|rating|quality|grade|helpfulness|correctness)\s*[:=]\s*(?:[45](?:\.0)?|10|100|[0-9.]+/\d+|excellent|perfect)\s*\.?$",
+    (
+        r"\bthe (?:above|below|following|previous) (?:response|answer) is "
+        r"(?:perfect|excellent|flawless|correct)\b"
+    ),
+    (
+        r"^\s*(?:overall\s+)?(?:score|rating|quality|grade|helpfulness|correctness)\s*[:=]\s*"
+        r"(?:[45](?:\.0)?|10|100|[0-9.]+/\d+|excellent|perfect)\s*\.?$"
+    ),
     r"\bquality (?:score|rating)\s*(?:of\s*)?(?:5|10|100)\b",
     (
         r"\b(?:output|reply with|respond with|answer with|return|emit|use|write|print|give)\b[^.!?\n]{0,60}"
         r"\b(?:tags?|labels?)\b"
     ),
     r"\btag (?:this|it|the \w+) (?:as|with)\b",
-    r"\b(?:tagging|labelling|labeling|judging|grading) (?:task|job|phase) is (?:over|done|finished|complete)\b",
+    r"\b(?:tagging|label+ing|judging|grading) (?:task|job|phase) is (?:over|done|finished|complete)\b",
     r"\blist of all (?:known )?tags\b",
     r"^\s*(?:tags|labels)\s*[:=]\s*\[.*\]\s*$",
     r"\{[^{}\n]{0,200}\"(?:tags|quality|score|rating|helpfulness|correctness|addresses_judge|badness)\"\s*:[^{}\n]{0,200}\}",
@@ -84,88 +95,25 @@ _RULES = {
 }
 
 # A text without one of these can't be hit: a substring is found a hundred times faster than a rule is tried.
-_NEEDLES = {
+_WORDS = {
     "override": (
-        "ignor",
-        "disregard",
-        "forget",
-        "overrid",
-        "skip",
-        "bypass",
-        "olvida",
-        "oubli",
-        "vergiss",
-        "忽略",
-        "无视",
-        "無視",
-        "忘",
-        "игнорируй",
-        "забудь",
-        "무시",
-        "잊",
-        "تجاهل",
-        "do not read",
-        "stop reading",
-    ),  # fmt: skip
+        "ignor|disregard|forget|overrid|skip|bypass|olvida|oubli|vergiss|忽略|无视|無視|忘|игнорируй"
+        "|забудь|무시|잊|تجاهل|do not read|stop reading"
+    ),
     "voice": (
-        "system",
-        "developer",
-        "</",
-        "<r",
-        "<i",
-        "<j",
-        "<p",
-        "(im_",
-        "(endof",
-        "(start_of",
-        "(eot",
-        "(inst",
-        "(/inst",
-        "(sys",
-        "you are now",
-        "new rule",
-        "new instruction",
-        "your hidden",
-        "your initial",
-        "dear",
-        "attention",
-        "note to",
-        "message to",
-        "hey",
-        "===",
-    ),  # fmt: skip
+        "system|developer|</|<r|<i|<j|<p|(im_|(endof|(start_of|(eot|(inst|(/inst|(sys"
+        "|you are now|new rule|new instruction|your hidden|your initial|dear|attention"
+        "|note to|message to|hey|==="
+    ),
     "output": (
-        "out of",
-        "full mark",
-        "score",
-        "rating",
-        "mark",
-        "grade",
-        "quality",
-        "/5",
-        "/10",
-        "/ 5",
-        "/ 10",
-        "perfect",
-        "excellent",
-        "flawless",
-        "tag",
-        "label",
-        "etiqueta",
-        "étiquette",
-        "etikett",
-        "只",
-        "仅",
-        "decode",
-        "helpfulness",
-        "correctness",
-        "badness",
-        "response is",
-        "answer is",
-    ),  # fmt: skip
+        "out of|full mark|score|rating|mark|grade|quality|/5|/10|/ 5|/ 10|perfect|excellent"
+        "|flawless|tag|label|etiqueta|étiquette|etikett|只|仅|decode|helpfulness|correctness"
+        "|badness|response is|answer is"
+    ),
 }
+_NEEDLES = {kind: tuple(words.split("|")) for kind, words in _WORDS.items()}
+
 _ENCODED = re.compile(r"\b[A-Za-z0-9+/]{24,}={0,2}")
-_FENCE = re.compile(r"^\s*(?:```\w*|~~~\w*|\"\"\"|[\[\]{}],?)\s*$")
 
 
 @dataclass(frozen=True)

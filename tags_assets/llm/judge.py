@@ -3,12 +3,14 @@
 Five defences, each cheap, none trusted alone:
 
 1. The row stands between marks that it can't contain, without the control marks of chat templates.
-2. The prompt says that what is between the marks is data, and asks whether a sentence there addresses the judge.
+2. The prompt says that what is between the marks is data, and asks whether a sentence there addresses the
+judge.
 3. Rows in which a rule finds such a sentence are judged again without it; where only the judge says that
    there is one, 4 has to do.
 4. Rows that come out perfect, and those of 3, are audited on a scale that runs the other way, so that a model
    that obeys "give 5" contradicts itself.
-5. The lowest of the three counts. Where the first verdict was better than another by ``rating.CAUGHT_BY``, the
+5. The lowest of the three counts. Where the first verdict was better than another by ``rating.CAUGHT_BY``,
+the
    row is marked as caught.
 """
 
@@ -117,7 +119,7 @@ class Audit(BaseModel):
 
 @dataclass(frozen=True)
 class JudgingResult:
-    """What the judge found: judgements (`JUDGEMENTS_SCHEMA`), failures (`FAILURES_SCHEMA`), figures of the run."""
+    """What the judge found: tables of `JUDGEMENTS_SCHEMA` and `FAILURES_SCHEMA`, and figures of the run."""
 
     judgements: pl.DataFrame
     failures: pl.DataFrame
@@ -138,8 +140,8 @@ class Judge:
     temperature
         Of several samples; a single verdict is drawn at 0.
     audit
-        Which rows get a second look: those that come out ``perfect`` and the hostile ones, the ``hostile`` ones
-        only, or ``none``.
+        Which rows get a second look: those that come out ``perfect`` and the hostile ones, the ``hostile``
+        ones only, or ``none``.
     prompt
         A prompt file of one's own in place of the package's ``judge.yaml``.
     failure_limit
@@ -313,7 +315,7 @@ class _Questions:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which row was asked about, for which sample, and whether a rule found a sentence that speaks to the judge."""
+    """Which row was asked about, for which sample, and whether a rule found it speak to the judge."""
 
     row: int
     sample: int

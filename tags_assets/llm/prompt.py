@@ -64,7 +64,7 @@ class Prompt:
         return _PLACE.split(self.question)
 
     def fill(self, **values: str) -> str:
-        """Put the values into the places of the question, once: what looks like a place in a value stays text."""
+        """Put the values into the places of the question; what looks like a place in a value stays text."""
         parts = list(self._parts)
         parts[1::2] = [values[name] for name in parts[1::2]]
         return "".join(parts)

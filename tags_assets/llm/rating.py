@@ -26,7 +26,7 @@ DEFAULT_WEIGHTS = {
 """How the dimensions combine into ``rating``: ours, to be changed without a call."""
 
 CAUGHT_BY = 0.4
-"""By how much (on the scale 0 to 1) a verdict must exceed the one without the sentence, or the audit, to be caught."""
+"""By how much (of 1) a verdict must exceed the one without the sentence, or the audit, to be caught."""
 
 PERFECT = 0.95
 
@@ -43,8 +43,8 @@ JUDGEMENTS_SCHEMA: dict[str, pl.DataType] = {
 }
 """Columns of ``quality_judgements``, one row per instance.
 
-The dimensions lie in 0 to 1, null where the judge could not tell. ``spread`` is the mean standard deviation of the
-dimensions over the samples, null for one sample.
+The dimensions lie in 0 to 1, null where the judge could not tell. ``spread`` is the mean standard deviation
+of the dimensions over the samples, null for one sample.
 """
 
 
@@ -78,10 +78,8 @@ def settle(means: pl.DataFrame, without: pl.DataFrame, audits: pl.DataFrame) -> 
     audits
         ``row``, ``ceiling``.
 
-    Returns
-    -------
-    ``means`` with the scores that count, ``audited``, ``caught``, and ``unsettled``: hostile, and no second look came
-    of it.
+    Returns ------- ``means`` with the scores that count, ``audited``, ``caught``, and ``unsettled``:
+    hostile, and no second look came of it.
     """
     response = list(RESPONSE_DIMENSIONS)
     joined = means.join(

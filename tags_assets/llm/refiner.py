@@ -1,7 +1,7 @@
 """The tree's four refinement steps by a language model; whatever it answers, the tree stays valid.
 
-The method checks each answer again (``method/refinement.py``): here only the questions are put and the answers brought
-into its form. A question without a usable answer counts as "no opinion".
+The method checks each answer again (``method/refinement.py``): here only the questions are put and the
+answers brought into its form. A question without a usable answer counts as "no opinion".
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class LLMRefiner:
     client
         The server and the cache.
     failure_limit
-        Share of a step's questions that may fail before the build stops; unanswered ones keep the offline form.
+        Share of a step's questions that may fail before the build stops; unanswered ones keep the offline
+        form.
     progress, status
         As in `Client.ask`, for each batch of questions.
     """

@@ -41,7 +41,7 @@ _LEAST_ROW_TOKENS = 64
 _UNKNOWN_CONTEXT = 8192
 
 _RESERVE_FACTOR = 1.5
-"""Prompt tokens reserved under a spending cap for each estimated: the estimate of one row may be off by a third."""
+"""Prompt tokens reserved under a cap for each that is estimated: a row's estimate may be off by a third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Resolver:
     def look_up(
         self, questions: Iterator[Question], start: int, *, retry_failed: bool
     ) -> list[tuple[Item, Outcome | None]]:
-        """Take the next chunk of questions and settle what the cache can settle, all their attempts included."""
+        """Take the next chunk of questions and settle what the cache can settle, with all attempts."""
         chunk = list(islice(questions, CHUNK))
         items = [Item(start + i, q, q.key(self.scope(q.task).head)) for i, q in enumerate(chunk)]
         keys = [item.key for item in items]

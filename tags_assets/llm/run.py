@@ -48,7 +48,8 @@ class Run:
     resolver, server, throttle
         Its surroundings.
     receive
-        Called with (index, question, outcome) once for every question, in the order in which they are settled.
+        Called with (index, question, outcome) once for every question, in the order in which they are
+        settled.
     tell
         Called with a `Status` several times a second.
     failure_limit
@@ -252,7 +253,7 @@ class Run:
             raise
 
     def _later(self, item: Item, fault: Fault) -> Failure | None:
-        """Put a row back after a transient fault; a reason to give up where the row itself seems to cause it."""
+        """Put a row back after a transient fault; give up where the row itself seems to be the cause."""
         if fault.kind is FaultKind.BUSY:
             item.busy += 1
             if item.busy > _MAX_BUSY:
@@ -280,12 +281,12 @@ class Run:
             asyncio.get_running_loop().call_later(delay_s, self._queue.put_nowait, item)
 
     def _over_cap(self, over: OverCap) -> UserError:
-        price, cap = self._settings.price, self._settings.spending_cap
+        price, cap, tally = self._settings.price, self._settings.spending_cap, self._tally
         currency = price.currency if price else ""
         return UserError(
             f"the spending cap of {cap:g} {currency} is reached: {over.spent:.4g} {currency} were spent on "
             f"{self._settings.model} in the last {self._settings.spending_window_h:g} h; "
-            f"{self._tally.done - self._tally.failed:,} of {self._tally.total:,} questions are answered and kept",
+            f"{tally.done - tally.failed:,} of {tally.total:,} questions are answered and kept",
             where="spending_cap",
             mend="Raise it, or run again later.",
         )

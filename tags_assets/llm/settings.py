@@ -145,7 +145,7 @@ class ClientSettings:
             raise UserError(
                 f"a spending cap of {self.spending_cap:g} can't be kept without a price",
                 where="spending_cap",
-                mend="State price.prompt and price.completion per million tokens (0 for a server of your own).",
+                mend="State price.prompt and price.completion of a million tokens (0 for your own server).",
             )
 
     def _require_positive(self) -> None:

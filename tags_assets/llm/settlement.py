@@ -71,8 +71,8 @@ class Settlement:
         reason, n = tally.reasons.most_common(1)[0]
         before = f" ({tally.failed_before:,} of them before)" if tally.failed_before else ""
         raise UserError(
-            f"{tally.failed:,} of {tally.done:,} rows failed{before}, more than the limit of {self._limit:.0%} of "
-            f"{tally.total:,}; most often ({n:,}): {reason}",
+            f"{tally.failed:,} of {tally.done:,} rows failed{before}, more than the limit of "
+            f"{self._limit:.0%} of {tally.total:,}; most often ({n:,}): {reason}",
             where=self._where,
-            mend="Mend the cause and run again with --retry-failed, or raise failure_limit; answers are kept.",
+            mend="Mend it and run again with --retry-failed, or raise failure_limit; answers are kept.",
         )

@@ -122,9 +122,17 @@ class Tally:
 
 
 _ADDED = (
-    "questions", "from_cache", "failed", "failed_before", "calls", "unusable_answers", "cut_rows", "prompt_tokens",
-    "completion_tokens", "seconds",
-)  # fmt: skip
+    "questions",
+    "from_cache",
+    "failed",
+    "failed_before",
+    "calls",
+    "unusable_answers",
+    "cut_rows",
+    "prompt_tokens",
+    "completion_tokens",
+    "seconds",
+)
 
 
 def add_figures(first: dict[str, object], *others: dict[str, object]) -> dict[str, object]:

@@ -57,7 +57,7 @@ class Task:
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the answer, in the subset that servers share: no references, no titles, all required."""
+        """JSON schema of the answer as servers share it: no references, no titles, all required."""
         return _plain_schema(self.answer.model_json_schema())
 
     @cached_property

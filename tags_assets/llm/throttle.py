@@ -22,8 +22,8 @@ _LONGEST_PAUSE_S = 15.0
 _LOOK_S = 1.0
 
 _TRIP_AFTER = 8
-"""Faults in a row after which the server counts as down: of any rows where nobody answers, of so many different
-rows where the server answers with an error (one row may be what breaks it)."""
+"""Faults in a row after which the server counts as down: of any rows where nobody answers, of so many
+different rows where it answers with an error (one row may be what breaks it)."""
 
 
 def pause_s(tries: int, *, first: float = _FIRST_PAUSE_S, longest: float = _LONGEST_PAUSE_S) -> float:
@@ -67,7 +67,8 @@ class Throttle:
 
     - At most ``limit`` calls are under way. A 429 cuts the limit (multiplicative decrease, at most once a
       second), successes raise it again to the configured concurrency (additive increase).
-    - After `_TRIP_AFTER` faults in a row the breaker opens: one probe at a time, pauses growing, until an answer
+    - After `_TRIP_AFTER` faults in a row the breaker opens: one probe at a time, pauses growing, until an
+    answer
       comes or patience is used up; then the run stops.
     """
 

@@ -1,10 +1,10 @@
 """How many tokens a text will be, without the model's tokenizer.
 
 The estimate is linear in what can be counted fast: words, the words' long parts, digits, runs of
-punctuation, runs of white space, and bytes beyond ASCII. Its weights were fitted by non-negative least squares
-to the byte-pair tokenizer of SmolLM2 on 2,500 rows of public instruction data in 12 languages: the total is
-within 3%, and 90% of the English rows are within 12% (other languages: 35%). Each server's own counts correct
-it as answers come in (see ``Dialect.tokens_per_estimate``).
+punctuation, runs of white space, and bytes beyond ASCII. Its weights were fitted by non-negative least
+squares to the byte-pair tokenizer of SmolLM2 on 2,500 rows of public instruction data in 12 languages: the
+total is within 3%, and 90% of the English rows are within 12% (other languages: 35%). Each server's own
+counts correct it as answers come in (see ``Dialect.tokens_per_estimate``).
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ def connect(path: Path) -> sqlite3.Connection:
 class Writer:
     """Commits writes in groups.
 
-    Whatever is waiting is committed in one transaction, so a commit is never waited for longer than the one before
-    it takes; a caller goes on only when its own write is committed. An operation is a function of the connection.
+    Whatever is waiting is committed in one transaction, so a commit is never waited for longer than the one
+    before it takes; a caller goes on only when its own write is committed. An operation is a function of
+    the connection.
 
     Parameters
     ----------

@@ -43,7 +43,8 @@ class PriceConfig(Config):
 class LLMResource(ConfigurableResource):  # type: ignore[type-arg]
     """A model behind an OpenAI-compatible API.
 
-    The key is read from the environment when it is used: it is no field, so that no page, log or event can show it.
+    The key is read from the environment when it is used: it is no field, so that no page, log or event can
+    show it.
     """
 
     base_url: str | None = Field(

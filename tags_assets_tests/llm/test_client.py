@@ -330,20 +330,20 @@ def test_what_is_too_long_even_when_cut_is_final(server, connect):
 
 def test_a_spending_cap_is_never_exceeded(server, connect):
     price = Price(prompt=10.0, completion=10.0)
-    client = connect(price=price, spending_cap=1.0)
-    with pytest.raises(UserError, match=r"spending cap of 1 USD is reached"):
-        LLMTagger(client).tag(*rows(300))
+    client = connect(price=price, spending_cap=0.3)
+    with pytest.raises(UserError, match=r"spending cap of 0.3 USD is reached"):
+        LLMTagger(client).tag(*rows(80))
     spent = client.cache.spending(client.account)
-    assert 0.9 < spent.paid <= 1.0
+    assert 0.2 < spent.paid <= 0.3
     assert spent.paid == pytest.approx(sum(tokens_of(c) + 20 for c in server.chats) * 10 / 1e6)
     assert spent.reserved == 0
     # Another run, and another process, share the cap; with a higher one it goes on where it stopped.
     n_calls = len(server.chats)
     with pytest.raises(UserError, match="spending cap"):
-        LLMTagger(connect(price=price, spending_cap=1.0)).tag(*rows(300))
+        LLMTagger(connect(price=price, spending_cap=0.3)).tag(*rows(80))
     assert len(server.chats) - n_calls <= 2
-    LLMTagger(connect(price=price, spending_cap=50)).tag(*rows(300))
-    assert len(server.chats) == 300
+    LLMTagger(connect(price=price, spending_cap=50)).tag(*rows(80))
+    assert len(server.chats) == 80
 
 
 def test_a_cap_needs_a_price(connect):
@@ -367,7 +367,7 @@ def test_the_estimate_names_tokens_and_cost_before_the_first_call(server, connec
     assert after.completion_tokens == 10 * 20
 
 
-def test_requests_per_minute_are_kept(server, connect):
+def test_requests_per_minute_are_kept(connect):
     started = time.monotonic()
     LLMTagger(connect(requests_per_minute=1200, concurrency=10)).tag(*rows(60))
     assert time.monotonic() - started > 60 / 20 - 2.2  # a burst of two seconds is free
@@ -390,7 +390,7 @@ def test_no_key_reaches_cache_log_or_error(server, connect, caplog, tmp_path):
     assert key.encode() not in stored
 
 
-def test_rows_are_not_kept_in_the_cache(server, connect, tmp_path):
+def test_rows_are_not_kept_in_the_cache(connect, tmp_path):
     client = connect()
     LLMTagger(client).tag(
         ["a"],
@@ -440,7 +440,7 @@ def test_an_interrupted_run_counts_what_was_in_flight_as_paid(server, connect):
     assert result.failures.is_empty()
 
 
-def test_tags_of_the_double_are_what_the_tests_think(server):
+def test_tags_of_the_double_are_what_the_tests_think():
     assert tags_of("--- x user ---\nExplain alpha number\n\nLabel the row above") == [
         "explain",
         "number",

@@ -81,7 +81,7 @@ def test_parameters_that_a_model_refuses_are_dropped_once(server, connect):
         if "max_tokens" in call.body:
             return error(
                 400,
-                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
+                "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'.",
                 code="unsupported_parameter",
                 param="max_tokens",
             )

@@ -148,7 +148,7 @@ def test_samples_combine_alike_in_any_order():
         for s in range(3)
     ]
     ordered = combine_samples(pl.DataFrame(data, schema=schema, orient="row"))
-    random.Random(0).shuffle(data)
+    random.Random(0).shuffle(data)  # noqa: S311
     assert combine_samples(pl.DataFrame(data, schema=schema, orient="row")).equals(ordered)
 
 

@@ -1,4 +1,4 @@
-"""Tag, judge, refine through a real server. Its answers differ from run to run: their form is what is tested."""
+"""Tag, judge, refine through a real server. Its answers differ from run to run: their form is tested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ pytestmark = pytest.mark.model_server
 def client(model_server, tmp_path_factory):
     # Small rows and long patience: the server has one core at most, and that may be shared.
     settings = ClientSettings(
-        model_server, MODEL, concurrency=2, timeout_s=300, startup_patience_s=300, patience_s=300, row_tokens=250
+        model_server,
+        MODEL,
+        concurrency=2,
+        timeout_s=300,
+        startup_patience_s=300,
+        patience_s=300,
+        row_tokens=250,
     )
     with Client(settings, tmp_path_factory.mktemp("llm") / "answers.sqlite") as client:
         yield client
@@ -67,7 +73,8 @@ def test_real_rows_are_tagged(client, pool):
     assert result.figures["modes"] == {"tag": "json_schema"}
     assert result.tags["instance_id"].n_unique() + result.failures.height == len(ids)
     assert result.failures.height <= 3
-    assert 0.8 < estimate.prompt_tokens / result.figures["prompt_tokens"] < 1.25 or result.figures["calls"] > len(ids)
+    if result.figures["calls"] == len(ids):  # no second attempts, which are not foreseen
+        assert 0.8 < estimate.prompt_tokens / result.figures["prompt_tokens"] < 1.25
     n_calls = result.figures["calls"]
     again = tagger.tag(ids, conversations)
     assert again.figures["calls"] == 0 < n_calls
@@ -108,10 +115,17 @@ def test_a_level_of_the_tree_is_refined(client):
 
 
 def test_a_row_beyond_the_context_is_cut_until_it_fits(tmp_path):
-    row = [{"role": "user", "content": "one two three four " * 4000}, {"role": "assistant", "content": "five"}]
+    long = "one two three four " * 4000
+    row = [{"role": "user", "content": long}, {"role": "assistant", "content": "five"}]
     with running(n_ctx=1536, n_parallel=1) as url:
         settings = ClientSettings(
-            url, MODEL, concurrency=1, timeout_s=300, startup_patience_s=300, row_tokens=20_000, context_tokens=30_000
+            url,
+            MODEL,
+            concurrency=1,
+            timeout_s=300,
+            startup_patience_s=300,
+            row_tokens=20_000,
+            context_tokens=30_000,
         )
         with Client(settings, tmp_path / "answers.sqlite") as client:
             tagger = LLMTagger(client, failure_limit=1.0)

@@ -57,7 +57,8 @@ def test_a_run_killed_twice_repeats_only_what_was_in_flight(server, connect, tmp
     with AnswerCache(cache) as settled:
         spending = settled.spending(Account(server.url, "test"))
     assert spending.reserved == 0
-    # Calls whose reply was lost are on record too: claimed before they were made. The kill may fall between the two.
+    # Calls whose reply was lost are on record too: claimed before they were made. The kill may fall between
+    # the two.
     assert spending.calls >= len(server.chats)
 
 

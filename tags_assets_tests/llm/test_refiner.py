@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-import random
 import re
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -152,7 +152,7 @@ ANSWERS = st.recursive(
 def test_whatever_is_answered_the_method_can_use_it(server, connect, answer, seed):
     server.behave = lambda _: completion(json.dumps(answer))
     refiner = LLMRefiner(
-        connect(answers=1, cache=connect().cache.path.with_name(f"{random.random()}.sqlite")),
+        connect(answers=1, cache=connect().cache.path.with_name(f"{uuid4()}.sqlite")),
         failure_limit=1.0,
     )
     group = [Siblings(CONCEPTS[0], CONCEPTS[1 : 3 + seed % 5])]
