@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tags_assets.method.clustering import unit
+from tags_assets.method.naming import TagNames, readability
+
+
+def names_of(tags, groups, counts=None, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(max(groups) + 1, 24))
+    x = unit(centres[groups] + 0.1 * rng.normal(size=(len(tags), 24)))
+    names = TagNames.of(tags, np.ones(len(tags)) if counts is None else counts, x)
+    return names.concepts(np.array(groups), unit(centres))
+
+
+def test_a_group_is_named_by_what_its_tags_end_in():
+    tags = ["quadratic equation", "linear equation", "differential equation", "oak", "birch", "pine"]
+    equations, trees = names_of(tags, [0, 0, 0, 1, 1, 1])
+    assert equations.name == "equation"
+    assert trees.name in {"oak", "birch", "pine"}
+    assert equations.n_tags == 3
+
+
+def test_a_vague_end_does_not_name_a_group():
+    tags = ["word problem", "geometry problem", "age problem", "oak"]
+    problems = names_of(tags, [0, 0, 0, 1])[0]
+    assert problems.name != "problem"
+
+
+def test_frequent_tags_name_their_group():
+    tags = ["python", "cpython interpreter", "python interpreter version"]
+    assert names_of(tags, [0, 0, 0], counts=np.array([500, 1, 1]))[0].name == "python"
+
+
+@pytest.mark.parametrize("fragment", ["##ing", "x=1", "42", "-", "<div>", "a" * 70])
+def test_a_fragment_reads_worse_than_a_word(fragment):
+    scores = readability([fragment, "gradient descent"])
+    assert scores[0] < scores[1] == 1.0
+
+
+def test_a_fragment_names_a_group_only_where_there_is_nothing_else():
+    assert names_of(["##ing", "tokenisation"], [0, 0], counts=np.array([50, 1]))[0].name == "tokenisation"
+    assert names_of(["##ing"], [0])[0].name
+
+
+def test_plus_and_sharp_belong_to_a_name():
+    assert readability(["c++", "c#", "50%"]).tolist() == [1.0, 1.0, 0.7]
