@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from tags_assets.formats.given import ColumnMap, Given
 
-READER_VERSION = "1"
-"""Part of every key of the cache: raise it whenever the same file would give other rows."""
+READER_VERSION = f"1, rensa {version('rensa')}"
+"""Part of every key of the cache: raise it whenever the same file would give other rows or sketches."""
 
 BANDS = tuple(f"band_{number}" for number in range(near_duplicates.N_BANDS))
 
@@ -161,18 +162,20 @@ def clear_left_behind(cache: Path) -> None:
 @contextmanager
 def _beside(directory: Path) -> Iterator[Path]:
     """Give a folder to write in, which takes the name of ``directory`` once all is written."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".parsing-"))
+    beside = None
     try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".parsing-"))
         yield beside
-        try:
-            beside.rename(directory)
-        except OSError:
-            # Another process read the same file meanwhile, to the same result.
-            if not (directory / "summary.json").is_file():
-                raise
+        beside.rename(directory)
+    except OSError as error:
+        # Another process may have read the same file meanwhile, to the same result.
+        if not (directory / "summary.json").is_file():
+            problem = f"the cache cannot be written: {error.strerror or error}"
+            raise UserError(problem, where=str(directory.parent)) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int], None] | None) -> None:

@@ -259,7 +259,20 @@ def _of_bytes(file: Path, known: dict[str, list[object]], fresh: dict[str, list[
 
 
 def write_beside(file: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it, so that no reader sees half of it."""
+    """Write a file beside its place and rename it, so that no reader sees half of it.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
+    try:
+        _write_beside(file, content)
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror or error}", where=str(file)) from error
+
+
+def _write_beside(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as beside:
         beside.write(content)

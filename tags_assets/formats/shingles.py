@@ -140,8 +140,7 @@ def _cut(  # noqa: C901, PLR0912 - one automaton, in one place
                 continue
             marked = kind == _EXACT
             if kind == _STOP:
-                # Punctuation of a sentence stands behind a word and before a space; a factorial behind a
-                # number.
+                # Punctuation of a sentence: behind a word, before a space. A factorial: behind a digit.
                 marked = point == _FACTORIAL and before == _DIGIT
                 if not marked and before != _SPACE and after in (_SPACE, _STOP):
                     continue

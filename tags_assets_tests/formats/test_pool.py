@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import json
 import os
@@ -167,6 +168,21 @@ def test_what_a_killed_run_leaves_behind_is_not_taken_for_a_result(tmp_path, rea
     os.utime(left, (0, 0))
     read(file)
     assert not left.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match="cannot be written"):
+        read_pool(expand_pool([write(tmp_path / "rows.jsonl")]), cache=tmp_path / "cache")
+
+
+def test_a_full_disk_is_one_line(tmp_path, read, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(parsed_file._Writer, "write", full)
+    with pytest.raises(UserError, match="the cache cannot be written: No space left on device"):
+        read(write(tmp_path / "rows.jsonl"))
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, read, monkeypatch):
