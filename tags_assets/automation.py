@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
+from tags_assets.assets.versioned import TARGET_ASSETS
 from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.partitions import targets as target_partitions
-from tags_assets.pool import landed
+from tags_assets.pool import Landed, landed
+from tags_assets.resources.store import open_store
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
@@ -45,12 +47,12 @@ def cascade() -> dg.AutomationCondition[dg.AssetKey]:
     ).with_label("follows its inputs")
 
 
-def landing_event(version: str, files: Mapping[str, str]) -> dg.AssetMaterialization:
+def landing_event(data: Landed) -> dg.AssetMaterialization:
     """Build the event that tells Dagster which data lies in the pool; no run stands behind it."""
     return dg.AssetMaterialization(
         "landing",
-        metadata={"files": len(files), "versions": dg.MetadataValue.json(dict(files))},
-        tags={DATA_VERSION_TAG: version},
+        metadata={"files": len(data.files), "versions": dg.MetadataValue.json(dict(data.files))},
+        tags={DATA_VERSION_TAG: data.version},
     )
 
 
@@ -69,7 +71,7 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
         return dg.SkipReason(str(error))
     if data.version == context.cursor:
         return dg.SkipReason(f"{len(data.files)} files, none of them new or changed")
-    return dg.SensorResult(asset_events=[landing_event(data.version, data.files)], cursor=data.version)
+    return dg.SensorResult(asset_events=[landing_event(data)], cursor=data.version)
 
 
 @dg.sensor(
@@ -81,17 +83,20 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
 )
 def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Keep the partitions equal to the targets and request the distribution of those that changed."""
-    registry = TargetRegistry(Home.resolve().prepare())
+    home = Home.resolve().prepare()
+    registry = TargetRegistry(home)
     try:
         versions = registry.fingerprints()
     except UserError as error:
         return dg.SkipReason(str(error))
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
+    seen = json.loads(context.cursor) if context.cursor else _selected_already(home, versions)
     present = set(context.instance.get_dynamic_partitions("targets"))
     added, gone = sorted(set(versions) - present), sorted(present - set(versions))
     changed = sorted(name for name, version in versions.items() if seen.get(name) != version)
     if not (added or gone or changed):
         return dg.SkipReason(f"{len(versions)} targets, none of them new or changed")
+    for name in gone:
+        _retire(home, name)
     requests = []
     if added:
         requests.append(target_partitions.build_add_request(added))
@@ -105,6 +110,20 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
         ],
         cursor=json.dumps(versions, sort_keys=True),
     )
+
+
+def _retire(home: Home, name: str) -> None:
+    """Take a target that is gone out of the warehouse; its past versions stay readable."""
+    store = open_store(home.path)
+    for asset in sorted(TARGET_ASSETS):
+        store.remove_partition(asset, name)
+    store.publish()
+
+
+def _selected_already(home: Home, versions: Mapping[str, str]) -> dict[str, str]:
+    """Take targets that have a selection as seen when the sensor starts: the command line made it."""
+    store = open_store(home.path)
+    return {name: version for name, version in versions.items() if store.current("selected_subset", name)}
 
 
 @dg.schedule(

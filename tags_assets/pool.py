@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.formats.pool import expand_pool, fingerprint_files
+from tags_assets.formats.pool_files import names_of
 from tags_assets.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from tags_assets.home import Home
@@ -25,13 +25,13 @@ class Landed:
     sources
         The files, in the order in which they are read.
     files
-        Content hash of each file.
+        Name and content hash of each file, in the same order.
     version
         Fingerprint of all of them.
     """
 
     sources: tuple[Path, ...]
-    files: Mapping[str, str]
+    files: tuple[tuple[str, str], ...]
     version: str
 
 
@@ -44,12 +44,15 @@ def landed(home: Home) -> Landed:
         Where a path does not exist, or there is no file at all.
     """
     settings = home.pool()
-    sources = expand_pool(settings.paths or [home.landing])
+    sources = expand_pool(settings.paths or [str(home.landing)])
     if not sources:
         raise UserError(
             f"the pool {home.active_pool!r} has no file",
             where=str(home.landing),
             mend="Drop files there, or name some: tags-assets select FILE...",
         )
-    files = fingerprint_files(sources, home.cache)
-    return Landed(tuple(sources), files, fingerprint("landing", None, "1", {}, files))
+    hashes = fingerprint_files(sources, home.cache)
+    # By name and in order: of two copies the first is kept, and a folder that was moved holds the same data.
+    files = [(name, hashes[str(source)]) for name, source in zip(names_of(sources), sources, strict=True)]
+    version = fingerprint("landing", None, "1", {"files": files}, {})
+    return Landed(tuple(sources), tuple(files), version)

@@ -65,13 +65,17 @@ def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
     with open_instance(home) as instance, watched_by(watcher):
         if not instance.has_dynamic_partition(str(targets.name), target):
             instance.add_dynamic_partitions(str(targets.name), [target])
-        _report_landing(instance, landing_event(data.version, data.files), data.version)
-        result = defs().resolve_job_def("everything").execute_in_process(
-            instance=instance,
-            partition_key=target,
-            raise_on_error=False,
-            tags={PROCESS_TAG: process_mark()},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        _report_landing(instance, landing_event(data), data.version)
+        result = (
+            defs()
+            .resolve_job_def("everything")
+            .execute_in_process(
+                instance=instance,
+                partition_key=target,
+                raise_on_error=False,
+                tags={PROCESS_TAG: process_mark()},
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
         )
         for event in result.all_events:
             if event.is_step_failure:

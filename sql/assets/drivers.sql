@@ -1,19 +1,29 @@
--- Top leaves and top tags by their share of the whole gain, with the first picks that carry them.
-with total as (select sum(amount) as whole from selection_attribution),
-leaf_amounts as (
-    select a.instance_id, a.node_id, a.amount, a.part
-    from selection_attribution a join knowledge_tree n using (node_id)
-    where n.level = 0
+-- Top concepts and top tags by their share of the whole gain, with the first picks that carry them.
+with recursive above as (
+    select node_id as leaf_id, node_id, parent_id from knowledge_tree where level = 0
+    union all
+    select a.leaf_id, n.node_id, n.parent_id
+    from above a join knowledge_tree n on n.node_id = a.parent_id
+),
+tags_below as (
+    select above.node_id, t.tag from above join knowledge_tree_tags t on t.node_id = above.leaf_id
 ),
 tag_amounts as (
-    -- a tag's share of a leaf's amount follows its weight among the row's tags under that leaf
-    select a.instance_id, t.tag, a.amount * t.weight / sum(t.weight) over (partition by a.instance_id, a.node_id, a.part) as amount
-    from leaf_amounts a
-    join knowledge_tree_tags m using (node_id)
-    join instance_tags t on t.instance_id = a.instance_id and t.tag = m.tag
+    -- a tag's share of a node's amount follows its weight among the row's tags below that node
+    select
+        a.instance_id,
+        t.tag,
+        a.amount * t.weight / sum(t.weight) over (partition by a.instance_id, a.node_id, a.part) as amount
+    from selection_attribution a
+    join tags_below b using (node_id)
+    join instance_tags t on t.instance_id = a.instance_id and t.tag = b.tag
 ),
 carried as (
-    select 'node' as kind, node_id as key, instance_id, sum(amount) as amount from leaf_amounts group by all
+    -- the root is in every row, and drives none
+    select 'node' as kind, node_id as key, a.instance_id, sum(a.amount) as amount
+    from selection_attribution a join knowledge_tree n using (node_id)
+    where n.parent_id is not null
+    group by all
     union all
     select 'tag' as kind, tag as key, instance_id, sum(amount) as amount from tag_amounts group by all
 ),
@@ -28,6 +38,6 @@ ranked as (
     group by kind, key
     qualify row_number() over (partition by kind order by sum(amount) desc, key) <= $top
 )
-select kind, key, amount / (select whole from total) as share, rows, examples
+select kind, key, amount / (select sum(amount) from selection_attribution) as share, rows, examples
 from ranked
 order by kind, share desc, key

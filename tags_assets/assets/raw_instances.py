@@ -16,7 +16,7 @@ from tags_assets.resources.store import StoreResource
 
 def pool_configuration(home: Home) -> Mapping[str, Any]:
     """Resolve what the reading of the pool depends on: the files' content, the mapped columns."""
-    return {"files": dict(landed(home).files), "columns": home.pool().columns}
+    return {"files": [list(file) for file in landed(home).files], "columns": home.pool().columns}
 
 
 @dg.asset(deps=["landing"], code_version="1", **asset_options("raw_instances"))

@@ -126,7 +126,7 @@ def _rows(inputs: Inputs, selected: pl.DataFrame, snippets: pl.DataFrame) -> pl.
 
 
 def _drivers(inputs: Inputs, snippets: pl.DataFrame, tree: pl.DataFrame) -> pl.DataFrame:
-    """Sum the amounts over leaves and over tags; a tag's share of a leaf's amount follows its weight."""
+    """Name the concepts and the tags that gave most of the gain, with rows that carry them."""
     found = inputs.query(
         "assets/drivers",
         ["selection_attribution", "instance_tags", "knowledge_tree", "selected_subset"],

@@ -45,7 +45,7 @@ def run_tree(home: Home, under: str | None, depth: int, width: int) -> None:
         children.setdefault(parent, []).append(node)
 
     def label(node: int) -> str:
-        return f"{escape(tree.names[node])}  [dim]{share[node]:.1%} of the pool, {tree.node_ids[node]}[/dim]"
+        return f"{escape(tree.names[node])}  [dim]{share[node]:.1%}, {tree.node_ids[node]}[/dim]"
 
     def grow(branch: Drawing, node: int, left: int) -> None:
         below = sorted(children.get(node, ()), key=lambda child: (-share[child], child))

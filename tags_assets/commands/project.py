@@ -103,7 +103,7 @@ def run_ui(home: Home, port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise UserError(f"port {port} of {HOST} is taken", mend="Name another with --port.")
-    os.environ["TAGS_HOME"] = str(home.path)
+    os.environ |= {"TAGS_HOME": str(home.path), "PYTHONWARNINGS": "ignore"}
     with open_instance(home):
         pass
     workspace = str(home.dagster / "workspace.yaml")
