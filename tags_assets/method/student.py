@@ -159,7 +159,7 @@ def embed_rows(
 
 
 def _fit(words: _Words, texts: Sequence[str], targets: Vectors) -> tuple[Vectors, Vectors]:
-    """Fit both views at once: weights of the mean word vectors, (n_dims, n_dims), and of TF-IDF, (n_words, n_dims).
+    """Fit both views at once; weights of word vectors (n_dims, n_dims), of TF-IDF (n_words, n_dims).
 
     The dual of ridge regression: alpha = (K + penalty I)^-1 Y with K the Gram matrix of both views, and a
     view's weights are its features' transpose times alpha.

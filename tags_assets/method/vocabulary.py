@@ -88,7 +88,7 @@ class Vocabulary:
         return tags.unique("key", keep="first", maintain_order=True)
 
     def resolve(self, written: pl.Series) -> pl.DataFrame:
-        """Find the canonical tag of written forms, seen before or not, as ``ALIAS_SCHEMA``; others are left out."""
+        """Find the canonical tags of written forms, seen before or not; ``ALIAS_SCHEMA``, others left out."""
         forms = pl.DataFrame({"alias": written.unique().sort()})
         known = forms.join(self.aliases, on="alias", how="inner")
         new = forms.join(self.aliases, on="alias", how="anti")
@@ -115,7 +115,7 @@ class Vocabulary:
         return (
             tags.join(resolved, left_on="tag", right_on="alias")
             .group_by("instance_id", pl.col("canonical").alias("tag"))
-            .agg(pl.col("weight").sum(), *origin)
+            .agg(pl.col("weight").sort().sum(), *origin)
             .sort("instance_id", "weight", "tag", descending=[False, True, False])
         )
 
@@ -131,9 +131,10 @@ def normalise_tag(tag: str) -> str:
     >>> [normalise_tag(t) for t in ("  Bayes\u2019 Theorem. ", "C++", ".NET", "(list_comprehension)", "--")]
     ["bayes' theorem", 'c++', '.net', 'list comprehension', '']
     """
-    text = unicodedata.normalize("NFKC", tag.encode("utf-8", "ignore").decode()).casefold().translate(_PLAIN)
-    text = "".join(c for c in _SPACE.sub(" ", text) if c.isprintable())
-    dotted = text.strip().startswith(".") and text.strip()[1:2].isalpha()
+    text = unicodedata.normalize("NFKC", tag.encode("utf-8", "ignore").decode()).casefold()
+    text = unicodedata.normalize("NFKC", text).translate(_PLAIN)  # case folding may undo the form
+    text = _SPACE.sub(" ", "".join(c for c in text if c.isprintable() or c.isspace())).strip()
+    dotted = text.startswith(".") and text[1:2].isalpha()
     text = text.strip(_EDGES)
     if len(text) > MAX_TAG_CHARS or not any(c.isalnum() for c in text):
         return ""
@@ -238,7 +239,11 @@ def _slips(heads: pl.DataFrame, embed: Embed) -> pl.DataFrame:
         forms.filter(form.str.len_chars() >= 7)
         .with_columns(pl.int_ranges(0, form.str.len_chars() + 1).alias("at"))
         .explode("at")
-        .select("rank", "tag", "count", (form.str.slice(0, at) + form.str.slice(at + 1, 10_000)).hash(seed=0).alias("rest"),
+        .select(
+            "rank",
+            "tag",
+            "count",
+            (form.str.slice(0, at) + form.str.slice(at + 1, 10_000)).hash(seed=0).alias("rest"),
         )
         .unique()
     )
@@ -261,7 +266,7 @@ def _slips(heads: pl.DataFrame, embed: Embed) -> pl.DataFrame:
 
 
 def _pairs(forms: pl.DataFrame, on: str) -> pl.DataFrame:
-    """Pair each form with those of lower rank (more frequent) that share a value: ``tag, count, of, count_of``."""
+    """Pair each form with the more frequent ones that share a value: ``tag, count, of, count_of``."""
     # A value that very many forms share tells nothing, and its pairs would be too many.
     shared = forms.filter(pl.len().over(on).is_between(2, 16))
     return (
@@ -274,7 +279,7 @@ def _pairs(forms: pl.DataFrame, on: str) -> pl.DataFrame:
 
 
 def _may_be_slip(a: str, b: str) -> bool:
-    """Say whether two forms one letter apart can be one word misspelt: never numbers, short words, opposites."""
+    """Say whether forms one letter apart may be one word misspelt: never numbers, short words, opposites."""
     words_a, words_b = re.split("[ -]", a), re.split("[ -]", b)
     if len(words_a) != len(words_b):
         return False

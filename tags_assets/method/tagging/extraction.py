@@ -11,13 +11,13 @@ from zlib import crc32
 import orjson
 
 from tags_assets.errors import UserError
+from tags_assets.method.tagging.code import code_concepts
 from tags_assets.method.tagging.number import singular
 from tags_assets.method.tagging.passages import (
     PROMPT_CHARS,
     RESPONSE_CHARS,
     TAIL_CHARS,
     bounded,
-    code_concepts,
     prose,
 )
 from tags_assets.method.tagging.runs import phrase_runs, script_of
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-EXTRACTION_VERSION = "1"
+EXTRACTION_VERSION = "2"
 """Part of every cache key and fingerprint: change it when the same text would give other candidates."""
 
 MAX_WORDS = 4
@@ -60,12 +60,13 @@ class Row(NamedTuple):
 class Candidate(NamedTuple):
     """A phrase that a row holds.
 
-    ``first`` is the order of its first mention (0 = first), ``in_prompt`` says whether the prompt holds it, and
-    ``sentence`` is the CRC-32 of the sentence of its first mention: one that stands in many rows is a template's.
+    ``times`` is how often, ``first`` the order of its first mention (0 = first), ``in_prompt`` whether the
+    prompt holds it, and ``sentence`` the CRC-32 of the sentence of its first mention: one that stands in many
+    rows is a template's.
     """
 
     phrase: str
-    count: int
+    times: int
     first: int
     in_prompt: bool
     sentence: int
@@ -85,11 +86,11 @@ _PHRASE = re.compile(
     "[NP](?:H[NPEGJ])*(?:(?<=P)C(?!H))?"
 )
 _SENTENCE_END = frozenset(".!?;:|")
-_SYMBOLS = frozenset("n x y z i j m".split())
+_SYMBOLS = frozenset("nxyzijm")
 _ORDINAL = re.compile(r"^(?:nth|\d+(?:st|nd|rd|th))$")
 _Mention: TypeAlias = tuple[str, int]  # a phrase, and its sentence's checksum
 _LATIN_LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl", "ca", "vi")
-_EDGE = " \t\n.,;:!?\"'`*()[]{}<>|-–—~^=&%#@\\/_…“”‘’«»•"
+_EDGE = " \t\n.,;:!?\"'`*()[]{}<>|-~^=&%#@\\/_\u2013\u2014\u2026\u2018\u2019\u201c\u201d\u00ab\u00bb\u2022"
 _PLAIN = re.compile(r"^(?=.*[a-z]{2})[a-z0-9][a-z0-9 .+#&'/-]*$")
 
 
@@ -123,9 +124,9 @@ def extract(rows: Sequence[Row]) -> list[list[Candidate]]:
     parts = [(prose(row.prompt), prose(row.response)) for row in rows]
     routes = [_route("\n".join(part), row.language) for part, row in zip(parts, rows, strict=True)]
     english = [i for i, route in enumerate(routes) if route == "en"]
-    mentions = [
-        [] if route == "en" else [_runs(text, route) for text in part]
-        for part, route in zip(parts, routes, strict=True)
+    mentions: list[tuple[list[_Mention], list[_Mention]]] = [
+        ([], []) if route == "en" else (_runs(prompt, route), _runs(response, route))
+        for (prompt, response), route in zip(parts, routes, strict=True)
     ]
     if english:
         nlp = tagger()
@@ -134,10 +135,10 @@ def extract(rows: Sequence[Row]) -> list[list[Candidate]]:
             docs = nlp.pipe((text for i in english for text in parts[i]), batch_size=64)
             found = [_noun_phrases(doc) for doc in docs]
         for at, i in enumerate(english):
-            mentions[i] = found[2 * at : 2 * at + 2]
+            mentions[i] = (found[2 * at], found[2 * at + 1])
     return [
-        _candidates(*mentioned, code_concepts(f"{row.prompt}\n{row.response}"))
-        for row, mentioned in zip(rows, mentions, strict=True)
+        _candidates(prompt, response, code_concepts(f"{row.prompt}\n{row.response}"))
+        for row, (prompt, response) in zip(rows, mentions, strict=True)
     ]
 
 
@@ -196,7 +197,7 @@ def _noun_phrases(doc: Doc) -> list[_Mention]:
 
 
 def _behind_owner(words: list[str], letters: str, start: int, end: int) -> int:
-    """Give where the thing owned begins: "person's kidney" is a kidney, but "Newton's law" is a law of its own."""
+    """Say where the thing owned begins: a "person's kidney" is a kidney, but "Newton's law" is a law."""
     mark = letters.rfind("S", start, end)
     named = mark > start and letters[mark - 1] == "P" and words[mark - 1] not in FIRST_NAMES
     return start if mark < 0 or named else mark + 1

@@ -44,7 +44,7 @@ _CANDIDATES = pl.List(
     pl.Struct(
         {
             "phrase": pl.String,
-            "count": pl.Int32,
+            "times": pl.Int32,
             "first": pl.Int32,
             "in_prompt": pl.Boolean,
             "sentence": pl.Int64,
@@ -61,7 +61,7 @@ class KeyphraseTagger:
     max_tags
         Tags of a row at most.
     n_processes
-        Processes that read English rows; 1 reads them here. The cores of the machine, two at most, unless said.
+        Processes that read rows; 1 reads them here. Unless said, one for each core, two at most.
     """
 
     def __init__(self, *, max_tags: int = 8, n_processes: int | None = None) -> None:
@@ -150,13 +150,13 @@ class KeyphraseTagger:
             found.with_columns(template=template & (pl.col("sentence") != 0))
             .group_by("row", "tag")
             .agg(
-                pl.col("count").sum(),
+                pl.col("times").sum(),
                 pl.col("first").min(),
                 pl.col("in_prompt").any(),
                 pl.col("template").all(),
             )
             .with_columns(
-                weight=(1 + pl.col("count").log())
+                weight=(1 + pl.col("times").log())
                 * ((1 + n_rows) / (1 + df)).log1p()
                 * (10 / (10 + pl.col("first")))
                 * pl.when(n_words > 1).then(SEVERAL_WORDS).otherwise(1.0)
@@ -185,7 +185,7 @@ def is_concept(phrase: str) -> bool:
 
 
 def _decode(candidates: Sequence[bytes]) -> pl.DataFrame:
-    """Read cached candidates back: ``row, phrase, count, first, in_prompt, sentence``."""
+    """Read cached candidates back: ``row, phrase, times, first, in_prompt, sentence``."""
     texts = pl.Series("found", [c.decode() for c in candidates], pl.String)
     frame = pl.DataFrame({"row": pl.int_range(len(texts), dtype=pl.UInt32, eager=True), "found": texts})
     decoded = frame.with_columns(pl.col("found").str.json_decode(_CANDIDATES))

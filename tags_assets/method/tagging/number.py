@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tags_assets.method.tagging.stoplist import word_list
+
 _IRREGULAR = {
     "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "mice": "mouse",
     "geese": "goose", "oxen": "ox", "indices": "index", "vertices": "vertex", "matrices": "matrix",
@@ -20,13 +22,7 @@ _IRREGULAR = {
     "neuroses": "neurosis", "prognoses": "prognosis", "metastases": "metastasis", "synopses": "synopsis",
 }  # fmt: skip
 
-_UNCHANGED = frozenset(
-    "news series species means headquarters pants jeans scissors trousers glasses goods thanks gas bus lens "
-    "bias atlas canvas alias pancreas christmas texas kansas arkansas paris james jesus always perhaps yes "
-    "diabetes rabies measles herpes mumps rickets ms us as is was has its this does chess corps kudos chaos "
-    "cosmos ethos pathos logos pandas keras sas aws css js ios dos os windows kubernetes redis postgres "
-    "sales savings earnings outdoors politics logistics basics analytics olympics".split()
-)
+_UNCHANGED = word_list("unchanged_nouns")
 
 _ES_AFTER = ("ss", "x", "ch", "sh", "zz")
 

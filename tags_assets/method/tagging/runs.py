@@ -13,17 +13,18 @@ _THAI = re.compile(r"[\u0e00-\u0e7f]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _OTHER = re.compile(r"[^\W\d_A-Za-z\u00c0-\u024f]")
 
-_TOKEN = re.compile(r"[^\W\d_][\w'’-]*|[^\w\s]|\d+", re.UNICODE)
+_TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*|[^\w\s]|\d+", re.UNICODE)
 _SPLIT_ZH = re.compile(
-    r"[^\u3400-\u9fff]+|以及|或者|因为|所以|如果|但是|可以|需要|使用|通过|进行|这个|那个|一个|一些|什么|如何|怎么|为什么|我们|你们|他们|它们"
-    r"|这些|那些|没有|非常|请问|以下|下面|根据|关于|对于|提供|给出|描述|解释|写一|列出|例如|比如|其中|包括|不同|具有|并且|而且|然后|因此"
-    r"|[的了是在和与或及把被给对从向为于以也都就还又很更最不没有我你他她它这那哪几个些们着过地得吗呢吧啊请将让使其之等中上下里外能会要可并但而且由从到]"
+    r"[^\u3400-\u9fff]+|以及|或者|因为|所以|如果|但是|可以|需要|使用|通过|进行|这个|那个|一个|一些|什么|如何|怎么"
+    r"|为什么|我们|你们|他们|它们|这些|那些|没有|非常|请问|以下|下面|根据|关于|对于|提供|给出|描述|解释|写一|列出|例如|比如"
+    r"|其中|包括|不同|具有|并且|而且|然后|因此|[的了是在和与或及把被给对从向为于以也都就还又很更最不没有我你他她它这那哪几个些们着过地得]"
+    r"|[吗呢吧啊请将让使其之等中上下里外能会要可并但而且由到]"
 )
 _JAPANESE = re.compile(r"[\u3400-\u9fff々]{2,8}|[\u30a0-\u30ff]{3,12}(?:[\u3400-\u9fff]{1,3})?")
 
 
 def script_of(text: str) -> str:
-    """Name how a text is segmented: ``latin``, ``zh``, ``ja``, ``ko``, ``th`` or ``other`` (space-delimited)."""
+    """Name how a text is cut into words: ``latin``, ``zh``, ``ja``, ``ko``, ``th``, else ``other``."""
     n_latin = len(_LATIN.findall(text))
     n_other = len(_OTHER.findall(text))
     # One sign of Chinese says as much as several letters.
