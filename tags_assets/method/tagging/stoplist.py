@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def word_list(name: str) -> frozenset[str]:
@@ -20,6 +25,14 @@ TASK_GERUNDS = word_list("task_gerunds")
 PROGRAMMING_LANGUAGES = word_list("programming_languages")
 PROGRAM_NOUNS = frozenset({"function", "program", "script", "code", "snippet", "method"})
 
+
+def import_quietly(name: str) -> ModuleType:
+    """Import spaCy or a part of it; that some library below it is deprecated is not the user's concern."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return importlib.import_module(name)
+
+
 _CODE_OF = {"ja": "ja", "zh": "zh", "zh-cn": "zh", "zh-tw": "zh", "pt-br": "pt", "uk-ua": "uk"}
 
 
@@ -30,7 +43,7 @@ def stop_words(language: str) -> frozenset[str]:
     if not (code.isalpha() and len(code) in {2, 3}):
         return frozenset()
     try:
-        module = importlib.import_module(f"spacy.lang.{code}.stop_words")
+        module = import_quietly(f"spacy.lang.{code}.stop_words")
     except ImportError:
         return frozenset()
     return frozenset(word.casefold().replace("_", " ") for word in module.STOP_WORDS if word.strip())
