@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from tags_assets.method.knowledge_tree import KnowledgeTree
 
-CAPACITY_TEMPER = 0.5
+FAIR_TEMPER = 0.5
 """Power of the pool's mass that sets a leaf's fair share: 1 repeats the pool, 0 treats all leaves alike."""
 
-CAPACITY_SHARE = 1.0
-"""Capacity of a node as a multiple of its fair share of the budget."""
+CAPACITY_SHARE = 3.0
+"""Capacity of a node as a multiple of its fair share of the budget (measured, see docs/method.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +75,11 @@ class Objective:
         """w_f c_f, float64 (n_features,)."""
         return self.weight * self.capacity
 
-    def reweighted(self, weight: NDArray[np.float64], bonus: NDArray[np.float64]) -> Objective:
-        """Keep the features (shared, not copied) under other weights and bonuses."""
-        return replace(self, weight=weight, bonus=bonus)
+    def reweighted(
+        self, weight: NDArray[np.float64], capacity: NDArray[np.float64], bonus: NDArray[np.float64]
+    ) -> Objective:
+        """Keep the features (shared, not copied) under other weights, capacities and bonuses."""
+        return replace(self, weight=weight, capacity=capacity, bonus=bonus)
 
     def masses(
         self, rows: NDArray[np.integer], shares: NDArray[np.float64] | None = None
@@ -126,23 +128,33 @@ class NodeWeights:
     capacity: NDArray[np.float64]
 
 
+def fair_shares(
+    pool: NDArray[np.float64], target: NDArray[np.float64], alignment: float
+) -> NDArray[np.float64]:
+    """Say what share of a budget each leaf should have (ours): (1 - lambda) pi_l^0.5 normalised + lambda T_l.
+
+    The root lies between the pool's own mixture and every concept alike, as in temperature sampling; a target
+    says itself what shares it wants. So the information that is gained is counted where it is asked for, and
+    at lambda 0 the target has no say. float64 (n_leaves,), sums to 1.
+    """
+    tempered = pool**FAIR_TEMPER
+    shares: NDArray[np.float64] = (1 - alignment) * tempered / tempered.sum() + alignment * target
+    return shares
+
+
 def node_weights(
     tree: KnowledgeTree,
-    pool: NDArray[np.float64],
-    n_picks: float,
-    mean_quality: float,
+    fair: NDArray[np.float64],
+    budget_mass: float,
     *,
-    temper: float = CAPACITY_TEMPER,
     capacity_share: float = CAPACITY_SHARE,
 ) -> NodeWeights:
     """Choose w_v and c_v of the information gain (ours).
 
-    A leaf's fair share of the budget is pi_l^temper, normalised: between the pool's own mixture (temper 1)
-    and every concept alike (temper 0), as in temperature sampling. A node's fair share is the sum over its
-    leaves, so one selection can be fair on every level at once, and every level has the same total capacity
-    ``n_picks * mean_quality * capacity_share``. c_v is that share of the mass that the budget buys: a concept
-    counts as covered when it has its fair share. At small budgets a leaf's capacity is far below one row's
-    mass, all leaves saturate at a touch and the upper levels decide; at large budgets the leaves do.
+    c_v is a multiple of the node's fair share of the mass that the budget buys, the sum over its leaves. So
+    one selection can be fair on every level at once, and every level has the same total capacity. At small
+    budgets a leaf's capacity is far below one row's mass, all leaves saturate at a touch and the upper levels
+    decide; at large budgets the leaves do.
 
     w_v is the branch length 1 - cos(node, parent): as in Faith's phylogenetic diversity, covering a branch is
     worth its length. Levels then count by their mean branch length, near-synonymous siblings count little,
@@ -152,21 +164,16 @@ def node_weights(
     ----------
     tree
         The knowledge tree.
-    pool
-        pi, the pool's share of each leaf, float64 (n_leaves,), sums to 1.
-    n_picks
-        Rows that the budget buys.
-    mean_quality
-        Mean q of the rows to choose from, in (0, 1].
+    fair
+        Fair share of each leaf, float64 (n_leaves,), sums to 1.
+    budget_mass
+        Rows that the budget buys times their mean quality.
+    capacity_share
+        The multiple.
     """
-    fair = pool**temper
-    fair_of_node = tree.ancestors.T @ (fair / fair.sum())
-    budget_mass = max(n_picks * mean_quality * capacity_share, 1e-9)
-    return NodeWeights(
-        weight=np.maximum(tree.branch_length, 0.0),
-        # A node that no row can reach still needs a capacity to divide by.
-        capacity=np.maximum(np.asarray(fair_of_node) * budget_mass, 1e-9),
-    )
+    capacity = np.asarray(tree.ancestors.T @ fair) * (budget_mass * capacity_share)
+    # A node that no row can reach still needs a capacity to divide by.
+    return NodeWeights(np.maximum(tree.branch_length, 0.0), np.maximum(capacity, 1e-9))
 
 
 def tree_objective(

@@ -11,7 +11,7 @@ from tags_assets.errors import UserError
 from tags_assets.method.alignment import closeness, kl, kl_floor, prior, sample_distribution
 from tags_assets.method.attribution import Attribution, attribute
 from tags_assets.method.constraints import Constraints, build_constraints
-from tags_assets.method.objective import NodeWeights, Objective, node_weights, tree_objective
+from tags_assets.method.objective import NodeWeights, Objective, fair_shares, node_weights, tree_objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,8 +54,8 @@ class Problem:
         Rows that a fraction is of.
     n_picks
         Rows that the budget buys: exactly, or under a budget of tokens as many as rows of average length.
-    nodes
-        w_v and c_v.
+    budget_mass
+        Mass, weighted with quality, that the budget buys of rows of mean quality.
     capacity
         a_l, float64 (n_leaves,).
     closeness
@@ -74,7 +74,7 @@ class Problem:
     candidates: NDArray[np.int64]
     n_eligible: int
     n_picks: float
-    nodes: NodeWeights
+    budget_mass: float
     capacity: NDArray[np.float64]
     closeness: NDArray[np.float64]
     features: Objective
@@ -111,8 +111,8 @@ class Problem:
         )
         n_picks = min(constraints.budget / float(constraints.cost.mean()), float(len(candidates)))
         chosen, q = grounding[candidates], quality[candidates].astype(np.float64)
-        nodes = node_weights(tree, target.pool, n_picks, float(q.mean()))
         capacity = prior(target, n_picks)
+        nodes = node_weights(tree, target.pool, 1.0)  # features need to know which nodes count, and no more
         return cls(
             tree=tree,
             target=target,
@@ -120,7 +120,7 @@ class Problem:
             candidates=candidates,
             n_eligible=int(eligible.sum()),
             n_picks=n_picks,
-            nodes=nodes,
+            budget_mass=max(n_picks * float(q.mean()), 1e-6),
             capacity=capacity,
             closeness=closeness(chosen, target),
             features=tree_objective(chosen, tree, q, nodes, coverage_capacity=capacity),
@@ -129,35 +129,45 @@ class Problem:
             tokens=tokens,
         )
 
-    def gain_objective(self, scale: float = 1.0) -> Objective:
-        """G / scale."""
-        weight = np.concatenate([self.nodes.weight / scale, np.zeros(self.tree.n_leaves)])
-        return self.features.reweighted(weight, np.zeros(len(self.candidates)))
+    def nodes(self, alignment: float) -> NodeWeights:
+        """w_v and c_v under a lambda: what counts as covered depends on what is asked for."""
+        fair = fair_shares(self.target.pool, self.target.mass, alignment)
+        return node_weights(self.tree, fair, self.budget_mass)
+
+    def gain_objective(self, alignment: float, scale: float = 1.0) -> Objective:
+        """G / scale, with the capacities of a lambda."""
+        nodes = self.nodes(alignment)
+        return self.features.reweighted(
+            np.concatenate([nodes.weight / scale, np.zeros(self.tree.n_leaves)]),
+            np.concatenate([nodes.capacity, self.capacity]),
+            np.zeros(len(self.candidates)),
+        )
 
     def alignment_objective(self, breadth: float, scale: float = 1.0) -> Objective:
         """A / scale, where A = closeness above the candidates' mean + breadth x coverage.
 
         The mean is taken off so that A is measured from what a random sample has: a constant per row, which
         changes no selection of a fixed size, and without which a large budget (that must take rows nearer to
-        the pool than to the target) would leave nothing to scale by.
+        the pool than to the target) would leave nothing to scale by. An infinite breadth is coverage alone.
         """
         alone = np.isinf(breadth)
         coverage = (1.0 if alone else breadth) * self.target.mass / self.capacity / scale
-        weight = np.concatenate([np.zeros(self.tree.n_nodes), coverage])
         bonus = np.zeros(len(self.candidates))
         if not alone:
             bonus = (self.closeness - self.closeness.mean()) / (self.n_picks * scale)
-        return self.features.reweighted(weight, bonus)
+        weight = np.concatenate([np.zeros(self.tree.n_nodes), coverage])
+        return self.features.reweighted(weight, self.features.capacity, bonus)
 
     def objective(self, blend: Blend) -> Objective:
         """F = (1 - lambda) G / G_g + lambda A / A_g."""
-        if blend.alignment == 0 or blend.alignment_scale is None:
-            return self.gain_objective(blend.gain_scale)
-        aligned = self.alignment_objective(blend.breadth, blend.alignment_scale / blend.alignment)
-        if blend.alignment == 1:
+        part = blend.alignment if blend.alignment_scale is not None else 0.0
+        if part == 0 or blend.alignment_scale is None:
+            return self.gain_objective(0.0, blend.gain_scale)
+        aligned = self.alignment_objective(blend.breadth, blend.alignment_scale / part)
+        if part == 1:
             return aligned
-        gain = self.gain_objective(blend.gain_scale / (1 - blend.alignment))
-        return self.features.reweighted(gain.weight + aligned.weight, aligned.bonus)
+        gain = self.gain_objective(part, blend.gain_scale / (1 - part))
+        return self.features.reweighted(gain.weight + aligned.weight, gain.capacity, aligned.bonus)
 
     def attribute(self, rows: NDArray[np.int64], blend: Blend) -> Attribution:
         """Take the gains of picks (in their order) apart; see `tags_assets.method.attribution`."""

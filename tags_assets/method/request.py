@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DEFAULT_BREADTH = 0.3
-DEFAULT_ALIGNMENT = 0.5
+DEFAULT_BREADTH = 0.1
+DEFAULT_ALIGNMENT = 0.75
 ROUNDING = 1e-9
 """0.3 * 10 is 3, also where floating point says 2.9999999999999996."""
 

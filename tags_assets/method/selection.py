@@ -111,6 +111,7 @@ class _Selector:
         self.problem = problem
         self.progress = progress
         self.messages: list[str] = [*problem.target.notes]
+        self.aligned: dict[float, float] = {}  # A_g by breadth
 
     def solve(self, request: SelectionRequest) -> tuple[Blend, Solution]:
         """Make the selection that the request asks for."""
@@ -136,58 +137,52 @@ class _Selector:
     def _blend(self, alignment: float, breadth: float) -> Blend:
         """Find G_g and A_g, both at once; leave out alignment where the pool has nothing to align."""
         problem = self.problem
-        wanted = [
-            problem.gain_objective() if alignment < 1 else None,
-            problem.alignment_objective(breadth) if alignment > 0 else None,
-        ]
         with ThreadPoolExecutor(max_workers=2) as pool:
-            gain, aligned = pool.map(lambda o: None if o is None else self._maximise(o), wanted)
-        if aligned is not None and (problem.closeness.max() <= 0 or aligned.value <= 0):
+            gain = pool.submit(self._maximise, problem.gain_objective(alignment)) if alignment < 1 else None
+            if alignment > 0 and breadth not in self.aligned:
+                found = pool.submit(self._maximise, problem.alignment_objective(breadth))
+                self.aligned[breadth] = found.result().value
+        alignment_scale = self.aligned[breadth] if alignment > 0 else None
+        unlike = not np.isinf(breadth) and problem.closeness.max() <= 0
+        if alignment_scale is not None and (unlike or alignment_scale <= 0):
             self.messages.append(
                 "The pool holds nothing like the target: every row is nearer to the pool's own mixture, "
                 "so information gain alone decides."
             )
-            alignment, aligned = 0.0, None
-            gain = gain or self._maximise(problem.gain_objective())
-        return Blend(
-            alignment=alignment,
-            breadth=breadth,
-            gain_scale=gain.value if gain is not None and gain.value > 0 else 1.0,
-            alignment_scale=None if aligned is None else aligned.value,
-        )
+            return self._blend(0.0, breadth)
+        gain_scale = 1.0 if gain is None else gain.result().value
+        return Blend(alignment, breadth, gain_scale if gain_scale > 0 else 1.0, alignment_scale)
 
     def _keep_ceiling(self, ceiling: float, breadth: float) -> tuple[Blend, Solution]:
-        """Find the smallest lambda of the grid that keeps the KL; failing that, try coverage alone."""
-        base = self._blend(0.5, breadth)
-        reached: list[tuple[float, Blend, Solution]] = []
-        for alignment in ALIGNMENT_GRID if base.alignment > 0 else (0.0,):
-            blend, solution = self._run(
-                Blend(alignment, breadth, base.gain_scale, base.alignment_scale if alignment > 0 else None)
-            )
-            reached.append((self.problem.kl(solution.rows), blend, solution))
-            if reached[-1][0] <= ceiling:
-                return blend, solution
-        least = min(reached, key=lambda found: found[0])
-        # Closeness pulls towards few concepts; the KL asks for all of them, and coverage alone minimises it.
-        blend, solution = self._run(self._coverage_alone())
-        wide = (self.problem.kl(solution.rows), blend, solution)
-        if wide[0] <= ceiling:
-            self.messages.append(
-                f"No alignment at breadth {breadth:g} keeps the KL at or under {ceiling:g} (the least is "
-                f"{least[0]:.4g}); coverage alone does ({wide[0]:.4g}), so closeness was left out."
-            )
-            return blend, solution
-        found, blend, solution = min(least, wide, key=lambda found: found[0])
+        """Find the smallest lambda of a grid that keeps the KL, if need be without closeness.
+
+        Closeness pulls towards few concepts, while the KL asks for all of them: coverage alone minimises it.
+        """
+        closest: tuple[float, Blend, Solution] | None = None
+        for tried in [np.inf] if self.problem.target.is_pool else [breadth, np.inf]:
+            for alignment in ALIGNMENT_GRID:
+                blend, solution = self._run(self._blend(alignment, tried))
+                reached = self.problem.kl(solution.rows)
+                if reached <= ceiling:
+                    if tried != breadth and not self.problem.target.is_pool:
+                        self.messages.append(
+                            f"No alignment at breadth {breadth:g} keeps the KL at or under {ceiling:g}, "
+                            "so coverage alone aligns, without closeness."
+                        )
+                    return blend, solution
+                if closest is None or reached < closest[0]:
+                    closest = reached, blend, solution
+                if blend.alignment < alignment:  # the pool has nothing to align
+                    break
+        if closest is None:  # never: the grid is not empty
+            raise AssertionError
+        reached, blend, solution = closest
         n = len(solution.rows)
         self.messages.append(
-            f"A KL of {ceiling:g} was not reached: the least found is {found:.4g}, "
+            f"A KL of {ceiling:g} was not reached: the least found is {reached:.4g}, "
             f"and no selection of {n:,} rows of this pool has less than {self.problem.kl_floor(n):.4g}."
         )
         return blend, solution
-
-    def _coverage_alone(self) -> Blend:
-        covered = self._maximise(self.problem.alignment_objective(np.inf))
-        return Blend(1.0, np.inf, alignment_scale=covered.value)
 
     def result(self, blend: Blend, solution: Solution, request: SelectionRequest) -> SelectionResult:
         """Measure and explain a selection."""
@@ -211,7 +206,7 @@ class _Selector:
             frontier=self._frontier(solution, attribution),
             leaf_mass=leaf_mass,
             node_mass=problem.features.masses(rows)[: problem.tree.n_nodes],
-            node_capacity=problem.nodes.capacity,
+            node_capacity=problem.nodes(blend.alignment).capacity,
             shortages=shortages(problem.target, problem.tree, len(rows), supply=supply, reached=leaf_mass),
             runners_up=runners_up.numbered(problem.candidates),
             messages=tuple(dict.fromkeys(self.messages)),
@@ -230,7 +225,7 @@ class _Selector:
             alignment=blend.alignment,
             breadth=blend.breadth,
             value=certificate.value,
-            information_gain=problem.gain_objective().value(rows),
+            information_gain=problem.gain_objective(blend.alignment).value(rows),
             closeness=float(problem.closeness[rows].mean()),
             coverage=problem.alignment_objective(np.inf).value(rows),
             gain_scale=blend.gain_scale,

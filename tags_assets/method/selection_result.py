@@ -39,7 +39,7 @@ class SelectionFigures:
     alignment, breadth
         lambda and breadth that the selection was made with.
     value, information_gain, closeness, coverage
-        F, G, and the two terms of A (coverage before it is weighed with breadth).
+        F, G, and the two terms of A: mean closeness in nats, and coverage before it is weighed with breadth.
     gain_scale, alignment_scale
         G_g and A_g: what greedy reaches on either part alone (A_g is None where no alignment took part).
     kl, kl_reverse, kl_pool, kl_floor

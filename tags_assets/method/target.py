@@ -28,8 +28,11 @@ POOL_PSEUDO_ROWS = 0.5
 WEIGHTS_BACK_OFF = 0.02
 """Share of pi in a target of weights: the user named the nodes, so little else is wanted."""
 
-MAX_EXAMPLES_FOR_BACK_OFF = 4000
-"""Examples that the back-off is fitted on; more do not move it."""
+BACK_OFF = 0.5
+"""Weight of each step of the back-off against the one below it."""
+
+POOL_BACK_OFF = 0.03
+"""Weight of the last step, pi."""
 
 
 TARGET_SCHEMA: dict[str, pl.DataType] = {
@@ -141,10 +144,11 @@ def target_from_examples(
     """Smooth the concepts of example rows down the tree.
 
     A few examples touch a few leaves of thousands. So T is a mixture over the levels above: at each level the
-    share that the examples give a node is spread over its leaves as the pool spreads it; the last step is pi.
-    The weights of the levels are fitted by leaving one example out at a time and asking how well the rest
-    foretell it (deleted interpolation: Jelinek and Mercer, 1980, by EM; the tree form is ours). Many alike
-    examples make the leaves weigh most, few or scattered ones the levels above.
+    share that the examples give a node is spread over its leaves as the pool spreads it; each level weighs
+    half as much as the one below it, and the last step is pi. (Jelinek-Mercer interpolation along the tree.
+    On a pool of 19,636 rows and eight held-out domains, five examples so smoothed found 69% of their domain
+    among 500 picks by closeness, unsmoothed 59%; fifty 80% against 79%. Weights fitted by leaving one example
+    out were no better than halving: see docs/method.md.)
 
     Parameters
     ----------
@@ -155,7 +159,7 @@ def target_from_examples(
     supply
         Mass of the eligible rows at each leaf, float64 (n_leaves,).
     back_off
-        Weights of the steps from the leaf up to pi, (n_levels,), instead of fitted ones.
+        Weights of the steps from the leaf up to pi, (n_levels,), in place of `back_off_weights`.
 
     Raises
     ------
@@ -176,9 +180,8 @@ def target_from_examples(
         notes.append(
             f"{len(sums) - examples.shape[0]:,} of {len(sums):,} examples have no concept of the tree"
         )
-    pool = pool_distribution(supply)
     if back_off is None:
-        back_off = fit_back_off(examples, tree, pool)
+        back_off = back_off_weights(tree)
     asked = np.asarray(examples.sum(axis=0)).ravel() / examples.shape[0]
     return _backed_off(asked, tree, supply, back_off=back_off, kind="examples", notes=tuple(notes))
 
@@ -277,59 +280,15 @@ def target_from_description(
         share = np.exp((of_sentence[nearest] - of_sentence[nearest[0]]) / temperature)
         asked[nearest] += share / share.sum()
     asked /= len(likeness)
-    height = int(tree.level.max())
-    back_off = np.zeros(height + 1)
-    near = min(3, height)
-    back_off[:near] = 0.95 / near
-    back_off[-1] = 1 - back_off[:-1].sum()
-    return _backed_off(asked, tree, supply, back_off=back_off, kind="description")
+    return _backed_off(asked, tree, supply, back_off=back_off_weights(tree), kind="description")
 
 
-def fit_back_off(
-    examples: sparse.csr_array, tree: KnowledgeTree, pool: NDArray[np.float64], *, n_rounds: int = 60
-) -> NDArray[np.float64]:
-    """Weigh the steps of the back-off by how well they foretell an example from the others.
-
-    Parameters
-    ----------
-    examples
-        Rows of sum 1, float64 CSR (n_examples, n_leaves).
-    tree
-        The knowledge tree.
-    pool
-        pi, float64 (n_leaves,).
-
-    Returns
-    -------
-    NDArray
-        Weights of the leaf, of each level above it and (in the root's place) of pi, float64 (n_levels,). Each
-        step is given one example's worth of evidence beforehand, so that one example weighs all alike and
-        no weight is 0.
-    """
-    if examples.shape[0] > MAX_EXAMPLES_FOR_BACK_OFF:
-        chosen = np.linspace(0, examples.shape[0] - 1, MAX_EXAMPLES_FOR_BACK_OFF).astype(np.int64)
-        examples = examples[chosen]
-    n = examples.shape[0]
-    chains = _chains(tree)
-    n_levels = chains.shape[1]
-    if n < 2:
-        return np.full(n_levels, 1.0 / n_levels)
-    above = (examples @ tree.ancestors).tocsr()
-    asked = np.asarray(above.sum(axis=0)).ravel()
-    pool_above = np.asarray(tree.ancestors.T @ pool)
-    row = np.repeat(np.arange(n), np.diff(examples.indptr))
-    leaf, share = examples.indices, examples.data
-    foretold = np.empty((len(leaf), n_levels))
-    for level in range(n_levels):
-        node = chains[leaf, level]
-        own = np.asarray(above[row, node]).ravel()
-        foretold[:, level] = np.maximum(asked[node] - own, 0.0) / (n - 1) / pool_above[node]
-    foretold[:, -1] = 1.0  # the root's share is 1: this step is pi itself
-    weights = np.full(n_levels, 1.0 / n_levels)
-    for _ in range(n_rounds):
-        part = foretold * weights
-        part *= (share / part.sum(axis=1))[:, None]
-        weights = (part.sum(axis=0) + 1.0) / (n + n_levels)
+def back_off_weights(tree: KnowledgeTree) -> NDArray[np.float64]:
+    """Weights of the leaf, of each level above it and (in the root's place) of pi, float64 (n_levels,)."""
+    weights = BACK_OFF ** np.arange(int(tree.level.max()) + 1.0)
+    weights[-1] = 0.0
+    weights *= (1 - POOL_BACK_OFF) / max(weights.sum(), 1e-12)
+    weights[-1] = 1 - weights[:-1].sum()
     return weights
 
 

@@ -27,6 +27,11 @@ def random_objective(seed, n_rows, n_features, *, signed=False, ties=False, per_
     return Objective(indptr, columns.astype(np.int32), values.astype(np.float32), weight, capacity, bonus)
 
 
+def with_bonus(objective, bonus):
+    """The bonuses alone."""
+    return objective.reweighted(np.zeros(objective.n_features), objective.capacity, bonus)
+
+
 def random_attributes(seed, n_rows):
     rng = np.random.default_rng(seed + 1)
     return {

@@ -14,6 +14,7 @@ from tags_assets_tests.method.problems import (
     feasible_sets,
     random_attributes,
     random_objective,
+    with_bonus,
 )
 from tags_assets_tests.method.test_solver import SHARES
 
@@ -73,7 +74,7 @@ def test_the_certificate_of_a_large_selection_is_at_least_99_percent():
 
 
 def test_a_value_below_zero_is_certified_after_a_shift():
-    objective = random_objective(1, 30, 5).reweighted(np.zeros(5), -np.arange(1.0, 31.0))
+    objective = with_bonus(random_objective(1, 30, 5), -np.arange(1.0, 31.0))
     constraints = build_constraints(30, 4)
     certificate = certify(objective, constraints, maximise(objective, constraints).rows)
     assert certificate.shift > 0

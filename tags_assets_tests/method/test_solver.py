@@ -19,6 +19,7 @@ from tags_assets_tests.method.problems import (
     naive_greedy,
     random_attributes,
     random_objective,
+    with_bonus,
 )
 
 seeds = st.integers(0, 10_000)
@@ -71,12 +72,12 @@ def test_gains_diminish(seed, signed):
 
 def test_a_budget_of_rows_is_spent_also_where_every_gain_is_negative():
     objective = random_objective(1, 30, 5)
-    gloomy = objective.reweighted(np.zeros(5), -np.arange(1.0, 31.0))
+    gloomy = with_bonus(objective, -np.arange(1.0, 31.0))
     assert greedy(gloomy, build_constraints(30, 4)).rows.tolist() == [0, 1, 2, 3]
 
 
 def test_a_budget_of_tokens_is_left_where_no_gain_is_positive():
-    objective = random_objective(1, 30, 5).reweighted(np.zeros(5), np.where(np.arange(30) < 3, 1.0, -1.0))
+    objective = with_bonus(random_objective(1, 30, 5), np.where(np.arange(30) < 3, 1.0, -1.0))
     found = maximise(objective, build_constraints(30, 1000, tokens=np.full(30, 10)))
     assert sorted(found.rows.tolist()) == [0, 1, 2]
 

@@ -9,9 +9,8 @@ from scipy import sparse
 from tags_assets.errors import UserError
 from tags_assets.method.target import (
     TargetDistribution,
+    back_off_weights,
     find_node,
-    fit_back_off,
-    pool_distribution,
     target_from_description,
     target_from_examples,
     target_from_pool,
@@ -67,22 +66,12 @@ def leaves_of(tree, node):
     return np.flatnonzero(tree.ancestors.toarray()[:, node])
 
 
-def test_few_examples_lean_on_the_levels_above_and_many_alike_on_the_leaf():
-    tree = small_tree((40, 8, 3), seed=2)
-    supply = np.full(40, 50.0)
-    pool = pool_distribution(supply)
-    under = leaves_of(tree, 40)  # the first parent of leaves
-    scattered = sparse.csr_array(
-        (np.ones(len(under)), (np.arange(len(under)), under)), shape=(len(under), 40)
-    )
-    alike = sparse.csr_array((np.ones(60), (np.arange(60), np.full(60, under[0]))), shape=(60, 40))
-    few = fit_back_off(scattered, tree, pool)
-    many = fit_back_off(alike, tree, pool)
-    assert few.sum() == pytest.approx(1)
-    assert few[1:].sum() > 0.7
-    assert many[0] > 0.9
-    one = fit_back_off(alike[:1], tree, pool)
-    assert one == pytest.approx(np.full(4, 0.25))
+def test_each_step_of_the_back_off_weighs_half_of_the_one_below_and_the_last_is_the_pool():
+    weights = back_off_weights(small_tree((40, 8, 3)))
+    assert weights.sum() == pytest.approx(1)
+    assert weights[-1] == pytest.approx(0.03)
+    assert weights[1:-1] == pytest.approx(weights[:-2] / 2)
+    assert back_off_weights(small_tree((3,))).sum() == pytest.approx(1)
 
 
 def test_a_share_above_the_leaf_is_spread_as_the_pool_spreads_it():
