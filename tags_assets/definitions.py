@@ -36,7 +36,6 @@ from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 
 ASSET_MODULES = (
-    _landing,
     _raw_instances,
     _rejected_rows,
     _filtered_rows,
@@ -73,7 +72,7 @@ def defs() -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
     assets = dg.load_assets_from_modules(ASSET_MODULES, automation_condition=cascade())
     return dg.Definitions(
-        assets=assets,
+        assets=[_landing.landing, *assets],
         jobs=[everything, one_target],
         sensors=[landing_sensor, targets_sensor, automation_sensor],
         schedules=[daily_reselection],

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - texts of rows
 """A pool of a few dozen rows in three domains, made anew by whoever needs it."""
 
 from __future__ import annotations

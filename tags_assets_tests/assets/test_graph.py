@@ -65,13 +65,8 @@ def test_editing_a_target_runs_the_target_assets_of_that_target_and_nothing_else
     other = {asset: open_store(home.path).require(asset, None, "other") for asset in TARGET_ASSETS}
     write_target(folder, "maths", budget={"rows": 9}, target={"description": "quadratic equations"})
     with open_instance(home) as instance:
-        before = max(
-            (
-                record.storage_id
-                for record in instance.fetch_materializations(dg.AssetKey("selected_subset"), limit=1).records
-            ),
-            default=0,
-        )
+        latest = [instance.fetch_materializations(dg.AssetKey(asset), limit=1) for asset in TARGET_ASSETS]
+        before = max(found.records[0].storage_id for found in latest)
     again = runs_of(home, "maths")
     assert {name for name, run in again.items() if run.status == "ran"} == TARGET_ASSETS
     with open_instance(home) as instance:
@@ -86,6 +81,7 @@ def test_editing_a_target_runs_the_target_assets_of_that_target_and_nothing_else
     for asset, version in other.items():
         assert open_store(home.path).require(asset, None, "other").data_version == version.data_version
     write_target(folder, "maths")
+    assert {run.status for run in runs_of(home, "maths").values()} == {"reused"}  # back to what was before
 
 
 def test_rows_in_are_kept_rejected_or_duplicate(project):
@@ -123,12 +119,12 @@ def test_the_warehouse_shows_every_asset_and_its_history(project):
     home, _ = project
     runs_of(home, "maths")
     with open_store(home.path).warehouse.open() as connection:
-        count = connection.sql("select count(*) from selected_subset where target = 'maths'").fetchone()
-        assert count == (12,)
+        count = connection.sql("select count(*) from selected_subset where target = 'maths'").fetchall()
+        assert count == [(12,)]
         versions = connection.sql(
             "select count(distinct data_version) from selected_subset_history where target = 'maths'"
-        ).fetchone()
-        assert versions[0] >= 2
+        ).fetchall()
+        assert versions[0][0] >= 2
         for asset in ("raw_instances", "knowledge_tree", "quality_judgements", "filtered_rows"):
             connection.sql(f"select * from {asset} limit 1").fetchall()
 
@@ -143,7 +139,8 @@ def test_a_bad_target_is_one_line(project):
     assert "Did you mean" in str(error.value)
 
 
-def test_every_asset_states_its_grain_and_has_kinds_and_owners(project):
+@pytest.mark.usefixtures("project")
+def test_every_asset_states_its_grain_and_has_kinds_and_owners():
     from tags_assets.definitions import defs
 
     graph = defs().resolve_asset_graph()

@@ -1,0 +1,106 @@
+"""The command line as a user meets it: real processes, real errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tags_assets_tests.small_pool import write_pool, write_target
+
+
+def run(*arguments, cwd, env=None):
+    return subprocess.run(
+        [sys.executable, "-m", "tags_assets", *map(str, arguments)],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project folder in which `select` ran once."""
+    folder = tmp_path_factory.mktemp("cli")
+    write_pool(folder / "data")
+    write_target(folder / "targets")
+    done = run("select", "data", "--target", "maths", "--out", "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_select_writes_subset_selection_report_and_manifest(project):
+    manifest = json.loads((project / "out/manifest.json").read_text())
+    assert manifest["rows_in"] == 75
+    assert manifest["rows_in"] == (
+        manifest["rows_kept"] + manifest["rows_rejected"] + manifest["rows_duplicate"]
+    )
+    lines = (project / "out/subset.jsonl").read_text().splitlines()
+    assert len(lines) == manifest["rows_selected"] == 12
+    pool = set((project / "data/pool.jsonl").read_text().splitlines())
+    assert set(lines) <= pool  # the rows as they came
+    assert "<html" in (project / "out/report.html").read_text()
+    assert {run["status"] for run in manifest["assets"].values()} == {"ran"}
+    for figure in ("kl", "kl_reverse", "kl_floor", "certificate"):
+        assert isinstance(manifest[figure], float)
+
+
+def test_a_second_select_reuses_everything_and_writes_the_folder_in_full(project):
+    done = run("select", "--target", "maths", "--out", "again", cwd=project)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((project / "again/manifest.json").read_text())
+    assert {run["status"] for run in manifest["assets"].values()} == {"reused"}
+    assert (project / "again/subset.jsonl").read_bytes() == (project / "out/subset.jsonl").read_bytes()
+
+
+def test_explain_tree_targets_export_and_diff_answer(project):
+    first = json.loads((project / "out/subset.jsonl").read_text().splitlines()[0])
+    explained = run("explain", first["id"], "--target", "maths", cwd=project)
+    assert explained.returncode == 0, explained.stderr
+    assert first["id"] in explained.stdout
+    for command in (("tree",), ("targets",), ("diff", "maths", "maths"), ("export", "exported")):
+        done = run(*command, cwd=project)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout.strip()
+    assert (project / "exported/llamafactory/dataset_info.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("select", "no_such_file.jsonl"), "no_such_file.jsonl"),
+        (("select", "data", "--target", "mathss"), "Did you mean"),
+        (("select", "data", "--budget", "lots"), "'lots' is no budget"),
+        (("select", "data", "--target", "maths", "--budget", "5000"), "5,000"),
+        (("select", "data", "--tagger", "llm"), "--model"),
+        (("explain", "nobody"), "nobody"),
+        (("tree", "astrologyy"), "astrologyy"),
+        (("select", "data", "--filter", "x=drop table a"), "filter"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line_and_exit_code_1(project, arguments, said):
+    done = run(*arguments, cwd=project)
+    assert done.returncode == 1, done.stdout
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("tags-assets:")]) == 1
+
+
+def test_help_of_every_command_teaches(project):
+    for command in ("select", "explain", "tree", "diff", "export", "targets", "init", "doctor", "ui"):
+        done = run(command, "--help", cwd=project)
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+
+
+def test_init_makes_a_project_and_doctor_finds_it_well(tmp_path):
+    assert run("init", "new", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "new/targets/example.yaml").exists()
+    done = run("doctor", cwd=tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    assert "duckdb" in done.stdout
