@@ -57,6 +57,10 @@ def _signal_weights() -> dict[str, float]:
     }
 
 
+def _term_weights() -> dict[str, float]:
+    return {"information_content": 1.0, "concepts": 1.0, "spread": 1.0}
+
+
 @dataclass(frozen=True)
 class ScoringConfig:
     """Weights of the terms.
@@ -69,6 +73,8 @@ class ScoringConfig:
         Weight of a judge's rating (or the user's own score) against what text and tree say, in [0, 1].
     richness
         Share of the quality that a row without any richness loses.
+    terms
+        Weights of what makes up the richness: ``information_content``, ``concepts`` and ``spread``.
     standing
         Share of the quality that a row far below its peers loses.
     peers
@@ -78,6 +84,7 @@ class ScoringConfig:
     signals: Mapping[str, float] = field(default_factory=_signal_weights)
     judge: float = 0.6
     richness: float = 0.3
+    terms: Mapping[str, float] = field(default_factory=_term_weights)
     standing: float = 0.3
     peers: float = 20.0
 
@@ -94,9 +101,9 @@ def score(
     """Score each row: q_i = base_i (1 - s (1 - standing_i)), in (0, 1].
 
     base_i = soundness_i (1 - r (1 - richness_i)), mixed with the judge's rating where there is one:
-    soundness is the product over signals of 1 - w_s signal_s; richness is the mean rank, among the rows of the
-    pool, of information content, distinct concepts and their spread; standing compares base_i with what the
-    row's concepts lead one to expect (`peer_standing`). r and s are in the configuration.
+    soundness is the product over signals of 1 - w_s signal_s; richness is the mean rank, among the rows of
+    the pool, of information content, distinct concepts and their spread; standing compares base_i with what
+    the row's concepts lead one to expect (`peer_standing`). r and s are in the configuration.
 
     Parameters
     ----------
@@ -124,7 +131,10 @@ def score(
     content = information_content(grounding)
     number = distinct_concepts(grounding)
     apart = spread(grounding, tree)
-    rich = (_rank(content, eligible) + _rank(number, eligible) + _rank(apart, eligible)) / 3.0
+    terms = {"information_content": content, "concepts": number, "spread": apart}
+    weight = sum(config.terms.get(name, 0.0) for name in terms)
+    ranked = sum(config.terms.get(name, 0.0) * _rank(term, eligible) for name, term in terms.items())
+    rich = ranked / weight if weight > 0 else np.zeros(len(signals))
     judged = _ratings(signals, judgements)
     own = _rank_given(given_score, len(signals))
     base = sound * (1.0 - config.richness * (1.0 - rich))

@@ -45,23 +45,22 @@ _REFUSAL = (
     r"(?i)^\W*(?:i(?:['\u2019]?m| am) (?:very |really |truly )?sorry|sorry,|i apologi[sz]e|"
     r"unfortunately,? (?:i (?:can|am|do)|as an)|as an ai\b|as a (?:large )?language model|"
     r"i(?: am|['\u2019]m) (?:just |only )?an ai\b|"
-    r"i (?:can ?not|can['\u2019]t|am unable to|am not able to|won['\u2019]t|will not|do not feel comfortable) "
-    r"(?:help|assist|provide|answer|comply|fulfil|create|generate|access|write|do that|fulfilling))"
+    r"i (?:can ?not|can['\u2019]t|am unable to|am not able to|won['\u2019]t|will not) "
+    r"(?:help|assist|provide|answer|comply|fulfil|create|generate|access|write|do that))"
 )
 _TRANSLATION = (
     r"(?i)translat|traduc|tradui|\u00fcbersetz|vertaal|t\u0142umacz|\u043f\u0435\u0440\u0435\u0432|"
     r"\u7ffb\u8bd1|\u7ffb\u8b6f|\u7ffb\u8a33|\ubc88\uc5ed|\u0e41\u0e1b\u0e25|\u062a\u0631\u062c\u0645|"
-    r"\b(?:english|french|german|spanish|italian|chinese|mandarin|japanese|russian|portuguese|arabic|korean|hindi|"
-    r"thai|latin|dutch|greek|hebrew|polish|turkish|ukrainian|ingl[e\u00e9]s|franc[e\u00e9]s|alem[a\u00e1]n|chino|"
+    r"\b(?:english|french|german|spanish|italian|chinese|mandarin|japanese|russian|portuguese|arabic|korean|"
+    r"hindi|thai|latin|dutch|greek|hebrew|polish|turkish|ukrainian|ingl[e\u00e9]s|franc[e\u00e9]s|alem[a\u00e1]n|chino|"
     r"anglais|allemand|espagnol|englisch|franz\u00f6sisch|spanisch)\b|"
     r"\u82f1\u8bed|\u82f1\u6587|\u4e2d\u6587|\u6cd5\u8bed|\u65e5\u8bed|\u897f\u73ed\u7259|\u0430\u043d\u0433\u043b\u0438\u0439\u0441\u043a"
 )
-_STOP = r"[.!?\u2026\u3002\uff01\uff1f\u0964\u061f]"
-_ENDS_SENTENCE = _STOP + r"[\"'\u201d\u2019\u00bb)\]*_`]*$"
-_ENDS_WELL = r"[\"'\u201d\u2019\u00bb)\]}>`*_|;:0-9$%\u00b0/=]$|\bhttps?://\S+$"
+_ENDS_IN_WORD = r"[\p{L}\p{M}]$"
+_ENDS_IN_NAME = r"(?:[#@]\w+|https?://\S+|\breturn \w+)$"
 _ENDS_BADLY = (
-    r"(?i)(?:,|\b(?:and|or|but|the|a|an|of|to|in|with|for|that|which|is|are|was|were|as|by|from|at|if|because|"
-    r"than|your|their|its|can|will|our|has|have|y|de|la|el|que|en|los|las|un|una|por|der|die|das|und|ein|eine|"
+    r"(?:,|\b(?:and|or|but|the|a|an|of|to|in|with|for|that|which|is|are|was|were|as|by|from|at|if|because|"
+    r"than|your|their|its|can|will|our|has|have|de|la|el|que|en|los|las|un|una|por|der|die|das|und|ein|eine|"
     r"mit|le|les|des|et|du|il|di|che|os|em|het|een|och|att|\u0438|\u0432|\u043d\u0430))$"
 )
 
@@ -129,14 +128,18 @@ def _ramp(value: pl.Expr, low: float, high: float) -> pl.Expr:
 
 
 def _empty() -> pl.Expr:
-    return (pl.col("response").str.count_matches(r"[\p{L}\p{N}]") == 0).cast(pl.Float64)
+    return (~pl.col("response").str.contains(r"[^\s\p{C}\p{Z}]")).cast(pl.Float64)
 
 
 def _degenerate() -> pl.Expr:
-    null = pl.col("response").str.to_lowercase().str.contains(_NULL_ANSWER)
+    answer = pl.col("response").str.to_lowercase().str.strip_chars()
+    # "None" answers a question that offers it.
+    asked = pl.col("prompt").str.to_lowercase().str.contains(answer, literal=True)
+    asked &= answer.str.contains(r"^\w+$")
+    null = (answer.str.contains(_NULL_ANSWER) & ~asked) | answer.str.contains(r"^[\p{P}\s]+$")
     wordless = 1 - pl.col("response").str.count_matches(r"[\p{L}\p{M}\p{N}\s]") / _length().clip(1)
-    # Code and formulas are a third punctuation; noise is more.
-    return pl.when(null).then(1.0).otherwise(_ramp(wordless, 0.45, 0.75) * _ramp(_length(), 10, 40))
+    # Code and formulas are a third punctuation, a regular expression more than half; noise is more.
+    return pl.when(null).then(1.0).otherwise(_ramp(wordless, 0.6, 0.85) * _ramp(_length(), 10, 40))
 
 
 def _refused() -> pl.Expr:
@@ -155,7 +158,7 @@ def _truncated() -> pl.Expr:
     return (
         pl.when(fence | (pl.col("unfinished") & whole) | pl.col("end").str.contains(_ENDS_BADLY))
         .then(1.0)
-        .when(pl.col("end").str.contains(_ENDS_SENTENCE) | pl.col("end").str.contains(_ENDS_WELL))
+        .when(~pl.col("end").str.contains(_ENDS_IN_WORD) | pl.col("end").str.contains(_ENDS_IN_NAME))
         .then(0.0)
         .when(amid)
         .then(0.7)

@@ -1,7 +1,7 @@
 """Signals that count the words of a row: loops, disorder, copies, answers that belong elsewhere.
 
-The constants were fitted on 3,000 rows of public instruction data and corrupted twins of them, other rows than
-those on which `benchmarks/quality_twins.py` measures.
+The constants were fitted on 3,000 rows of public instruction data and corrupted twins of them, other rows
+than those on which `benchmarks/quality_twins.py` measures.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, gammaln, xlog1py, xlogy
+from scipy.special import expit, gammaln
 
 from tags_assets.method.function_words import (
     ABBREVIATIONS,
@@ -24,20 +24,25 @@ from tags_assets.method.function_words import (
 if TYPE_CHECKING:
     from tags_assets.method.words import Flags, Values, Words
 
-_PRIOR = -3.0
-"""Log odds of a defect before the text is looked at: about one row in twenty."""
+_PRIOR = -4.0
+"""Log odds of a defect before the text is looked at: about one row in fifty."""
 
 _STEM = 5
 """Letters of a word that are compared: enough to tell words apart, few enough to join their endings."""
 
-_SHARED_IF_OWN, _SHARED_IF_FOREIGN = (0.35, 1.5), (0.03, 0.7)
-"""Words that an answer shares with its own prompt and with another's: share of the size, and shape."""
+_SHARED_IF_OWN, _SHARED_IF_FOREIGN = (0.52, 0.93, 0.11, 30.0), (0.0061, 0.87, 0.58, 0.8)
+"""Words that an answer shares with its own prompt, or another's: a, b, c and k of `incoherent`."""
+
+_MOST_WORDS = 200.0
+"""Words of the longer text beyond which more make no difference."""
 
 
 def repetitive(response: Words) -> Values:
-    """Say how much of the response is said again: the share of its runs of four words that occurred before."""
-    runs = response.runs(4).group_by("row").agg(value=1.0 - pl.col("key").n_unique() / pl.len())
-    return _ramp(_per_text(runs, response.n_texts), 0.15, 0.45)
+    """Say how much of the response is said again: the share of runs of four words that came before."""
+    # Grids and boards of digits and single letters are patterns by nature.
+    runs = response.runs(4, begins=response.like(r"^(?:\p{L}{2}|[^\x00-\x{24f}])"))
+    again = runs.group_by("row").agg(value=1.0 - pl.col("key").n_unique() / pl.len())
+    return _ramp(_per_text(again, response.n_texts), 0.15, 0.45)
 
 
 def disordered(response: Words) -> Values:
@@ -53,9 +58,8 @@ def disordered(response: Words) -> Values:
     for before, after in NEVER_TOGETHER:
         found = response.among(before) & lower & followed
         first |= found
-        broken |= found & response.next(response.among(after))
-    openers = response.like(r"^\p{Lu}\p{Ll}*$") & response.among(SENTENCE_OPENERS)
-    openers &= ~response.like("^I$")
+        broken |= found & response.next(response.among(after) & lower)
+    openers = response.like(r"^\p{Lu}\p{Ll}+$") & response.among(SENTENCE_OPENERS)
     inside = openers & response.previous(response.is_word)
     stops = response.like(r"^[.!?\u2026]\W*\s$") & response.previous(
         response.like(r"\p{Ll}{2}$") & ~response.among(ABBREVIATIONS)
@@ -102,64 +106,70 @@ def prompt_copied(prompt: Words, response: Words) -> Values:
 
 
 def incoherent(prompt: Words, response: Words) -> Values:
-    """Say whether the response belongs to another prompt: it shares fewer words with this one than answers do.
+    """Say whether the response belongs to another prompt: it shares fewer words than answers do.
 
-    With p and r distinct words of content in prompt and response, the size of their encounter is
-    g = min(p, r)^0.7 max(p, r)^0.3. The number of words shared is taken for negative binomial, of mean 0.35 g
-    and shape 1.5 where the answer is the prompt's own, of mean 0.03 g and shape 0.7 where it is another's. So
-    short answers, which share nothing for want of words, are hardly doubted.
+    With p <= r distinct words of content in prompt and response, or the other way round, the number of words
+    shared is taken for negative binomial of mean a p^b r^c and shape k, once where the answer is the prompt's
+    own and once where it is another's. Short answers, which share nothing for want of words, are hardly
+    doubted.
     """
     n = prompt.n_texts
     asked, said = _stems(prompt), _stems(response)
     shared = _sizes(asked.join(said, on=["row", "key"], how="semi"), n)
     p, r = _sizes(asked, n), _sizes(said, n)
-    size = np.minimum(p, r) ** 0.7 * np.minimum(np.maximum(p, r), 200.0) ** 0.3
-    evidence = np.zeros(n)
-    some = size > 0
-    for (share, shape), sign in ((_SHARED_IF_FOREIGN, 1.0), (_SHARED_IF_OWN, -1.0)):
-        evidence[some] += sign * _log_negative_binomial(shared[some], share * size[some], shape)
-    return np.where(some, _posterior(np.minimum(evidence, 8.0)), 0.0)
+    less, more = np.maximum(np.minimum(p, r), 1.0), np.clip(np.maximum(p, r), 1.0, _MOST_WORDS)
+    own, foreign = (
+        _log_negative_binomial(shared, a * less**b * more**c, k)
+        for a, b, c, k in (_SHARED_IF_OWN, _SHARED_IF_FOREIGN)
+    )
+    return np.where((p > 0) & (r > 0), _posterior(foreign - own), 0.0)
 
 
 def languages_differ(prompt: Words, response: Words) -> Values:
     """Say whether prompt and response are surely of different languages, by script and by function words.
 
-    Of languages in Latin letters, one is told where its function words make up a fifth of the text and twice
-    as much as they do in the other text, both ways. An answer in another script counts unless the prompt has
-    some of it; one in Latin letters to a prompt in another script must be prose, for code is Latin anywhere.
+    A language in Latin letters is told by three of its function words that make up an eighth of the text's
+    distinct words, and at least twice as many as the other text has of them. An answer in another script
+    counts unless the prompt has some of it; one in Latin letters to a prompt in another script must be prose,
+    for code is Latin anywhere.
     """
-    letters = [text.count(text.like(r"^\p{L}")) for text in (prompt, response)]
-    scripts = [
-        np.stack([text.count(text.like(f"^{one}")) for one in SCRIPTS.values()])
-        for text in (prompt, response)
-    ]
-    by_script = [_main_script(s, n) for s, n in zip(scripts, letters, strict=True)]
-    asked, said = (
-        np.stack([_share(text.count(text.among(words)), n) for words in FUNCTION_WORDS.values()])
-        for text, n in zip((prompt, response), letters, strict=True)
-    )
+    asked, said = _scripts(prompt), _scripts(response)
+    asked_words, said_words = _function_words(prompt), _function_words(response)
     at = np.arange(prompt.n_texts)
+    own, other = asked_words.argmax(axis=0), said_words.argmax(axis=0)
+    # Shares of distinct words: of the prompt's language in the prompt, in the response; of the response's.
+    own_here, own_there = asked_words[own, at], said_words[own, at]
+    other_here, other_there = said_words[other, at], asked_words[other, at]
+    both_clear = (own_here > 0) & (other_here > 0)
+    words_differ = both_clear & (2 * own_there <= own_here) & (2 * other_there <= other_here)
     of_prompt, of_response = asked.argmax(axis=0), said.argmax(axis=0)
-    own, foreign = said[of_response, at], asked[of_prompt, at]
-    prose = (own >= 0.2) & (own * letters[1] >= 3)
-    both_latin = (
-        (of_prompt != of_response)
-        & prose
-        & (foreign >= 0.2)
-        & (foreign * letters[0] >= 2)
-        & (said[of_prompt, at] <= 0.5 * own)
-        & (asked[of_response, at] <= 0.5 * foreign)
-    )
-    latin = [(by_script[side] < 0) & (letters[side] >= 3) for side in (0, 1)]
-    unseen = scripts[0][np.maximum(by_script[1], 0), at] == 0
-    to_other_script = (by_script[1] >= 0) & (by_script[0] != by_script[1]) & unseen
-    from_other_script = (by_script[0] >= 0) & latin[1] & prose
-    return np.where(latin[0] & latin[1], both_latin, to_other_script | from_other_script).astype(np.float64)
+    in_latin = of_response == 0
+    unseen = asked[of_response, at] < np.where(in_latin, 0.2, 0.02)
+    scripts_differ = (of_prompt != of_response) & unseen & (~in_latin | (other_here > 0))
+    differ = np.where((of_prompt == 0) & in_latin, words_differ, scripts_differ)
+    some = (asked.sum(axis=0) > 0) & (said.sum(axis=0) > 0)
+    return np.asarray(differ & some, dtype=np.float64)
 
 
-def _main_script(counts: Values, letters: Values) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Number the script of most of a text's words, -1 where that is Latin or none."""
-    return np.where(counts.max(axis=0) > 0.5 * np.maximum(letters, 1.0), counts.argmax(axis=0), -1)
+def _scripts(text: Words) -> Values:
+    """Give the share of each script, Latin first, among each text's words: (n_scripts + 1, n_texts)."""
+    letters = text.count(text.like(r"^\p{L}"))
+    others = [text.count(text.like(f"^{script}")) for script in SCRIPTS.values()]
+    latin = text.count(text.like(r"^\p{Latin}"))
+    return np.stack([_share(count, letters) for count in (latin, *others)])
+
+
+def _function_words(text: Words) -> Values:
+    """Give the share of each language's function words among each text's distinct words.
+
+    (n_languages, n_texts); 0 where there are fewer than three of them, or too few to tell.
+    """
+    words = text.distinct()
+    size = _sizes(words, text.n_texts)
+    known = (words.filter(pl.col("word").is_in(list(some))) for some in FUNCTION_WORDS.values())
+    counts = [_sizes(some, text.n_texts) for some in known]
+    shares = [np.where((count >= 3) & (count >= size / 8), _share(count, size), 0.0) for count in counts]
+    return np.stack(shares)
 
 
 def _stems(text: Words) -> pl.DataFrame:
@@ -174,13 +184,13 @@ def _evidence(bad: Values, of: Values, *, rates: tuple[float, float], most: floa
     sound, shuffled = rates
     bad = np.minimum(bad, of)
     ratio = bad * np.log(shuffled / sound) + (of - bad) * np.log((1.0 - shuffled) / (1.0 - sound))
-    return np.clip(ratio, -most, most)
+    return np.asarray(np.clip(ratio, -most, most))
 
 
 def _log_negative_binomial(count: Values, mean: Values, shape: float) -> Values:
     kept = shape / (shape + mean)
     ways = gammaln(count + shape) - gammaln(shape) - gammaln(count + 1.0)
-    return np.asarray(ways + xlogy(shape, kept) + xlog1py(count, -kept))
+    return np.asarray(ways + shape * np.log(kept) + count * np.log1p(-kept))
 
 
 def _posterior(evidence: Values) -> Values:
@@ -188,7 +198,8 @@ def _posterior(evidence: Values) -> Values:
 
     A long text has room for evidence of its soundness and a short one has not; it must not lose by that.
     """
-    return np.maximum(0.0, (expit(_PRIOR + evidence) - expit(_PRIOR)) / (1.0 - expit(_PRIOR)))
+    prior = expit(_PRIOR)
+    return np.asarray(np.clip((expit(_PRIOR + evidence) - prior) / (1.0 - prior), 0.0, 1.0))
 
 
 def _per_text(counted: pl.DataFrame, n_texts: int) -> Values:

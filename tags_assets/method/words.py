@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
+_NO_SPACES = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}"
+"""Scripts that put no space between words: there each letter counts as one."""
+
 _PIECE = (
     r"[.!?\u2026][\"'\u201d\u2019*_]*\s+"  # the end of a sentence, with what follows it
     r"|\n\s*"
-    r"|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}]"  # no spaces between words: each letter one
-    r"|[\p{L}\p{M}\p{N}]+"
+    rf"|[{_NO_SPACES}]"
+    rf"|[[\p{{L}}\p{{M}}\p{{N}}]--[{_NO_SPACES}]]+"
     r"|[^\s\p{L}\p{M}\p{N}]"
 )
 
@@ -102,8 +105,15 @@ class Words:
         np.add.at(final, self.row, step.astype(np.float64))
         return -lowest, final - lowest
 
-    def runs(self, length: int) -> pl.DataFrame:
-        """Give the runs of so many words, as hashes: ``row, key``; the last run of a text is filled up."""
+    def distinct(self) -> pl.DataFrame:
+        """Give the distinct words of each text: ``row, word``."""
+        return self.tokens.filter(pl.Series(self.is_word)).select("row", "word").unique()
+
+    def runs(self, length: int, begins: Flags | None = None) -> pl.DataFrame:
+        """Give the runs of so many words: ``row, key``, where the key is a hash.
+
+        One begins at each word, or at each flagged one; those at the end of a text are filled up.
+        """
         row = self.row[self.is_word]
         word = self.tokens["word"].filter(pl.Series(self.is_word)).hash().to_numpy()
         key = word.copy()
@@ -111,4 +121,5 @@ class Words:
             key *= np.uint64(0x9E3779B97F4A7C15)
             same = row[step:] == row[:-step]
             key[:-step] += np.where(same, word[step:], np.uint64(0))
-        return pl.DataFrame({"row": row, "key": key})
+        taken = slice(None) if begins is None else begins[self.is_word]
+        return pl.DataFrame({"row": row[taken], "key": key[taken]})
