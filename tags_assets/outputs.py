@@ -8,11 +8,11 @@ import orjson
 
 from tags_assets import __version__
 from tags_assets.errors import UserError
-from tags_assets.formats.export import NEEDED
 from tags_assets.formats.export.files import write_text
 from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.home import replace_text
 from tags_assets.resources.store import open_store
+from tags_assets.selected_rows import selected_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,15 +58,6 @@ def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Pat
     text = orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode()
     replace_text(folder / "manifest.json", text + "\n")
     return manifest
-
-
-def selected_rows(store: ArtifactStore, selected: ArtifactVersion, raw: ArtifactVersion) -> pl.DataFrame:
-    """Read the selected rows as they came, in the order of their rank."""
-    columns = ", ".join(f"r.{name}" for name in NEEDED)
-    return store.query(
-        f"select {columns} from selected_subset s join raw_instances r using (instance_id) order by s.rank",
-        {"selected_subset": selected, "raw_instances": raw},
-    )
 
 
 def _with_drivers(store: ArtifactStore, made: ArtifactVersion, target: str) -> pl.DataFrame:

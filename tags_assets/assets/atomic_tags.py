@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
@@ -22,7 +22,11 @@ SCHEMA = pl.Schema(
 FAILURE_SCHEMA = pl.Schema({"instance_id": pl.String(), "reason": pl.String()})
 
 
-@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("atomic_tags"))
+@dg.asset(
+    deps=["raw_instances", "filtered_rows"],
+    code_version="1",
+    **declare("atomic_tags", SCHEMA, failures=FAILURE_SCHEMA),
+)
 def atomic_tags(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
     """Extract the atomic knowledge concepts of each row; rows that bring tags of their own keep those."""
     home = Home.resolve(store.home)

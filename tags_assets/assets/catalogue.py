@@ -1,10 +1,15 @@
-"""What each asset is: its group and its grain, said once for the UI and for the warehouse."""
+"""What each asset is: its group, grain and tables, said once for the UI and for the warehouse."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
+
 from tags_assets.checks import checks_of
+from tags_assets.store.catalogue import AssetTables
+
+Schema = dict[str, pl.DataType] | pl.Schema
 
 OWNERS = ["team:data-selection"]
 
@@ -43,12 +48,28 @@ GRAINS: dict[str, tuple[str, str]] = {
 """Asset -> (group, what one row is)."""
 
 
-def asset_options(asset: str, *, external: bool = False) -> dict[str, Any]:
-    """Give the options that Dagster's decorators take: group, description, kinds, owners and checks."""
+TABLES: dict[str, AssetTables] = {}
+"""The tables of every asset that was declared, for the warehouse's views over those not made yet."""
+
+
+def declare(asset: str, schema: Schema | None = None, **auxiliary: Schema) -> dict[str, Any]:
+    """Declare an asset and its tables; give the options that Dagster's decorators take.
+
+    Parameters
+    ----------
+    asset
+        Its name, a key of `GRAINS`.
+    schema
+        Of its ``data`` table; None where the asset is external.
+    auxiliary
+        Schemas of its further tables.
+    """
     group, grain = GRAINS[asset]
     options: dict[str, Any] = {"group_name": group, "description": grain, "owners": OWNERS}
-    if external:
+    if schema is None:
         return options | {"kinds": {"file"}}
+    further = {name: pl.Schema(columns) for name, columns in auxiliary.items()}
+    TABLES[asset] = AssetTables(grain, pl.Schema(schema), further)
     return options | {
         "kinds": {"duckdb", "polars"},
         "check_specs": [check.spec() for check in checks_of(asset)],

@@ -5,14 +5,14 @@ from dataclasses import replace
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.formats.export import export, export_frame
+from tags_assets.formats.export import EXPORT_SCHEMA, export, export_frame
 from tags_assets.home import Home
-from tags_assets.outputs import selected_rows
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
+from tags_assets.selected_rows import selected_rows
 
 EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
 
@@ -22,7 +22,7 @@ EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    **asset_options("exported_subset"),
+    **declare("exported_subset", {"target": pl.String(), **EXPORT_SCHEMA}),
 )
 def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Write the selection for LLaMA-Factory, TRL and Axolotl, as Parquet, and as the rows came."""

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.conversation import texts
 from tags_assets.home import Home
@@ -27,7 +27,7 @@ CONDITION_COLUMNS = (
 """Columns of the normal form that a condition may use; ``prompt`` and ``response`` come on top."""
 
 
-@dg.asset(deps=["raw_instances"], code_version="1", **asset_options("filtered_rows"))
+@dg.asset(deps=["raw_instances"], code_version="1", **declare("filtered_rows", SCHEMA))
 def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """One row per instance that a filter took out, with the rule that did."""
     home = Home.resolve(store.home)

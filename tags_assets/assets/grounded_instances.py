@@ -3,19 +3,19 @@
 import dagster as dg
 import numpy as np
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.grounding import ground, to_frame
+from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.resources.store import StoreResource
 
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "instance_tags", "knowledge_tree"],
     code_version="1",
-    **asset_options("grounded_instances"),
+    **declare("grounded_instances", GROUNDING_SCHEMA),
 )
 def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree."""

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -15,7 +15,7 @@ from tags_assets.resources.store import StoreResource
 SCHEMA = pl.Schema({"instance_id": pl.String(), "vector": pl.List(pl.Float32()), "is_teacher": pl.Boolean()})
 
 
-@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("instance_embeddings"))
+@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **declare("instance_embeddings", SCHEMA))
 def instance_embeddings(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
 ) -> Materialized:

@@ -6,13 +6,13 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import from_frame
-from tags_assets.method.scoring import ScoringConfig, score
+from tags_assets.method.scoring import SCORE_SCHEMA, ScoringConfig, score
 from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, text_signals
 from tags_assets.resources.store import StoreResource
 
@@ -20,7 +20,7 @@ from tags_assets.resources.store import StoreResource
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "knowledge_tree", "grounded_instances", "quality_judgements"],
     code_version="1",
-    **asset_options("instance_scores"),
+    **declare("instance_scores", SCORE_SCHEMA),
 )
 def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Score each row by its text, by a judge where there is one, and by its place on the tree."""

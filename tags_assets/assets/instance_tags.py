@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.assignment import assign_concepts, combine
+from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine
 from tags_assets.method.vocabulary import Vocabulary
 from tags_assets.resources.store import StoreResource
 
@@ -21,7 +21,7 @@ from tags_assets.resources.store import StoreResource
         "instance_embeddings",
     ],
     code_version="1",
-    **asset_options("instance_tags"),
+    **declare("instance_tags", INSTANCE_TAG_SCHEMA),
 )
 def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Map tags to their canonical form and add the concepts that lie nearest to the row as a whole."""

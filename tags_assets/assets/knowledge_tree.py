@@ -7,19 +7,23 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.language_model import language_model
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
-from tags_assets.method.knowledge_tree import KnowledgeTree
+from tags_assets.method.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA, KnowledgeTree
 from tags_assets.method.tree import TreeConfig, build_tree
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 from tags_assets.store.artifacts import ArtifactStore
 
 
-@dg.asset(deps=["tag_vocabulary", "tag_embeddings"], code_version="1", **asset_options("knowledge_tree"))
+@dg.asset(
+    deps=["tag_vocabulary", "tag_embeddings"],
+    code_version="1",
+    **declare("knowledge_tree", NODE_SCHEMA, tags=TAG_SCHEMA),
+)
 def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
     """Cluster the tags bottom-up and refine each level; nodes that live on keep their ids."""
     home = Home.resolve(store.home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 
-landing = dg.AssetSpec(key="landing", **asset_options("landing", external=True))
+landing = dg.AssetSpec(key="landing", **declare("landing"))
 """One row per file in the landing folder or named pool. A sensor and the command line report its version."""

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
@@ -17,7 +17,11 @@ from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 
 
-@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **asset_options("quality_judgements"))
+@dg.asset(
+    deps=["raw_instances", "filtered_rows"],
+    code_version="1",
+    **declare("quality_judgements", JUDGEMENTS_SCHEMA),
+)
 def quality_judgements(
     context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
 ) -> Materialized:

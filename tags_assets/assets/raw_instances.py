@@ -5,9 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
 from tags_assets.home import Home
 from tags_assets.pool import landed
@@ -19,7 +20,7 @@ def pool_configuration(home: Home) -> Mapping[str, Any]:
     return {"files": [list(file) for file in landed(home).files], "columns": home.pool().columns}
 
 
-@dg.asset(deps=["landing"], code_version="1", **asset_options("raw_instances"))
+@dg.asset(deps=["landing"], code_version="1", **declare("raw_instances", INSTANCE_SCHEMA))
 def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Read the files of the pool; bad rows are told in `rejected_rows`, duplicates are marked here."""
     home = Home.resolve(store.home)

@@ -2,17 +2,18 @@
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.raw_instances import pool_configuration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.formats.instance import REJECTED_SCHEMA
 from tags_assets.formats.pool import read_pool
 from tags_assets.home import Home
 from tags_assets.pool import landed
 from tags_assets.resources.store import StoreResource
 
 
-@dg.asset(deps=["landing"], code_version="1", **asset_options("rejected_rows"))
+@dg.asset(deps=["landing"], code_version="1", **declare("rejected_rows", REJECTED_SCHEMA))
 def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """List the lines that could not be read: file, line, reason and raw bytes."""
     home = Home.resolve(store.home)

@@ -8,13 +8,15 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.selection_inputs import SelectionInputs
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
+from tags_assets.method.alignment import SHORTAGE_SCHEMA
 from tags_assets.method.diversity import diversity
 from tags_assets.method.selection import select
+from tags_assets.method.selection_result import FRONTIER_SCHEMA
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
 from tags_assets.target_registry import TargetRegistry
@@ -50,7 +52,13 @@ RUNNERS_UP_SCHEMA = pl.Schema(
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    **asset_options("selected_subset"),
+    **declare(
+        "selected_subset",
+        SCHEMA,
+        frontier=FRONTIER_SCHEMA,
+        shortages=SHORTAGE_SCHEMA,
+        runners_up=RUNNERS_UP_SCHEMA,
+    ),
 )
 def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Pick rows by tree-level information gain, aligned with the target, under its budget and constraints."""

@@ -4,7 +4,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.selection_inputs import SelectionInputs
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
@@ -37,7 +37,7 @@ SCHEMA = pl.Schema(
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    **asset_options("selection_attribution"),
+    **declare("selection_attribution", SCHEMA),
 )
 def selection_attribution(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Replay the picks in their order and take each gain apart over the nodes of the tree."""

@@ -4,7 +4,7 @@ import dagster as dg
 import orjson
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.report_input import report_input
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -30,7 +30,7 @@ SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.St
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    **asset_options("selection_report"),
+    **declare("selection_report", SCHEMA),
 )
 def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Render the report: the tree, what was asked and reached, the drivers, and what changed since before."""

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
@@ -12,7 +12,7 @@ from tags_assets.resources.store import StoreResource
 SCHEMA = pl.Schema({"tag": pl.String(), "vector": pl.List(pl.Float32())})
 
 
-@dg.asset(deps=["tag_vocabulary"], code_version="1", **asset_options("tag_embeddings"))
+@dg.asset(deps=["tag_vocabulary"], code_version="1", **declare("tag_embeddings", SCHEMA))
 def tag_embeddings(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
 ) -> Materialized:

@@ -2,16 +2,20 @@
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
-from tags_assets.method.vocabulary import build_vocabulary
+from tags_assets.method.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
 from tags_assets.resources.store import StoreResource
 
 
-@dg.asset(deps=["atomic_tags"], code_version="1", **asset_options("tag_vocabulary"))
+@dg.asset(
+    deps=["atomic_tags"],
+    code_version="1",
+    **declare("tag_vocabulary", VOCABULARY_SCHEMA, aliases=ALIAS_SCHEMA),
+)
 def tag_vocabulary(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
 ) -> Materialized:

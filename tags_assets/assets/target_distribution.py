@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tags_assets.assets.catalogue import asset_options
+from tags_assets.assets.catalogue import declare
 from tags_assets.assets.examples import ground_examples
 from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
@@ -16,6 +16,7 @@ from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materia
 from tags_assets.home import Home
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import (
+    TARGET_SCHEMA,
     TargetDistribution,
     target_from_description,
     target_from_examples,
@@ -42,7 +43,7 @@ TOP_CONCEPTS = 15
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    **asset_options("target_distribution"),
+    **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}),
 )
 def target_distribution(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import dagster as dg
 
+from tags_assets.assets.catalogue import TABLES
 from tags_assets.checks import checks_of
 from tags_assets.errors import UserError
 from tags_assets.measure import measured
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tags_assets.measure import Measured
     from tags_assets.store.artifact_file import Rows, Vectors
     from tags_assets.store.artifacts import ArtifactStore
-    from tags_assets.store.catalogue import Catalogue
     from tags_assets.store.versions import ArtifactVersion
 
 TARGET_ASSETS = frozenset(
@@ -131,7 +131,7 @@ def materialize(
         shown = _metadata(version, status, measure)
         if len(partitions) > 1:
             context.add_asset_metadata(metadata=shown, partition_key=partition)
-    store.publish(catalogue())
+    store.publish(TABLES)
     data_versions = {str(partition): version.data_version for partition, version in made}
     one = next(iter(data_versions.values()))
     return dg.MaterializeResult(
@@ -144,13 +144,6 @@ def materialize(
             for check in checks_of(maker.asset)
         ],
     )
-
-
-def catalogue() -> Catalogue:
-    """Describe the tables of every asset, those not made yet included."""
-    from tags_assets.assets.tables import CATALOGUE  # noqa: PLC0415 - the assets import this module
-
-    return CATALOGUE
 
 
 @dataclass(frozen=True)
