@@ -13,6 +13,8 @@ import pytest
 
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
+LEFT_BEHIND = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
@@ -34,9 +36,9 @@ def names(wheel):
 
 
 def tracked(folder: str) -> set[str]:
-    """Files of a folder of the checkout, without what running Python leaves behind."""
+    """Files of a folder of the checkout, without what Python and its tools leave behind."""
     files = (path for path in (CHECKOUT / folder).rglob("*") if path.is_file())
-    return {str(p.relative_to(CHECKOUT)) for p in files if "__pycache__" not in p.parts}
+    return {str(p) for p in (f.relative_to(CHECKOUT) for f in files) if not LEFT_BEHIND & set(p.parts)}
 
 
 def test_wheel_holds_every_file_of_the_package(names):
