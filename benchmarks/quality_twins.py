@@ -7,7 +7,7 @@
 For each kind of twin: the area under the ROC curve (the probability that an original scores above a twin,
 ties half) of each text signal, each tree-aware term, their joins and the quality; the quality again within
 each domain (where a file of hidden labels lies beside the pool); the quality without each term. Tree-aware
-terms are scored in one pool for each kind: all sampled rows, and the twins of that kind of `--tagged` of them,
+tagged as the pipeline does (phrases, and concepts from their vectors) on the tree of the originals.
 tagged as the pipeline does (phrases, and concepts assigned from vectors) on the tree of the originals.
 """
 

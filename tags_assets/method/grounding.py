@@ -84,4 +84,7 @@ def _matrix(masses: pl.DataFrame, n_rows: int, n_leaves: int) -> sparse.csr_arra
     row, leaf, mass = (masses[name].to_numpy() for name in ("row", "leaf", "mass"))
     total = np.bincount(row, weights=mass, minlength=n_rows)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))])
-    return sparse.csr_array((mass / total[row], leaf.astype(np.int32), indptr), shape=(n_rows, n_leaves))
+    share = sparse.csr_array((mass / total[row], leaf.astype(np.int32), indptr), shape=(n_rows, n_leaves))
+    # A weight may vanish beside the others; what is stored is above 0, for logarithms are taken of it.
+    share.eliminate_zeros()
+    return share

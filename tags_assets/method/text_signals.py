@@ -119,7 +119,7 @@ def _signals(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _length(name: str = "response") -> pl.Expr:
-    return pl.col(name).str.len_chars()
+    return pl.col(name).str.len_chars().cast(pl.Float64)
 
 
 def _ramp(value: pl.Expr, low: float, high: float) -> pl.Expr:
@@ -164,6 +164,6 @@ def _truncated() -> pl.Expr:
         .then(0.7)
         # Labels, names and lists need no full stop.
         .when(words)
-        .then(0.2)
+        .then(0.1)
         .otherwise(0.0)
     )

@@ -145,7 +145,8 @@ def languages_differ(prompt: Words, response: Words) -> Values:
     of_prompt, of_response = asked.argmax(axis=0), said.argmax(axis=0)
     in_latin = of_response == 0
     unseen = asked[of_response, at] < np.where(in_latin, 0.2, 0.02)
-    scripts_differ = (of_prompt != of_response) & unseen & (~in_latin | (other_here > 0))
+    prose = response.count(response.is_word) >= 0.75 * response.count(~response.like(r"\s$"))
+    scripts_differ = (of_prompt != of_response) & unseen & (~in_latin | (prose & (other_here > 0)))
     differ = np.where((of_prompt == 0) & in_latin, words_differ, scripts_differ)
     some = (asked.sum(axis=0) > 0) & (said.sum(axis=0) > 0)
     return np.asarray(differ & some, dtype=np.float64)
