@@ -27,6 +27,7 @@ from tags_assets.method.tagging.stoplist import (
     PROGRAM_NOUNS,
     PROGRAMMING_LANGUAGES,
     TASK_GERUNDS,
+    TASK_VERBS,
     import_quietly,
     stop_words,
 )
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-EXTRACTION_VERSION = "2"
+EXTRACTION_VERSION = "3"
 """Part of every cache key and fingerprint: change it when the same text would give other candidates."""
 
 MAX_WORDS = 4
@@ -173,6 +174,10 @@ def _noun_phrases(doc: Doc) -> list[_Mention]:
         start, end = match.span()
         # A sentence ends between two tokens at most; what the grammar joined lies within one.
         sentence = bisect(ends, start)
+        if words[start] in TASK_VERBS and start == (ends[sentence - 1] + 1 if sentence else 0):
+            start += 1
+        if start == end:
+            continue
         start = _behind_owner(words, letters, start, end)
         while (
             start < end - 1 and letters[start + 1] not in "HS" and _says_nothing(words[start], letters[start])

@@ -50,9 +50,9 @@ def phrase_runs(text: str, language: str) -> list[str]:
         return _JAPANESE.findall(text)
     if language == "th":
         return _thai_runs(text)
-    stops = stop_words(language if language != "other" else "ru") | (
-        stop_words("uk") if language == "other" else frozenset()
-    )
+    # Scripts without a reader here: Cyrillic mostly, and English is quoted everywhere.
+    codes = ("ru", "uk", "en") if language == "other" else (language,)
+    stops = frozenset().union(*map(stop_words, codes))
     phrases, run = [], []
     for token in [*_TOKEN.findall(text), "."]:
         word = token.casefold()

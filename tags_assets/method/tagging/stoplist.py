@@ -22,6 +22,7 @@ GENERIC_NOUNS = word_list("generic_nouns")
 GENERIC_MODIFIERS = word_list("generic_modifiers")
 FIRST_NAMES = word_list("first_names")
 TASK_GERUNDS = word_list("task_gerunds")
+TASK_VERBS = word_list("task_verbs")
 PROGRAMMING_LANGUAGES = word_list("programming_languages")
 PROGRAM_NOUNS = frozenset({"function", "program", "script", "code", "snippet", "method"})
 
