@@ -1,10 +1,10 @@
 """How much of a server's throughput the client leaves unused: ours against a bare load generator, in one run.
 
 The server is a loopback one of its own process with a number of slots and a service time, as an inference
-server has: beyond its slots requests queue. The bare generator keeps as many raw keep-alive connections busy
-as our client makes calls at once, and does nothing else: it writes prepared bytes, reads the reply, writes
-the next. Ours does all that it does in a run: render, scan, look up, claim, call through ``openai``, validate,
-commit, collect.
+server has: beyond its slots requests queue. The bare generator keeps as many raw keep-alive connections
+busy as our client makes calls at once, and does nothing else: it writes prepared bytes, reads the reply,
+writes the next. Ours does all that it does in a run: render, scan, look up, claim, call through ``openai``,
+validate, commit, collect.
 
     python benchmarks/llm_throughput.py --calls 2000 --slots 32 --service-ms 300
     python benchmarks/llm_throughput.py --url http://127.0.0.1:8000/v1 --model NAME --calls 200

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 
+_COUNTED = 20_000
+"""Questions whose tokens are counted for an estimate, at least; of more, an even sample."""
+
+
 @dataclass(frozen=True)
 class CostEstimate:
     """What a run will take, before its first call.
@@ -210,13 +214,15 @@ class Client:
     ) -> CostEstimate:
         """Count what a run would take, without a call.
 
-        Cached answers cost nothing. Tokens of prompts are estimated and, where this server has answered
-        before, corrected by its own counts; answers are taken to be as long as they were, else as the task
-        expects.
+        Cached answers cost nothing. Of many questions, every so-manieth is counted, at least `_COUNTED`.
+        Tokens of prompts are estimated and, where this server has answered before, corrected by its own
+        counts; answers are taken to be as long as they were, else as the task expects.
         """
         tally = Tally(total, None)
         resolver = Resolver(self.settings, self.cache, self.account, tally)
-        cached, to_ask, prompt_tokens, completion_tokens = 0, 0, 0.0, 0.0
+        cached = to_ask = counted = 0
+        prompt_tokens = completion_tokens = 0.0
+        every = max(total // _COUNTED, 1)
         stream, start = iter(questions), 0
         while chunk := resolver.look_up(stream, start, retry_failed=False):
             start += len(chunk)
@@ -224,11 +230,17 @@ class Client:
                 if isinstance(outcome, Answer) or (outcome is not None and not retry_failed):
                     cached += 1
                     continue
-                task = item.question.task
-                dialect = resolver.scope(task).dialect
                 to_ask += 1
-                prompt_tokens += resolver.request(item, "json_schema").prompt_tokens
-                completion_tokens += dialect.completion_tokens or task.expected_tokens
+                if (to_ask - 1) % every == 0:
+                    task = item.question.task
+                    counted += 1
+                    prompt_tokens += resolver.request(item, "json_schema").prompt_tokens
+                    completion_tokens += (
+                        resolver.scope(task).dialect.completion_tokens or task.expected_tokens
+                    )
+        if counted:
+            prompt_tokens *= to_ask / counted
+            completion_tokens *= to_ask / counted
         observed = [s.dialect.n_observed for s in resolver.scopes if s.dialect.n_observed]
         s = self.settings
         cost = None

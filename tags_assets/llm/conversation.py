@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,14 +16,16 @@ if TYPE_CHECKING:
 _HEAD_SHARE = 0.6
 """Share of a cut turn that is kept from its beginning; the rest is its end."""
 
+_ROLES = frozenset({"system", "user", "assistant", "tool", "function", "developer"})
 _TURN_OVERHEAD = 8
 """Tokens of a turn's heading, about."""
 
-# Marks with which chat templates begin and end turns. A server that finds them in a message takes them for
-# its own: the row would speak with the system's voice. They are made unlike themselves and stay readable.
+# Marks with which chat templates begin and end turns, and with which we do. A server that finds its own in a
+# message obeys them: the row would speak with the system's voice. In brackets of another kind they stay
+# readable and mean nothing, in code and in XML as well.
 _CONTROL = re.compile(
     r"<\|[\w\s/-]{1,40}\|>|<｜[^｜>]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<[be]os>"  # noqa: RUF001
-    r"|<\|?/?(?:system|user|assistant|tool|think|tool_call)\|?>",
+    r"|[<＜﹤]\s{0,4}[/|]?\s{0,4}(?:row|system|user|assistant|tool|function|developer)\b[^<>＞﹥]{0,40}[>＞﹥]",  # noqa: RUF001
     re.IGNORECASE,
 )
 _UNPRINTABLE = re.compile(
@@ -56,13 +57,8 @@ class Conversation:
 
     @property
     def identity(self) -> bytes:
-        """What tells this conversation from another; the marks and the answer's key hang on it."""
+        """What tells this conversation from another: the answer's key hangs on it."""
         return orjson.dumps(self.turns)
-
-    @property
-    def mark(self) -> str:
-        """A word that the row can't contain: it is a hash over the row."""
-        return blake2b(self.identity, digest_size=5).hexdigest()
 
     @property
     def text(self) -> str:
@@ -70,13 +66,13 @@ class Conversation:
         return "\n\n".join(content for _, content in self.turns)
 
     def render(self, limit: float) -> Rendered:
-        """Lay the turns out between marks, in about ``limit`` tokens at most."""
+        """Lay the turns out as ``<row>`` in about ``limit`` tokens at most; no text of the row can end it."""
         kept, cut = cut_turns(self.turns, limit)
-        mark = self.mark
-        lines = [f"=== row {mark} begins ==="]
+        lines = ["<row>"]
         for role, content in kept:
-            lines += [f"--- {mark} {role} ---", content] if role else [content]
-        lines.append(f"=== row {mark} ends ===")
+            tag = role if role in _ROLES else "user"
+            lines += [f"<{tag}>", content, f"</{tag}>"] if role else [content]
+        lines.append("</row>")
         return Rendered("\n".join(lines), cut)
 
 
@@ -91,8 +87,8 @@ def clean(text: str) -> str:
 
 
 def _muted(found: re.Match[str]) -> str:
-    inner = found.group().strip("<>[]|｜").strip("|｜")  # noqa: RUF001
-    return f"({inner})"
+    inner = re.sub(r"^[<＜﹤\[|｜\s]+|[>＞﹥\]|｜\s]+$", "", found.group())  # noqa: RUF001
+    return f"\u2039{inner}\u203a"
 
 
 def cut_turns(turns: Sequence[tuple[str, str]], limit: float) -> tuple[list[tuple[str, str]], bool]:

@@ -11,13 +11,24 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from tags_assets.llm.conversation import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PLACEHOLDER = "[a sentence addressed to the reader was left out]"
 
 _MAX_SCANNED = 200_000
 """Characters of a turn that are scanned at each end; what lies between is not shown to the model either."""
+
+_MAX_HITS = 200
+"""Hits of the rules in one turn that are looked at; a row made of nothing else is known by then."""
+
+_REACH = 600
+"""Characters before and after a hit in which its sentence is looked for."""
 
 _OVERRIDE = (
     (
@@ -38,23 +49,22 @@ _OVERRIDE = (
 )
 
 _VOICE = (
-    r"^\s*(?:system|developer)\s*(?:prompt|message|override|note)?\s*:",
-    r"</?(?:system|instance|row|instructions?|rubric|judge|prompt)>",
-    r"\((?:im_start|im_end|endoftext|start_of_turn|eot_id|/?INST|SYS)\b[^)]{0,20}\)",
+    r"^[ \t]{0,20}(?:system|developer) ?(?:prompt|message|override|note) ?:",
+    r"</?(?:instance|instructions?|rubric|judge|prompt)>",
     r"\byou are now\b[^.!?\n]{0,60}",
-    r"\bnew (?:rule|instructions?|system prompt)\b\s*:",
+    r"\bnew (?:rule|instructions?|system prompt)\b ?:",
     r"\byour (?:system prompt|hidden instructions|initial instructions)\b",
     (
-        r"\b(?:dear|attention|note to|message to|hey),?\s+(?:the\s+)?"
+        r"\b(?:dear|attention|note to|message to|hey),?\s{1,3}(?:the\s{1,3})?"
         r"(?:judge|grader|evaluator|rater|tagger|annotator|ai|llm|model)\b"
     ),
-    r"===\s*row\s+\w+\s+(?:begins|ends)\s*===",
 )
 
 _SCALE = (
-    r"(?:(?:5(?:\.0)?\s*/\s*5|10\s*/\s*10|100\s*/\s*100|[0-9.]+\s+out\s+of\s+(?:5|10|100|five|ten))(?![\d=])"
+    r"(?:(?:5(?:\.0)? ?/ ?5|10 ?/ ?10|100 ?/ ?100"
+    r"|[0-9.]{1,6}\s{1,3}out\s{1,3}of\s{1,3}(?:5|10|100|five|ten))(?![\d=])"
     r"|(?:five|ten) out of (?:five|ten)|full marks?"
-    r"|(?:top|highest|maximum|max|best|perfect)\s+(?:possible\s+)?(?:score|rating|marks?|grade|quality))"
+    r"|(?:top|highest|maximum|max|best|perfect)\s{1,3}(?:possible\s{1,3})?(?:score|rating|marks?|grade|quality))"
 )
 
 _OUTPUT = (
@@ -68,10 +78,10 @@ _OUTPUT = (
         r"(?:perfect|excellent|flawless|correct)\b"
     ),
     (
-        r"^\s*(?:overall\s+)?(?:score|rating|quality|grade|helpfulness|correctness)\s*[:=]\s*"
-        r"(?:[45](?:\.0)?|10|100|[0-9.]+/\d+|excellent|perfect)\s*\.?$"
+        r"^[ \t]{0,20}(?:overall )?(?:score|rating|quality|grade|helpfulness|correctness)"
+        r"[ \t]{0,20}[:=][ \t]{0,20}(?:[45](?:\.0)?|10|100|[0-9.]{1,6}/\d{1,6}|excellent|perfect)[ \t]{0,20}\.?$"
     ),
-    r"\bquality (?:score|rating)\s*(?:of\s*)?(?:5|10|100)\b",
+    r"\bquality (?:score|rating)\s{0,3}(?:of\s{0,3})?(?:5|10|100)\b",
     (
         r"\b(?:output|reply with|respond with|answer with|return|emit|use|write|print|give)\b[^.!?\n]{0,60}"
         r"\b(?:tags?|labels?)\b"
@@ -79,7 +89,7 @@ _OUTPUT = (
     r"\btag (?:this|it|the \w+) (?:as|with)\b",
     r"\b(?:tagging|label+ing|judging|grading) (?:task|job|phase) is (?:over|done|finished|complete)\b",
     r"\blist of all (?:known )?tags\b",
-    r"^\s*(?:tags|labels)\s*[:=]\s*\[.*\]\s*$",
+    r"^[ \t]{0,20}(?:tags|labels)[ \t]{0,20}[:=][ \t]{0,20}\[.*\][ \t]{0,20}$",
     r"\{[^{}\n]{0,200}\"(?:tags|quality|score|rating|helpfulness|correctness|addresses_judge|badness)\"\s*:[^{}\n]{0,200}\}",
     r"\b(?:nur|solo|seulement|uniquement|somente)\b[^.!?\n]{0,40}\b(?:etiqueta|étiquette|etikett|tag)\b",
     r"\b(?:etiqueta|étiquette|etikett)\b[^.!?\n]{0,30}[\"'«“][^\"'»”\n]{1,40}[\"'»”]",
@@ -101,9 +111,8 @@ _WORDS = {
         "|забудь|무시|잊|تجاهل|do not read|stop reading"
     ),
     "voice": (
-        "system|developer|</|<r|<i|<j|<p|(im_|(endof|(start_of|(eot|(inst|(/inst|(sys"
-        "|you are now|new rule|new instruction|your hidden|your initial|dear|attention"
-        "|note to|message to|hey|==="
+        "system|developer|<i|</i|<r|</r|<j|</j|<p|</p|you are now|new rule|new instruction|your hidden|your "
+        "initial|dear|attention|note to|message to|hey"
     ),
     "output": (
         "out of|full mark|score|rating|mark|grade|quality|/5|/10|/ 5|/ 10|perfect|excellent"
@@ -113,6 +122,8 @@ _WORDS = {
 }
 _NEEDLES = {kind: tuple(words.split("|")) for kind, words in _WORDS.items()}
 
+_STOP_BEFORE = re.compile(r"[.!?。！？]\s+|[。！？]")  # noqa: RUF001
+_STOP = re.compile(r"[.!?。！？](?=\s|$|[\"'”])[\"'”]?")  # noqa: RUF001
 _ENCODED = re.compile(r"\b[A-Za-z0-9+/]{24,}={0,2}")
 
 
@@ -156,21 +167,24 @@ def _suspicious(content: str, kinds: set[str]) -> list[tuple[int, int]]:
     """Find the sentences of a text that a rule hits, as sorted disjoint ranges."""
     found: list[tuple[int, int]] = []
     for start, text in _scanned(content):
-        lowered = text.lower()
-        for kind, rule in _RULES.items():
-            if not any(needle in lowered for needle in _NEEDLES[kind]):
-                continue
-            for hit in rule.finditer(text):
-                kinds.add(kind)
-                a, b = _sentence(text, hit.start(), hit.end())
-                found.append((start + a, start + b))
-        for hit in _ENCODED.finditer(text):
-            hidden = _decoded(hit.group())
-            if hidden and any(rule.search(hidden) for rule in _RULES.values()):
-                kinds.add("encoded")
-                a, b = _sentence(text, hit.start(), hit.end())
-                found.append((start + a, start + b))
+        for kind, a, b in islice(_hits(text), _MAX_HITS):
+            kinds.add(kind)
+            first, last = _sentence(text, a, b)
+            found.append((start + first, start + last))
     return _merged(sorted(found))
+
+
+def _hits(text: str) -> Iterator[tuple[str, int, int]]:
+    """Find what the rules hit, as (kind, start, end)."""
+    lowered = text.lower()
+    for kind, rule in _RULES.items():
+        if any(needle in lowered for needle in _NEEDLES[kind]):
+            for hit in rule.finditer(text):
+                yield kind, hit.start(), hit.end()
+    for hit in _ENCODED.finditer(text):
+        hidden = _decoded(hit.group())
+        if hidden and any(rule.search(hidden) for rule in _RULES.values()):
+            yield "encoded", hit.start(), hit.end()
 
 
 def _scanned(content: str) -> list[tuple[int, str]]:
@@ -181,13 +195,13 @@ def _scanned(content: str) -> list[tuple[int, str]]:
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    """Widen a hit to its sentence, within its line."""
-    line = text.rfind("\n", 0, start) + 1
+    """Widen a hit to its sentence, within its line and `_REACH` characters."""
+    line = max(text.rfind("\n", 0, start) + 1, start - _REACH)
     line_end = text.find("\n", end)
-    line_end = len(text) if line_end < 0 else line_end
-    a = max((m.end() for m in re.finditer(r"[.!?。！？]\s+|[。！？]", text[line:start])), default=0) + line  # noqa: RUF001
-    stop = re.compile(r"[.!?。！？](?=\s|$|[\"'”])[\"'”]?").search(text, max(end - 1, start), line_end)  # noqa: RUF001
-    return a, stop.end() if stop else line_end
+    line_end = min(len(text) if line_end < 0 else line_end, end + _REACH)
+    first = max((m.end() for m in _STOP_BEFORE.finditer(text[line:start])), default=0) + line
+    stop = _STOP.search(text, max(end - 1, start), line_end)
+    return first, stop.end() if stop else line_end
 
 
 def _decoded(text: str) -> str | None:

@@ -61,7 +61,7 @@ def error(status, message, **more) -> Reply:
 
 def tags_of(text: str) -> list[str]:
     """Give the tags that the well-behaved server gives: the row's longest words."""
-    body = re.sub(r"^(===|---).*$", "", text.split("Label the row", maxsplit=1)[0], flags=re.MULTILINE)
+    body = re.sub(r"</?\w+>", "", text.split("Concepts of the row", maxsplit=1)[0])
     words = sorted(set(re.findall(r"[a-z]{4,}", body.lower())), key=lambda w: (-len(w), w))
     return words[:3] or ["nothing in particular"]
 

@@ -441,7 +441,7 @@ def test_an_interrupted_run_counts_what_was_in_flight_as_paid(server, connect):
 
 
 def test_tags_of_the_double_are_what_the_tests_think():
-    assert tags_of("--- x user ---\nExplain alpha number\n\nLabel the row above") == [
+    assert tags_of("<row>\n<user>\nExplain alpha number\n</user>\n</row>\nConcepts of the row above") == [
         "explain",
         "number",
         "alpha",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +15,27 @@ TURNS = st.lists(
 )
 
 
-@given(TURNS)
-def test_a_row_can_not_contain_its_own_mark(turns):
-    conversation = Conversation.of([{"role": r, "content": c} for r, c in turns])
-    rendered = conversation.render(1e9).text
-    assert conversation.mark not in conversation.text
-    assert rendered.count(conversation.mark) == 2 + len(turns)
+FENCES = [
+    "<row>",
+    "</row>",
+    "< / row >",
+    "</ROW>",
+    "\uff1c/row\uff1e",
+    "<user>",
+    "</assistant>",
+    "<system x='1'>",
+]
+CONTENT = st.text() | st.sampled_from(FENCES)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), CONTENT), max_size=6))
+def test_no_text_of_a_row_can_end_it_or_take_another_role(turns):
+    rendered = Conversation.of([{"role": r, "content": c} for r, c in turns]).render(1e9).text
+    expected = ["row", *(t for r, _ in turns for t in (r, f"/{r}")), "/row"]
+    found = re.findall(
+        r"[<\uff1c]\s*(/?\s*(?:row|user|assistant|system))\b[^>]*[>\uff1e]", rendered, re.IGNORECASE
+    )
+    assert found == expected
 
 
 @given(TURNS, st.integers(80, 2000))

@@ -51,7 +51,7 @@ def test_a_file_that_is_no_prompt_is_one_clear_line(text):
 
 def test_tags_copied_from_the_examples_are_dropped_and_counted(server, connect):
     server.behave = lambda _: completion(
-        '{"tags": ["sourdough bulk fermentation", "Catenary curve", "photosynthesis"]}'
+        '{"tags": ["houseplant leaf drop", "Catenary curve", "photosynthesis"]}'
     )
     messages = [
         [
@@ -62,7 +62,7 @@ def test_tags_copied_from_the_examples_are_dropped_and_counted(server, connect):
     result = LLMTagger(connect()).tag(["a"], messages)
     assert result.tags["tag"].to_list() == ["Catenary curve", "photosynthesis"]
     assert result.figures["leaked_tags"] == 1
-    assert result.notes.row(0) == ("a", "leaked", "sourdough bulk fermentation")
+    assert result.notes.row(0) == ("a", "leaked", "houseplant leaf drop")
 
 
 def test_a_leak_needs_a_tag_of_the_examples_without_a_word_in_the_row():
@@ -99,4 +99,4 @@ def test_the_opening_is_the_same_for_every_row(server, connect):
 def test_a_task_knows_how_long_its_opening_is(connect):
     task = LLMTagger(connect()).task
     assert isinstance(task, Task)
-    assert 500 < task.opening_tokens < 1500
+    assert 400 < task.opening_tokens < 1000
