@@ -17,6 +17,7 @@ import polars as pl
 from tags_assets.method.certificate import upper_bound
 from tags_assets.method.constraints import build_constraints
 from tags_assets.method.objective import Objective
+from tags_assets.method.solver import greedy
 from tags_assets.method.target import (
     TargetDistribution,
     kl,
@@ -100,8 +101,8 @@ def kl_floor(
     """Bound from below the KL(T || P_S) of every selection of `n_picks` rows.
 
     Two bounds hold, and the larger is given: *water-filling*, which lets each leaf be filled to its supply as
-    if rows could be cut along their concepts; and the dual of coverage over whole rows, by Frank-Wolfe steps
-    from there (rows carry mixtures, so this is often higher).
+    if rows could be cut along their concepts; and the certificate of coverage over whole rows, at what greedy
+    finds and after Frank-Wolfe steps from there. Rows carry mixtures, so the second is mostly much higher.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def kl_floor(
     capacity
         a_l, float64 (n_leaves,).
     max_steps
-        Frank-Wolfe steps; 0 leaves it at water-filling.
+        Frank-Wolfe steps.
     """
     if n_picks <= 0 or n_picks > grounding.shape[0]:
         raise ValueError(f"{n_picks} picks of {grounding.shape[0]} rows")
@@ -124,15 +125,13 @@ def kl_floor(
     cross = float(np.dot(target.mass, np.log((filled + capacity) / total)))
     # A filling that is off by rounding only is off by less than this.
     floor = entropy - cross - 1e-9
-    if max_steps > 0:
-        coverage = coverage_objective(target, grounding, capacity)
-        bound, _ = upper_bound(
-            coverage, build_constraints(coverage.n_rows, n_picks), filled, 0.0, max_steps=max_steps
-        )
-        # Grounding is stored in float32 there: masses are off by 1e-7 of themselves at most.
-        dual = entropy - float(np.dot(target.mass, np.log(capacity / total))) - bound - 1e-6
-        floor = max(floor, dual)
-    return max(0.0, floor)
+    coverage = coverage_objective(target, grounding, capacity)
+    constraints = build_constraints(coverage.n_rows, n_picks)
+    start = coverage.masses(greedy(coverage, constraints).rows)
+    bound, _ = upper_bound(coverage, constraints, start, 0.0, max_steps=max_steps)
+    # Grounding is stored in float32 there: masses are off by 1e-7 of themselves at most.
+    whole_rows = entropy - float(np.dot(target.mass, np.log(capacity / total))) - bound - 1e-6
+    return max(0.0, floor, whole_rows)
 
 
 def coverage_objective(

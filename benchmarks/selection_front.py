@@ -1,0 +1,278 @@
+"""What the knobs of a selection trade: share against variety against quality, on eight held-out targets.
+
+    python benchmarks/selection_front.py                  # ../shared/data, some minutes
+    python benchmarks/selection_front.py --cache bed.pkl  # keeps the grounded pool for the next run
+
+Four tables, by the measures of ``alignment_probe.py`` (share of the picks truly of the target's domain, its
+mean over the targets; distinct sub-domains among them, the sum) with the mean quality of the picks,
+KL(T || P_S), its floor and the least certificate:
+
+- *front*: lambda and breadth at 5% of the pool, beside nearest-to-centred-centroid and RDS+-like round robin;
+- *few*: 2 to 50 examples, with the target smoothed down the tree and not, by closeness alone;
+- *ways*: a target said by examples, by a description in words, by weights on nodes;
+- *global*: no target; how fair shares and branch lengths bear on the hidden labels that a selection covers.
+"""
+
+# The checkout comes first on the path.
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+from alignment_probe import ROOT, centroid_scores, read_data, read_truth
+
+from tags_assets.method import objective, problem
+from tags_assets.method.alignment import closeness, target_from_pool
+from tags_assets.method.assignment import assign_concepts, combine
+from tags_assets.method.embedding import centred, row_texts, unit
+from tags_assets.method.grounding import ground
+from tags_assets.method.request import DEFAULT_ALIGNMENT, DEFAULT_BREADTH, Budget, SelectionRequest
+from tags_assets.method.scoring import score
+from tags_assets.method.selection import select
+from tags_assets.method.student import embed_rows
+from tags_assets.method.tagging.keyphrase import KeyphraseTagger
+from tags_assets.method.target import (
+    back_off_weights,
+    target_from_description,
+    target_from_examples,
+    target_from_weights,
+)
+from tags_assets.method.text_signals import text_signals
+from tags_assets.method.tree import build_tree
+from tags_assets.method.vocabulary import build_vocabulary
+from tags_assets.models.minilm import MiniLM
+
+DESCRIPTIONS = {
+    "creative_roleplay": "Role-play: the assistant stays in character in a fictional scene or persona.",
+    "code_mbpp": "Short Python programming problems: write a function that passes the tests.",
+    "math_gsm8k_test": "Grade-school maths word problems, solved step by step.",
+    "medicine_medquad": "Patients' questions about diseases, symptoms and treatments, answered by doctors.",
+    "medicine_pubmedqa": "Biomedical research questions answered from the abstract of a study.",
+    "finance_tatqa": "Questions about tables in companies' financial reports: revenue, costs, percentages.",
+    "reasoning_bbh": "Logic puzzles and step-by-step symbolic reasoning tasks.",
+    "code_humaneval": "Complete a Python function from its signature and docstring.",
+}
+
+
+def build(data: Path) -> dict:
+    """Take the pool through tagging, tree, grounding and scoring, with the embedded defaults."""
+    model, tagger = MiniLM(), KeyphraseTagger()
+    pool, examples = read_data(data)
+
+    def own_tags(frame):
+        tags = tagger.tag(frame["prompt"], frame["response"], frame["language"])
+        return tags.with_columns(instance_id=frame["instance_id"].gather(tags["row"])).drop("row")
+
+    vectors = embed_rows(row_texts(pool["prompt"], pool["response"]), model.embed).vectors
+    tags = own_tags(pool)
+    vocabulary = build_vocabulary(tags, model.embed)
+    names, counts = vocabulary.tags["tag"], vocabulary.tags["count"].to_numpy()
+    tag_vectors = model.embed(names.to_list())
+    tree = build_tree(names.to_list(), counts, tag_vectors)
+
+    def grounded(frame, own, rows):
+        concepts = assign_concepts(rows, tag_vectors, counts, mean=vectors.mean(axis=0))
+        ids = frame["instance_id"]
+        both = combine(vocabulary.canonical(own), concepts, instance_ids=ids, tags=names)
+        return ground(both.select("instance_id", "tag", "weight"), tree, ids)
+
+    example_vectors = {
+        name: model.embed(row_texts(frame["prompt"], frame["response"])) for name, frame in examples.items()
+    }
+    grounding = grounded(pool, tags, vectors)
+    signals = text_signals(pool.select("instance_id", "prompt", "response"))
+    return {
+        "ids": pool["id"].to_list(),
+        "tree": tree,
+        "grounding": grounding,
+        "quality": score(grounding, tree, signals)["quality"].to_numpy(),
+        "vectors": vectors,
+        "examples": {
+            name: grounded(frame, own_tags(frame), example_vectors[name]) for name, frame in examples.items()
+        },
+        "example_vectors": example_vectors,
+        "words": {name: model.embed([text]) for name, text in DESCRIPTIONS.items()},
+    }
+
+
+class Bench:
+    def __init__(self, bed, truth):
+        self.bed, self.truth = bed, truth
+        self.supply = np.asarray(bed["grounding"].sum(axis=0)).ravel()
+        self.n = bed["grounding"].shape[0]
+
+    def target(self, name, rows=None, back_off=None):
+        examples = self.bed["examples"][name]
+        examples = examples if rows is None else examples[rows]
+        return target_from_examples(examples, self.bed["tree"], self.supply, back_off=back_off)
+
+    def measure(self, picks_of_targets):
+        shares, variety, quality = [], [], []
+        for picks, true in zip(picks_of_targets, self.truth.is_true, strict=True):
+            found = picks[true[picks]]
+            shares.append(len(found) / len(picks))
+            variety.append(len(np.unique(self.truth.subdomain[found])))
+            quality.append(self.bed["quality"][picks].mean())
+        return np.mean(shares), sum(variety), np.mean(quality), shares
+
+    def line(self, name, picks, figures=()):
+        share, variety, quality, shares = self.measure(picks)
+        cells = [name, f"{share:.3f}", f"{variety}", f"{quality:.3f}"]
+        cells += (
+            [
+                f"{np.mean([f.kl for f in figures]):.3f}",
+                f"{np.mean([f.kl_floor for f in figures]):.3f}",
+                f"{min(f.certificate for f in figures):.4f}",
+            ]
+            if figures
+            else ["", "", ""]
+        )
+        print(f"| {' | '.join(cells)} | {' '.join(f'{s:.2f}' for s in shares)} |", flush=True)
+
+    def top(self, scores, n):
+        return [np.argsort(-score, kind="stable")[:n] for score in scores]
+
+    def selections(self, targets, **request):
+        asked = SelectionRequest(budget=Budget(fraction=0.05), **request)
+        bed = self.bed
+        return [select(bed["grounding"], bed["tree"], bed["quality"], t, asked) for t in targets]
+
+    def run(self, name, targets, **request):
+        found = self.selections(targets, **request)
+        self.line(name, [f.rows for f in found], [f.figures for f in found])
+
+
+def head(title):
+    print(f"\n**{title}**\n")
+    print("| | share | variety | quality | KL | floor | least certificate | shares |")
+    print("|---|---|---|---|---|---|---|---|")
+
+
+def front(bench):
+    n = bench.n // 20
+    head(f"front, {n} picks")
+    rng = np.random.default_rng(0)
+    bench.line("random", [rng.choice(bench.n, n, replace=False) for _ in bench.truth.names])
+    vectors, examples = bench.bed["vectors"], bench.bed["example_vectors"].values()
+    bench.line("nearest to the centred centroid", bench.top(centroid_scores(vectors, list(examples)), n))
+    likeness = [centred(vectors) @ unit(e - vectors.mean(axis=0)).T for e in examples]
+    ranks = [np.argsort(np.argsort(-like, axis=0), axis=0).min(axis=1) for like in likeness]
+    robin = [like.max(axis=1) * 1e-6 - rank for like, rank in zip(likeness, ranks, strict=True)]
+    bench.line("round robin over the examples", bench.top(robin, n))
+    targets = [bench.target(name) for name in bench.truth.names]
+    for breadth in (0.0, 0.1, 0.3, 1.0):
+        bench.run(f"lambda 1, breadth {breadth}", targets, alignment=1.0, breadth=breadth)
+    for alignment in (0.9, 0.75, 0.5, 0.25, 0.0):
+        bench.run(f"lambda {alignment}, breadth {DEFAULT_BREADTH}", targets, alignment=alignment)
+
+
+def few(bench):
+    head("examples, 500 picks by closeness alone (mean of 4 draws)")
+    smoothed = back_off_weights(bench.bed["tree"])
+    flat = np.zeros_like(smoothed)
+    flat[0], flat[-1] = 1 - smoothed[-1], smoothed[-1]
+    for count in (2, 5, 20, 50):
+        for name, weights in (("smoothed down the tree", smoothed), ("leaves and pool alone", flat)):
+            rng = np.random.default_rng(count)
+            draws = []
+            for _ in range(1 if count == 50 else 4):
+                scores = []
+                for target in bench.truth.names:
+                    rows = np.sort(rng.choice(50, count, replace=False))
+                    scores.append(closeness(bench.bed["grounding"], bench.target(target, rows, weights)))
+                draws.append(bench.measure(bench.top(scores, 500)))
+            share, variety, quality = (np.mean([draw[part] for draw in draws]) for part in range(3))
+            print(
+                f"| {count} examples, {name} | {share:.3f} | {variety:.0f} | {quality:.3f} | | | | |",
+                flush=True,
+            )
+
+
+def ways(bench):
+    head(f"ways to ask, lambda {DEFAULT_ALIGNMENT}, breadth {DEFAULT_BREADTH}")
+    tree, supply, names = bench.bed["tree"], bench.supply, bench.truth.names
+    bench.run("50 examples", [bench.target(name) for name in names])
+    bench.run("5 examples", [bench.target(name, np.arange(5)) for name in names])
+    words = [target_from_description(bench.bed["words"][name], tree, supply) for name in names]
+    bench.run("a description", words)
+    weights = []
+    for vector in (bench.bed["words"][name] for name in names):
+        # what a person would do who reads the tree: name the three nearest concepts two levels above the leaves
+        nodes = np.flatnonzero(tree.level == min(2, int(tree.level.max()) - 1))
+        mean = tree.vectors[nodes].mean(axis=0)
+        near = nodes[np.argsort(-(unit(tree.vectors[nodes] - mean) @ unit(vector - mean)[0]))[:3]]
+        weights.append(target_from_weights({tree.node_ids[v]: 1.0 for v in near}, tree, supply))
+    bench.run("weights on three nodes", weights)
+
+
+def everything(bench):
+    print(f"\n**global, {bench.n // 20} picks**\n")
+    print("| | sub-domains | effective sub-domains | quality | certificate |")
+    print("|---|---|---|---|---|")
+    target = target_from_pool(bench.bed["tree"], bench.supply)
+
+    def line(name, rows, certificate=""):
+        _, counts = np.unique(bench.truth.subdomain[rows], return_counts=True)
+        p = counts / counts.sum()
+        effective = np.exp(-np.sum(p * np.log(p)))
+        quality = bench.bed["quality"][rows].mean()
+        print(f"| {name} | {len(counts)} | {effective:.0f} | {quality:.3f} | {certificate} |", flush=True)
+
+    n = bench.n // 20
+    line("random", np.random.default_rng(0).choice(bench.n, n, replace=False))
+    line("highest quality", np.argsort(-bench.bed["quality"], kind="stable")[:n])
+    plain, temper = problem.node_weights, objective.FAIR_TEMPER
+    variants = {"ours": {}}
+    variants |= {f"capacity {c} x fair share": {"capacity_share": c} for c in (0.3, 1.0, 10.0)}
+    for name, options in variants.items():
+        problem.node_weights = lambda *args, options=options: plain(*args, **options)
+        found = bench.selections([target])[0]
+        line(name, found.rows, f"{found.figures.certificate:.4f}")
+    for power in (0.0, 1.0):
+        problem.node_weights, objective.FAIR_TEMPER = plain, power
+        found = bench.selections([target])[0]
+        line(f"fair share pi^{power:g}", found.rows, f"{found.figures.certificate:.4f}")
+    objective.FAIR_TEMPER = temper
+    for name, weigh in {
+        "leaves alone (no tree)": lambda tree: (tree.level == 0) * 1.0,
+        "every branch of length 1": lambda tree: (tree.level < tree.level.max()) * 1.0,
+    }.items():
+        problem.node_weights = lambda tree, *args, weigh=weigh: replace(
+            plain(tree, *args), weight=weigh(tree)
+        )
+        found = bench.selections([target])[0]
+        line(name, found.rows, f"{found.figures.certificate:.4f}")
+    problem.node_weights = plain
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--cache", type=Path, help="keep the grounded pool here")
+    parser.add_argument("--only", choices=["front", "few", "ways", "global"], action="append")
+    given = parser.parse_args()
+    if not (given.data / "pool_mixed.jsonl.gz").is_file():
+        sys.exit(f"{given.data}: pool_mixed.jsonl.gz is not there. Name its folder with --data.")
+    if given.cache and given.cache.is_file():
+        bed = pickle.loads(given.cache.read_bytes())  # noqa: S301 (our own file)
+    else:
+        bed = build(given.data)
+        if given.cache:
+            given.cache.write_bytes(pickle.dumps(bed))
+    bench = Bench(bed, read_truth(given.data, bed["ids"], list(bed["examples"])))
+    for name, table in {"front": front, "few": few, "ways": ways, "global": everything}.items():
+        if not given.only or name in given.only:
+            table(bench)
+
+
+if __name__ == "__main__":
+    main()
