@@ -79,7 +79,8 @@ _OUTPUT = (
     ),
     (
         r"^[ \t]{0,20}(?:overall )?(?:score|rating|quality|grade|helpfulness|correctness)"
-        r"[ \t]{0,20}[:=][ \t]{0,20}(?:[45](?:\.0)?|10|100|[0-9.]{1,6}/\d{1,6}|excellent|perfect)[ \t]{0,20}\.?$"
+        r"[ \t]{0,20}[:=][ \t]{0,20}"
+        r"(?:[45](?:\.0)?|10|100|[0-9.]{1,6}/\d{1,6}|excellent|perfect)[ \t]{0,20}\.?$"
     ),
     r"\bquality (?:score|rating)\s{0,3}(?:of\s{0,3})?(?:5|10|100)\b",
     (

@@ -102,7 +102,7 @@ class KnowledgeTree:
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
-        """Names from below the root down to each node, joined by ``" > "``; the root's own name at the root."""
+        """Names from below the root down to each node, joined by ``" > "``; its own name at the root."""
         paths: list[str] = [""] * self.n_nodes
         paths[self.root] = self.names[self.root]
         for v in range(self.n_nodes - 2, -1, -1):
@@ -142,7 +142,9 @@ class KnowledgeTree:
             },
             schema=NODE_SCHEMA,
         )
-        tags = pl.DataFrame({"tag": list(self.tags), "node_id": ids[self.tag_leaf].tolist()}, schema=TAG_SCHEMA)
+        tags = pl.DataFrame(
+            {"tag": list(self.tags), "node_id": ids[self.tag_leaf].tolist()}, schema=TAG_SCHEMA
+        )
         return nodes, tags
 
     @classmethod

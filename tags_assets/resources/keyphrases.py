@@ -65,9 +65,7 @@ class CachedKeyphrases:
         names = pl.Series("instance_id", ids, pl.String()).gather(ranked["row"])
         return ranked.select(names, "tag", "weight").cast(TAGS_SCHEMA)
 
-    def extract(
-        self, rows: pl.DataFrame, progress: Callable[[int, int], None] | None = None
-    ) -> list[bytes]:
+    def extract(self, rows: pl.DataFrame, progress: Callable[[int, int], None] | None = None) -> list[bytes]:
         """Find the candidate phrases of each row, in order, looking first in the cache."""
         texts = list(rows.select("prompt", "response", "language").iter_rows())
         keys = [_key(*row) for row in texts]
