@@ -206,7 +206,7 @@ def ways(bench):
     bench.run("a description", words)
     weights = []
     for vector in (bench.bed["words"][name] for name in names):
-        # what a person who reads the tree would do: name the three nearest concepts two levels above the leaves
+        # what a reader of the tree would do: name the three nearest concepts two levels above leaves
         nodes = np.flatnonzero(tree.level == min(2, int(tree.level.max()) - 1))
         mean = tree.vectors[nodes].mean(axis=0)
         near = nodes[np.argsort(-(unit(tree.vectors[nodes] - mean) @ unit(vector - mean)[0]))[:3]]
