@@ -7,8 +7,8 @@
 For each kind of twin: the area under the ROC curve (the probability that an original scores above a twin,
 ties half) of each text signal, each tree-aware term, their joins and the quality; the quality again within
 each domain (where a file of hidden labels lies beside the pool); the quality without each term. Tree-aware
-tagged as the pipeline does (phrases, and concepts from their vectors) on the tree of the originals.
-tagged as the pipeline does (phrases, and concepts assigned from vectors) on the tree of the originals.
+terms are scored in one pool for each kind: all sampled rows and the twins of that kind of `--tagged` of them,
+tagged as the pipeline does (phrases, and concepts by vectors) on the tree of the originals.
 """
 
 from __future__ import annotations
@@ -188,15 +188,17 @@ def tree_table(
 
 
 def ablations() -> dict[str, ScoringConfig]:
-    """The quality without each term."""
+    """The quality without each term that it has, and with each that it could have."""
     full = ScoringConfig()
     found = {
         "quality without richness": replace(full, richness=0.0),
         "quality without peer_standing": replace(full, standing=0.0),
         "quality without tree": replace(full, richness=0.0, standing=0.0),
     }
-    for term in full.terms:
-        found[f"quality without {term}"] = replace(full, terms=dict(full.terms) | {term: 0.0})
+    for term, weight in full.terms.items():
+        # A term that has no weight is shown with one.
+        name = f"quality {'without' if weight else 'with'} {term}"
+        found[name] = replace(full, terms=dict(full.terms) | {term: 0.0 if weight else 1.0})
     return found
 
 

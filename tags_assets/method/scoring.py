@@ -42,8 +42,9 @@ LEAST_QUALITY = 0.01
 
 
 def _signal_weights() -> dict[str, float]:
-    # How much of the soundness a certain defect takes. A refusal may be what a safety row is for, and a text
-    # without a full stop may be a list: those weigh less than an answer that is not one.
+    # How much of the soundness a certain defect takes. A refusal may be what a safety row is for, a text
+    # without its end still teaches its beginning, and an answer in words of its own is only likely to be
+    # another's: those weigh less than an answer that is none.
     return {
         "empty": 1.0,
         "degenerate": 0.9,
@@ -58,7 +59,9 @@ def _signal_weights() -> dict[str, float]:
 
 
 def _term_weights() -> dict[str, float]:
-    return {"information_content": 1.0, "concepts": 1.0, "spread": 1.0}
+    # Spread is a column that tells how far a row reaches, and no merit by default: an answer that belongs to
+    # another prompt reaches farthest (benchmarks/quality_twins.py).
+    return {"information_content": 1.0, "concepts": 1.0, "spread": 0.0}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ class ScoringConfig:
     judge
         Weight of a judge's rating (or the user's own score) against what text and tree say, in [0, 1].
     richness
-        Share of the quality that a row without any richness loses.
+        Share of the quality that a row without any richness loses. Little, for rare and many concepts are a
+        preference and no mark of soundness (in benchmarks/quality_twins.py they tell no twin from its
+        original), and the information gain rewards them anyway; enough to part rows that are equally sound.
     terms
         Weights of what makes up the richness: ``information_content``, ``concepts`` and ``spread``.
     standing
@@ -83,7 +88,7 @@ class ScoringConfig:
 
     signals: Mapping[str, float] = field(default_factory=_signal_weights)
     judge: float = 0.6
-    richness: float = 0.3
+    richness: float = 0.1
     terms: Mapping[str, float] = field(default_factory=_term_weights)
     standing: float = 0.3
     peers: float = 20.0
@@ -101,9 +106,10 @@ def score(
     """Score each row: q_i = base_i (1 - s (1 - standing_i)), in (0, 1].
 
     base_i = soundness_i (1 - r (1 - richness_i)), mixed with the judge's rating where there is one:
-    soundness is the product over signals of 1 - w_s signal_s; richness is the mean rank, among the rows of
-    the pool, of information content, distinct concepts and their spread; standing compares base_i with what
-    the row's concepts lead one to expect (`peer_standing`). r and s are in the configuration.
+    soundness is the product over signals of 1 - w_s signal_s; richness is the weighted mean rank, among the
+    rows of the pool, of information content, distinct concepts and their spread; standing compares base_i
+    with what the row's concepts lead one to expect (`peer_standing`). r, s and all weights are in the
+    configuration.
 
     Parameters
     ----------
