@@ -29,6 +29,7 @@ def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> 
     def config(_partition: str) -> dict[str, Any]:
         return {
             "signals": dict(scoring.signals),
+            "terms": dict(scoring.terms),
             "judge": scoring.judge,
             "richness": scoring.richness,
             "standing": scoring.standing,
