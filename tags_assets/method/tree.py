@@ -9,6 +9,7 @@ import numpy as np
 
 from tags_assets.errors import UserError
 from tags_assets.method.clustering import group_sums, sharpen, unit, ward, ward_in_blocks
+from tags_assets.method.inertia import Inertia
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.naming import TagNames
 from tags_assets.method.node_identity import node_ids
@@ -54,6 +55,8 @@ class TreeConfig:
         Nodes of a level up to which linkage is exact.
     block
         Nodes in a block beyond that.
+    inertia
+        Share that the tree before has in where a tag goes, in [0, 1), times the overlap of the vocabularies.
     refine_leaves
         Whether the refiner given also sees the leaves; else those are refined offline. There are many, and a
         leaf's most typical tag is a good name for it.
@@ -61,7 +64,7 @@ class TreeConfig:
 
     tags_per_leaf: float = 4.0
     branching: float = 4.0
-    n_roots: int = 12
+    n_roots: int = 8
     max_levels: int = 10
     leaf_sharpness: float = 1.5
     sharpness_step: float = 1.0
@@ -70,6 +73,7 @@ class TreeConfig:
     doubt: float = 0.15
     exact_up_to: int = 25_000
     block: int = 5_000
+    inertia: float = 0.2
     refine_leaves: bool = False
 
 
@@ -85,8 +89,8 @@ def build_tree(
 ) -> KnowledgeTree:
     """Organise tags in one tree.
 
-    The same tags, counts, vectors and answers of the refiner give the same tree, whatever the order of the
-    tags and the number of threads; ``previous`` changes ids only.
+    The same tags, counts, vectors, answers of the refiner and previous tree give the same tree, whatever the
+    order of the tags and the number of threads.
 
     Parameters
     ----------
@@ -101,7 +105,8 @@ def build_tree(
     refiner
         Who names, merges and moves clusters; the offline refiner unless given.
     previous
-        Tree whose node ids live on where the nodes do.
+        The tree before this one: the new tree leans towards it, as far as their tags are the same
+        (`inertia`), and nodes that live on keep their ids.
     progress
         Called with rounds done and rounds in all.
 
@@ -121,6 +126,8 @@ def build_tree(
     weights = (1.0 + np.log10(np.maximum(counts, 1.0))).astype(np.float32)
     limits = Limits(config.capacity, config.doubt)
 
+    inertia = Inertia.of(tags, vectors, previous, config.inertia) if previous is not None else None
+
     level = Level.of_single_tags(names)
     levels: list[Level] = []
     n_rounds = _n_rounds(len(tags), config)
@@ -130,7 +137,10 @@ def build_tree(
             # Merges were many: what is left is a handful already.
             break
         sharpness = min(config.leaf_sharpness + r * config.sharpness_step, config.max_sharpness)
-        features = _features(sharpen(vectors, sharpness), level, weights)
+        features = sharpen(vectors, sharpness)
+        if inertia is not None:
+            features = inertia.lean(features, n_clusters)
+        features = _features(features, level, weights)
         labels = _clusters(features, _sums(weights, level), n_clusters, config)
         asked = refiner if r > 0 or config.refine_leaves else OfflineRefiner()
         parents = refine(names, level, labels, features=features, refiner=asked, limits=limits)
