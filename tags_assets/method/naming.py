@@ -37,7 +37,7 @@ MIN_COVER = 0.4
 PER_DOUBLING = 0.06
 """Cosine that a doubling of its rows is worth to a tag that wants to name a group."""
 
-PER_DOUBLING_ABOVE = 0.02
+PER_DOUBLING_ABOVE = 0.035
 """The same for a group of groups, which a frequent tag is likely to be too narrow for."""
 
 MANY_TAGS = 500
@@ -260,4 +260,4 @@ def readability(tags: Sequence[str]) -> NDArray[np.float64]:
     fragment = np.array([bool(_FRAGMENT.search(tag)) for tag in tags], dtype=bool)
     wordless = np.array([not any(c.isalpha() for c in tag) for tag in tags], dtype=bool)
     length = np.array([len(tag) for tag in tags], dtype=np.float64)
-    return 1.0 - 0.5 * fragment - 0.3 * wordless - 0.3 * np.clip((length - 30.0) / 30.0, 0.0, 1.0)
+    return 1.0 - 0.5 * fragment - 0.3 * wordless - 0.3 * np.clip((length - 20.0) / 40.0, 0.0, 1.0)

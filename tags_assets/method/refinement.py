@@ -273,15 +273,18 @@ def checked_names(
     return checked
 
 
-def distinct_names(parent: Concept, children: Sequence[Concept]) -> tuple[str, ...]:
+def distinct_names(
+    parent: Concept, children: Sequence[Concept], above: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """Name siblings so that no two are alike, nor any like its parent; who has most rows chooses first.
 
     A clash is settled by the next of the child's own candidates, then by what tells it apart in brackets,
-    then by a number. An only child may bear its parent's name: they are one concept.
+    then by a number. An only child may bear its parent's name: they are one concept. ``above`` holds the
+    `name_key` of other names that are taken, those of the nodes further up.
     """
     if len(children) == 1:
         return (clean_name(children[0].name) or clean_name(children[0].candidates[0]) or "concept",)
-    taken = {name_key(parent.name)}
+    taken = {name_key(parent.name), *above}
     names = [""] * len(children)
     for i in sorted(range(len(children)), key=lambda i: (-children[i].n_rows, children[i].name, i)):
         child = children[i]
@@ -301,7 +304,7 @@ def distinct_names(parent: Concept, children: Sequence[Concept]) -> tuple[str, .
 
 
 def alike(parent: Concept, children: Sequence[Concept]) -> bool:
-    """Tell whether siblings need other names: two alike, or one like its parent, or one empty."""
+    """Tell whether siblings need other names: two alike, or one like its parent, or one not readable."""
     keys = [name_key(c.name) for c in children]
     if not all(clean_name(c.name) == c.name for c in children):
         return True

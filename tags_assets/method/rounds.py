@@ -20,6 +20,8 @@ from tags_assets.method.refinement import (
     checked_names,
     checked_summaries,
     describe,
+    distinct_names,
+    name_key,
 )
 
 if TYPE_CHECKING:
@@ -350,27 +352,73 @@ def _nearest(x: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.floa
 def rename(
     children: Level, parent_of: NDArray[np.int64], parents: Level, refiner: Refiner
 ) -> tuple[Level, Level]:
-    """Give siblings distinct names, and their parents the new names of their members.
+    """Let the refiner give siblings distinct names, and give parents the new names of their members.
 
     Returns
     -------
     children, parents
         The same nodes, renamed.
     """
-    order = np.argsort(parent_of, kind="stable")
-    families = np.split(order, np.cumsum(np.bincount(parent_of))[:-1])
     concepts = list(children.concepts)
     asked, questions = [], []
-    for parent, family in zip(parents.concepts, families, strict=True):
-        siblings = tuple(concepts[c] for c in family.tolist())
+    for parent, family in zip(parents.concepts, _families(parent_of), strict=True):
+        siblings = tuple(concepts[c] for c in family)
         if alike(parent, siblings):
-            asked.append(family.tolist())
+            asked.append(family)
             questions.append(Siblings(parent, siblings))
     if not questions:
         return children, parents
     for family, given in zip(asked, checked_names(refiner.rename(questions), questions), strict=True):
         for c, name in zip(family, given, strict=True):
             concepts[c] = replace(concepts[c], name=name)
+    return _named(children, parent_of, parents, concepts)
+
+
+def settle(levels: Sequence[Level]) -> list[Level]:
+    """Make the names hold from the root (the last level) down, once all are given.
+
+    A parent may have been renamed after its children were. An only child bears its parent's name: the two are
+    one concept. Elsewhere no name is that of a sibling or of a node above, so that a path of names names one
+    concept, and says nothing twice.
+    """
+    settled = list(levels)
+    above: list[frozenset[str]] = [frozenset() for _ in levels[-1].concepts]
+    for i in range(len(levels) - 1, 0, -1):
+        children, parents = settled[i - 1], settled[i]
+        parent_of = parents_of(children, parents)
+        concepts = list(children.concepts)
+        above_children: list[frozenset[str]] = [frozenset()] * children.n_nodes
+        for p, family in enumerate(_families(parent_of)):
+            parent = parents.concepts[p]
+            siblings = [concepts[c] for c in family]
+            names = distinct_names(parent, siblings, above[p])
+            if len(family) == 1 and parents.n_nodes > 1:
+                names = (parent.name,)
+            for c, name in zip(family, names, strict=True):
+                concepts[c] = replace(concepts[c], name=name)
+                above_children[c] = above[p] | {name_key(parent.name)}
+        settled[i - 1], settled[i] = _named(children, parent_of, parents, concepts)
+        above = above_children
+    return settled
+
+
+def parents_of(level: Level, above: Level) -> NDArray[np.int64]:
+    """Number of each node's parent in the level above, (n_nodes,)."""
+    parent = np.empty(level.n_nodes, dtype=np.int64)
+    parent[level.of_tag] = above.of_tag
+    return parent
+
+
+def _families(parent_of: NDArray[np.int64]) -> list[list[int]]:
+    """List the children of each parent."""
+    order = np.argsort(parent_of, kind="stable")
+    return [family.tolist() for family in np.split(order, np.cumsum(np.bincount(parent_of))[:-1])]
+
+
+def _named(
+    children: Level, parent_of: NDArray[np.int64], parents: Level, concepts: list[Concept]
+) -> tuple[Level, Level]:
+    """Replace the children's concepts by renamed ones, and tell their parents."""
     children = replace(children, concepts=concepts)
     members = _members(children, parent_of, parents.centroids)
     renamed = [_with_members(parent, now) for parent, now in zip(parents.concepts, members, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.naming import TagNames
 from tags_assets.method.node_identity import node_ids
 from tags_assets.method.refinement import Concept, OfflineRefiner, describe
-from tags_assets.method.rounds import Level, Limits, refine, rename
+from tags_assets.method.rounds import Level, Limits, parents_of, refine, rename, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,14 +149,14 @@ def build_tree(
                 raise RuntimeError(
                     f"round {r} left {parents.n_nodes} of {level.n_nodes} nodes: it must shrink"
                 )
-            levels[-1], parents = rename(level, _parents(level, parents), parents, asked)
+            levels[-1], parents = rename(level, parents_of(level, parents), parents, asked)
         levels.append(parents)
         level = parents
         if progress is not None:
             progress(r + 1, n_rounds)
     root = _root(names, level)
-    levels[-1], root = rename(level, _parents(level, root), root, refiner)
-    return _assemble(tags, vectors, _settled([*levels, root]), previous)
+    levels[-1], root = rename(level, parents_of(level, root), root, refiner)
+    return _assemble(tags, vectors, settle([*levels, root]), previous)
 
 
 def _checked(
@@ -221,13 +221,6 @@ def _clusters(
     return ward_in_blocks(features, weights, block=config.block).cut(n_clusters)
 
 
-def _parents(level: Level, above: Level) -> NDArray[np.int64]:
-    """Number of each node's parent in the level above, (n_nodes,)."""
-    parent = np.empty(level.n_nodes, dtype=np.int64)
-    parent[level.of_tag] = above.of_tag
-    return parent
-
-
 def _root(names: TagNames, level: Level) -> Level:
     """Make the one node above the last level."""
     of_tag = np.zeros(len(names.tags), dtype=np.int64)
@@ -236,23 +229,6 @@ def _root(names: TagNames, level: Level) -> Level:
     n_rows = round(float(names.counts.sum()))
     concept = Concept(ROOT_NAME, describe(members, len(of_tag)), len(of_tag), n_rows, members, (ROOT_NAME,))
     return Level(of_tag, unit(names.vectors.sum(axis=0, keepdims=True)), [concept])
-
-
-def _settled(levels: list[Level]) -> list[Level]:
-    """Make the names hold from the root down, once all are given.
-
-    A parent may have been renamed after its children were. An only child bears its parent's name: the two are
-    one concept.
-    """
-    for i in range(len(levels) - 1, 0, -1):
-        parent_of = _parents(levels[i - 1], levels[i])
-        only = np.bincount(parent_of)[parent_of] == 1
-        concepts = list(levels[i - 1].concepts)
-        for child in np.flatnonzero(only).tolist() if i < len(levels) - 1 else []:
-            concepts[child] = replace(concepts[child], name=levels[i].concepts[parent_of[child]].name)
-        children = replace(levels[i - 1], concepts=concepts)
-        levels[i - 1], levels[i] = rename(children, parent_of, levels[i], OfflineRefiner())
-    return levels
 
 
 def _assemble(
@@ -271,7 +247,7 @@ def _assemble(
     centroids = np.empty((n_nodes, vectors.shape[1]), dtype=np.float32)
     for i, level in enumerate(levels):
         if i + 1 < len(levels):
-            parent[number[i]] = number[i + 1][_parents(level, levels[i + 1])]
+            parent[number[i]] = number[i + 1][parents_of(level, levels[i + 1])]
         centroids[number[i]] = unit(group_sums(level.of_tag, vectors, level.n_nodes))
     products = np.einsum("ij,ij->i", centroids[:-1], centroids[parent[:-1]], dtype=np.float64)
     length = np.append(np.clip(1.0 - products, 0.0, 2.0), 0.0)

@@ -65,6 +65,10 @@ def assert_valid(tree: KnowledgeTree, tags, max_levels=10):
         assert len(set(keys)) == len(keys), f"siblings named alike: {keys}"
         if len(children) > 1:
             assert name_key(tree.names[v]) not in keys, "a child is named like its parent"
+    # A path of names leads to one concept; the only child of a node below the root is that node.
+    n_children = np.bincount(tree.parent[:-1], minlength=n)
+    only = [v for v in range(n - 1) if n_children[tree.parent[v]] == 1 and tree.parent[v] != tree.root]
+    assert len(set(tree.paths)) == n - len(only)
     for name, description in zip(tree.names, tree.descriptions, strict=True):
         assert "\n" not in name + description
         assert len(name) <= 80
