@@ -202,8 +202,10 @@ def ways(bench):
     tree, supply, names = bench.bed["tree"], bench.supply, bench.truth.names
     bench.run("50 examples", [bench.target(name) for name in names])
     bench.run("5 examples", [bench.target(name, np.arange(5)) for name in names])
-    words = [target_from_description(bench.bed["words"][name], tree, supply) for name in names]
-    bench.run("a description", words)
+    rows = {"row_vectors": bench.bed["vectors"], "grounding": bench.bed["grounding"]}
+    for title, options in (("a description, by rows", rows), ("a description, by leaves", {})):
+        words = [target_from_description(bench.bed["words"][name], tree, supply, **options) for name in names]
+        bench.run(title, words)
     weights = []
     for vector in (bench.bed["words"][name] for name in names):
         # what a reader of the tree would do: name the three nearest concepts two levels above leaves

@@ -247,7 +247,7 @@ def _largest_loss(
     n_features: int,
 ) -> NDArray[np.int64]:
     """Replay the picks and note for each runner the one whose masses cost it most of its gain."""
-    out = np.full(len(runners), -1, dtype=np.int64)
+    out = np.zeros(len(runners), dtype=np.int64) - 1
     own = np.zeros(n_features)
     for r in range(len(runners)):
         for j in range(indptr[runners[r]], indptr[runners[r] + 1]):

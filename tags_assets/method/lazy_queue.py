@@ -154,7 +154,8 @@ def lower_threshold(queue, features, counters, cost, per_cost):
     queue.head[bucket] = -1
     while block >= 0:
         size = queue.block_fill[block]
-        batch[:size] = queue.block_rows[block, :size]
+        for b in range(size):
+            batch[b] = queue.block_rows[block, b]
         following = queue.block_next[block]
         queue.block_next[block] = counters[FREE]
         counters[FREE] = block

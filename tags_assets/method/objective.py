@@ -299,13 +299,13 @@ def _count_features(
     counted: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
     """Count the counted nodes at and above each row's leaves, int64 (n_rows,)."""
-    seen_by = np.full(len(parent), -1, dtype=np.int64)
+    seen_by = np.zeros(len(parent), dtype=np.int64)  # the row that met the node last, counted from 1
     counts = np.zeros(len(indptr) - 1, dtype=np.int64)
     for i in range(len(counts)):
         for j in range(indptr[i], indptr[i + 1]):
             v = leaves[j]
-            while v >= 0 and seen_by[v] != i:
-                seen_by[v] = i
+            while v >= 0 and seen_by[v] != i + 1:
+                seen_by[v] = i + 1
                 counts[i] += counted[v]
                 v = parent[v]
     return counts

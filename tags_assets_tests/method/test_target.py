@@ -165,7 +165,22 @@ def test_of_nodes_of_one_name_above_each_other_the_highest_is_meant():
     assert find_node("python", small_tree((6, 3), names=nested, seed=3)) == 7
 
 
-def test_a_description_asks_for_the_leaves_that_lie_nearest():
+def test_a_description_asks_for_the_concepts_of_the_rows_that_lie_nearest():
+    tree = small_tree((30, 8, 3), seed=4)
+    rng = np.random.default_rng(0)
+    grounding = random_grounding(0, 300, 30, most=2)
+    rows = (grounding @ tree.vectors[:30]) + rng.normal(size=(300, 6)) * 0.01 + 0.5
+    rows = (rows / np.linalg.norm(rows, axis=1)[:, None]).astype(np.float32)
+    nearest = np.flatnonzero(grounding[:, [5]].toarray()[:, 0] == 1)
+    supply = np.asarray(grounding.sum(axis=0)).ravel()
+    described = rows[nearest].mean(axis=0, keepdims=True)
+    target = target_from_description(described, tree, supply, row_vectors=rows, grounding=grounding)
+    assert int(np.argmax(target.mass / target.pool)) == 5
+    assert target.kind == "description"
+    assert not any("examples" in where for where in target.origin)
+
+
+def test_without_rows_a_description_asks_for_the_leaves_that_lie_nearest():
     tree = small_tree((30, 8, 3), seed=4)
     target = target_from_description(tree.vectors[5:6], tree, np.full(30, 10.0))
     assert int(np.argmax(target.mass / target.pool)) == 5
