@@ -65,13 +65,17 @@ def number_by_first(labels: NDArray[np.integer]) -> NDArray[np.int64]:
 
 def unit(x: NDArray[np.floating]) -> NDArray[np.float32]:
     """Scale rows to norm 1; a row without direction (zero, or not finite) becomes the first axis."""
-    x = np.asarray(x, dtype=np.float64)
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
-    lost = ~((norms[:, 0] > 1e-12) & np.isfinite(norms[:, 0]))
-    scaled = x / np.where(lost[:, None], 1.0, norms)
-    scaled[lost] = 0.0
-    scaled[lost, 0] = 1.0
-    return scaled.astype(np.float32)
+    scaled = np.empty(x.shape, dtype=np.float32)
+    # In parts, because each is looked at in double precision.
+    for start in range(0, len(x), 8192):
+        part = np.asarray(x[start : start + 8192], dtype=np.float64)
+        norms = np.linalg.norm(part, axis=1, keepdims=True)
+        lost = ~((norms[:, 0] > 1e-12) & np.isfinite(norms[:, 0]))
+        part = part / np.where(lost[:, None], 1.0, norms)
+        part[lost] = 0.0
+        part[lost, 0] = 1.0
+        scaled[start : start + 8192] = part
+    return scaled
 
 
 def group_sums(labels: NDArray[np.integer], x: NDArray[np.floating], n_groups: int) -> NDArray[np.floating]:
@@ -106,7 +110,7 @@ def sharpen(x: NDArray[np.float32], power: float, *, energy: float = 0.995) -> N
         Unit rows, (n, at most n_dims).
     """
     with threadpool_limits(1, "blas"):
-        centred = unit(x - x.mean(axis=0, dtype=np.float64))
+        centred = unit(x - x.mean(axis=0, dtype=np.float64).astype(np.float32))
         values, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         values, axes = np.clip(values[::-1], 0.0, None), axes[:, ::-1]
         raised = (values / max(values[0], 1e-300)) ** power

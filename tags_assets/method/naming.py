@@ -37,7 +37,7 @@ MIN_COVER = 0.4
 PER_DOUBLING = 0.06
 """Cosine that a doubling of its rows is worth to a tag that wants to name a group."""
 
-PER_DOUBLING_ABOVE = 0.035
+PER_DOUBLING_ABOVE = 0.025
 """The same for a group of groups, which a frequent tag is likely to be too narrow for."""
 
 MANY_TAGS = 500

@@ -179,7 +179,7 @@ class OfflineRefiner:
 
 def describe(members: Sequence[str], n_tags: int) -> str:
     """List the main concepts of a cluster in one line."""
-    shown = list(dict.fromkeys(members))[:N_LISTED]
+    shown = list(dict.fromkeys(name for name in map(clean_name, members[: 2 * N_LISTED]) if name))[:N_LISTED]
     more = ", ..." if len(members) > len(shown) or n_tags > len(members) else ""
     return ", ".join(shown) + more
 

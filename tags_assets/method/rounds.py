@@ -19,6 +19,7 @@ from tags_assets.method.refinement import (
     checked_moves,
     checked_names,
     checked_summaries,
+    clean_name,
     describe,
     distinct_names,
     name_key,
@@ -165,9 +166,9 @@ def _summarised(
     only = dict(zip(parent_of.tolist(), range(len(parent_of)), strict=True))
     for p in np.flatnonzero(alone).tolist():
         child = children.concepts[only[p]]
-        clusters[p] = replace(
-            clusters[p], name=child.name, description=child.description or child.name, members=(child.name,)
-        )
+        # A tag may be unreadable as it is; the cluster's candidates are not.
+        name = clean_name(child.name) or clusters[p].name
+        clusters[p] = replace(clusters[p], name=name, description=child.description or name, members=(name,))
     asked = [p for p in range(n_parents) if p not in known and not alone[p]]
     questions = [clusters[p] for p in asked]
     answers = checked_summaries(refiner.summarise(questions) if questions else [], questions)

@@ -121,7 +121,8 @@ def build_tree(
     """
     config, refiner = config or TreeConfig(), refiner or OfflineRefiner()
     tags, counts, vectors = _checked(tags, counts, vectors)
-    centred = unit(vectors - vectors.mean(axis=0, dtype=np.float64)) if len(tags) > 1 else unit(vectors)
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = unit(vectors - mean) if len(tags) > 1 else vectors
     names = TagNames.of(tags, counts, centred)
     weights = (1.0 + np.log10(np.maximum(counts, 1.0))).astype(np.float32)
     limits = Limits(config.capacity, config.doubt)
