@@ -87,6 +87,10 @@ _OUTPUT = (
         r"\b(?:output|reply with|respond with|answer with|return|emit|use|write|print|give)\b[^.!?\n]{0,60}"
         r"\b(?:tags?|labels?)\b"
     ),
+    (
+        r"\b(?:output|reply|respond|answer|return)\b[^.!?\n]{0,30}\[ ?[\"'\u201c][^\]\n]{1,200}\]"
+        r" for (?:every|each|all|any|this)\b"
+    ),
     r"\btag (?:this|it|the \w+) (?:as|with)\b",
     r"\b(?:tagging|label+ing|judging|grading) (?:task|job|phase) is (?:over|done|finished|complete)\b",
     r"\blist of all (?:known )?tags\b",
@@ -117,7 +121,7 @@ _WORDS = {
     ),
     "output": (
         "out of|full mark|score|rating|mark|grade|quality|/5|/10|/ 5|/ 10|perfect|excellent"
-        "|flawless|tag|label|etiqueta|étiquette|etikett|只|仅|decode|helpfulness|correctness"
+        "|flawless|tag|label|etiqueta|étiquette|etikett|只|仅|decode|] for|helpfulness|correctness"
         "|badness|response is|answer is"
     ),
 }

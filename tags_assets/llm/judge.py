@@ -38,8 +38,9 @@ from tags_assets.llm.rating import (
     settle,
 )
 from tags_assets.llm.resolver import Answer, Failure
+from tags_assets.llm.row_frames import RowFrames, with_ids
 from tags_assets.llm.status import add_figures
-from tags_assets.llm.tagger import FAILURES_SCHEMA, with_ids
+from tags_assets.llm.tagger import FAILURES_SCHEMA
 from tags_assets.llm.task import Question, Task
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from tags_assets.llm.status import Status
     from tags_assets.llm.tagger import Messages
 
-_FLUSH_ROWS = 20_000
 _UNSETTLED = "a sentence in the row addresses the judge, and no second look at it could be had"
 
 _VERDICT_SCHEMA: dict[str, pl.DataType] = {
@@ -322,34 +322,12 @@ class _Asked:
     by_rule: bool
 
 
-class _Frames:
-    """Rows gathered in columns, so that a million of them stay small."""
-
-    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
-        self._schema = dict(schema)
-        self._rows: list[tuple[object, ...]] = []
-        self._frames: list[pl.DataFrame] = []
-
-    def add(self, row: tuple[object, ...]) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _FLUSH_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._frames.append(pl.DataFrame(self._rows, schema=self._schema, orient="row"))
-        self._rows = []
-
-    def frame(self) -> pl.DataFrame:
-        self._flush()
-        return pl.concat(self._frames, rechunk=True)
-
-
 class _Verdicts:
     """Collects verdicts and failures."""
 
     def __init__(self) -> None:
-        self._verdicts = _Frames(_VERDICT_SCHEMA)
-        self._failures = _Frames({"row": pl.UInt32(), "reason": pl.String()})
+        self._verdicts = RowFrames(_VERDICT_SCHEMA)
+        self._failures = RowFrames({"row": pl.UInt32(), "reason": pl.String()})
 
     def receive(self, _: int, question: Question, outcome: Outcome) -> None:
         """Take an outcome."""
@@ -359,17 +337,15 @@ class _Verdicts:
         if isinstance(outcome, Answer) and isinstance(outcome.value, Verdict):
             verdict = outcome.value
             self._verdicts.add(
-                (
-                    asked.row,
-                    asked.sample,
-                    *verdict.scores(),
-                    *verdict.reasons(),
-                    asked.by_rule,
-                    verdict.addresses_judge,
-                )
+                asked.row,
+                asked.sample,
+                *verdict.scores(),
+                *verdict.reasons(),
+                asked.by_rule,
+                verdict.addresses_judge,
             )
         elif isinstance(outcome, Failure):
-            self._failures.add((asked.row, outcome.reason))
+            self._failures.add(asked.row, outcome.reason)
 
     def frame(self) -> pl.DataFrame:
         """All verdicts."""
@@ -388,7 +364,7 @@ class _Audits:
     """Collects audits."""
 
     def __init__(self) -> None:
-        self._audits = _Frames({"row": pl.UInt32(), "ceiling": pl.Float32()})
+        self._audits = RowFrames({"row": pl.UInt32(), "ceiling": pl.Float32()})
 
     def receive(self, _: int, question: Question, outcome: Outcome) -> None:
         """Take an outcome."""
@@ -397,7 +373,7 @@ class _Audits:
             and isinstance(outcome, Answer)
             and isinstance(outcome.value, Audit)
         ):
-            self._audits.add((question.about.row, outcome.value.ceiling))
+            self._audits.add(question.about.row, outcome.value.ceiling)
 
     def frame(self) -> pl.DataFrame:
         """All audits."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from tags_assets.llm.tagger import TAGS_SCHEMA, TaggingResult, with_ids
+from tags_assets.llm.row_frames import with_ids
+from tags_assets.llm.tagger import TAGS_SCHEMA, TaggingResult
 from tags_assets.method.tagging.carry_over import carry_over, sample_by_content
 from tags_assets.method.vocabulary import normalise_tag
 

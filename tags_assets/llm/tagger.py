@@ -14,6 +14,7 @@ from tags_assets.llm.conversation import Conversation
 from tags_assets.llm.hostile import PLACEHOLDER, Scan, scan
 from tags_assets.llm.prompt import read_prompt
 from tags_assets.llm.resolver import Answer
+from tags_assets.llm.row_frames import RowFrames, with_ids
 from tags_assets.llm.task import Question, Task
 
 if TYPE_CHECKING:
@@ -241,46 +242,48 @@ class _Found:
 
     def __init__(self, leaks: LeakCheck) -> None:
         self._leaks = leaks
-        self._rows: list[tuple[int, int, str]] = []
-        self._failures: list[tuple[int, str]] = []
-        self._notes: list[tuple[int, str, str]] = []
+        row = {"row": pl.UInt32()}
+        self._rows = RowFrames({**row, "rank": pl.UInt32(), "tag": pl.String()})
+        self._failures = RowFrames({**row, "reason": pl.String()})
+        self._notes = RowFrames({**row, "note": pl.String(), "detail": pl.String()})
         self._n_leaked = self._n_tagged = 0
 
     def receive(self, index: int, question: Question, outcome: Outcome) -> None:
         """Take the outcome of one row."""
         if not isinstance(outcome, Answer):
-            self._failures.append((index, outcome.reason))
+            self._failures.add(index, outcome.reason)
             return
         if outcome.cut:
-            self._notes.append((index, "cut", "longer than the limit, cut in its middle"))
+            self._notes.add(index, "cut", "longer than the limit, cut in its middle")
         if isinstance(question.about, Scan) and question.about.found:
             found = question.about
-            self._notes.append((index, "hostile", f"{', '.join(found.kinds)}: {found.spans[0][:160]}"))
+            self._notes.add(index, "hostile", f"{', '.join(found.kinds)}: {found.spans[0][:160]}")
         given = outcome.value.tags if isinstance(outcome.value, Tags) else []
         kept = [tag for tag in given if not self._leaks.leaked(tag, question.text)]
         self._n_leaked += len(given) - len(kept)
-        self._notes += [(index, "leaked", tag) for tag in given if tag not in kept]
+        for tag in given:
+            if tag not in kept:
+                self._notes.add(index, "leaked", tag)
         if not kept:
-            self._failures.append((index, "every tag was copied from the prompt's examples"))
+            self._failures.add(index, "every tag was copied from the prompt's examples")
             return
         self._n_tagged += 1
-        self._rows += [(index, rank, tag) for rank, tag in enumerate(kept, start=1)]
+        for rank, tag in enumerate(kept, start=1):
+            self._rows.add(index, rank, tag)
 
     def result(self, ids: Sequence[str] | pl.Series, figures: dict[str, object]) -> TaggingResult:
         """Put all that came into tables."""
         share = 1 / pl.col("rank").sqrt()
         tags = (
-            _frame(self._rows, {"row": pl.UInt32(), "rank": pl.UInt32(), "tag": pl.String()})
+            self._rows.frame()
             .sort("row", "rank")
             .with_columns(weight=share / share.sum().over("row"), origin=pl.lit("llm"))
             .pipe(with_ids, ids)
             .select(pl.col(name).cast(kind) for name, kind in TAGS_SCHEMA.items())
         )
         failures, notes = (
-            _frame(sorted(rows), {"row": pl.UInt32(), **{c: pl.String() for c in list(schema)[1:]}})
-            .pipe(with_ids, ids)
-            .select(schema.keys())
-            for rows, schema in ((self._failures, FAILURES_SCHEMA), (self._notes, NOTES_SCHEMA))
+            gathered.frame().sort("row", *columns).pipe(with_ids, ids).select("instance_id", *columns)
+            for gathered, columns in ((self._failures, ["reason"]), (self._notes, ["note", "detail"]))
         )
         return TaggingResult(
             tags=tags,
@@ -296,13 +299,3 @@ class _Found:
                 "hostile_rows": notes.filter(pl.col("note") == "hostile").height,
             },
         )
-
-
-def _frame(rows: Sequence[tuple[object, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=dict(schema), orient="row")
-
-
-def with_ids(frame: pl.DataFrame, ids: Sequence[str] | pl.Series) -> pl.DataFrame:
-    """Add ``instance_id`` to a frame with ``row`` (u32)."""
-    named = pl.DataFrame({"instance_id": pl.Series(ids, dtype=pl.String)}).with_row_index("row")
-    return frame.join(named, on="row", how="left", maintain_order="left")
