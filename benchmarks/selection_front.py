@@ -31,7 +31,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from alignment_probe import ROOT, centroid_scores, read_data, read_truth
 
 from tags_assets.method import objective, problem
-from tags_assets.method.alignment import closeness, target_from_pool
+from tags_assets.method.alignment import closeness, departure, target_from_pool
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import centred, row_texts, unit
 from tags_assets.method.grounding import ground
@@ -180,6 +180,8 @@ def few(bench):
     smoothed = back_off_weights(bench.bed["tree"])
     flat = np.zeros_like(smoothed)
     flat[0], flat[-1] = 1 - smoothed[-1], smoothed[-1]
+    target = target_from_pool(bench.bed["tree"], bench.supply)
+    departs = departure(bench.bed["grounding"], target, bench.bed["tree"])
     for count in (2, 5, 20, 50):
         for name, weights in (("smoothed down the tree", smoothed), ("leaves and pool alone", flat)):
             rng = np.random.default_rng(count)
@@ -188,7 +190,9 @@ def few(bench):
                 scores = []
                 for target in bench.truth.names:
                     rows = np.sort(rng.choice(50, count, replace=False))
-                    scores.append(closeness(bench.bed["grounding"], bench.target(target, rows, weights)))
+                    asked = bench.target(target, rows, weights)
+                    near = closeness(bench.bed["grounding"], asked)
+                    scores.append((near - near.mean()) / departs)
                 draws.append(bench.measure(bench.top(scores, 500)))
             share, variety, quality = (np.mean([draw[part] for draw in draws]) for part in range(3))
             print(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from tags_assets.method.certificate import upper_bound
 from tags_assets.method.constraints import build_constraints
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from tags_assets.method.knowledge_tree import KnowledgeTree
 
@@ -40,6 +40,7 @@ __all__ = [
     "TargetDistribution",
     "closeness",
     "coverage_objective",
+    "departure",
     "kl",
     "kl_floor",
     "pool_distribution",
@@ -51,6 +52,8 @@ __all__ = [
     "target_from_pool",
     "target_from_weights",
 ]
+
+_BLOCK = 8192  # rows whose vectors are dense at once
 
 PRIOR_SHARE = 0.05
 """a as a share of the rows that the budget buys: how far P_S leans on the pool."""
@@ -88,6 +91,27 @@ def closeness(grounding: sparse.csr_array, target: TargetDistribution) -> NDArra
     float64 (n_rows,), in nats.
     """
     return np.asarray(grounding @ np.log(target.mass / target.pool))
+
+
+def departure(
+    grounding: sparse.csr_array, target: TargetDistribution, tree: KnowledgeTree
+) -> NDArray[np.float64]:
+    """Measure how far rows depart from the pool's mixture: ||sum over l of p_i(l) u_l||, float64 (n_rows,).
+
+    u_l is the leaf's vector, centred on the pool and of unit length, so concepts that mean the same add up
+    and concepts that point apart cancel. Held at a quarter of the mean at least.
+    """
+    leaves = tree.vectors[: tree.n_leaves] - (target.pool @ tree.vectors[: tree.n_leaves]).astype(np.float32)
+    leaves /= np.maximum(np.linalg.norm(leaves, axis=1, keepdims=True), 1e-6)
+    single = sparse.csr_array(
+        (grounding.data.astype(np.float32), grounding.indices, grounding.indptr), shape=grounding.shape
+    )
+    length = np.empty(grounding.shape[0])
+    for start in range(0, len(length), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        length[block] = np.linalg.norm(np.asarray(single[block] @ leaves), axis=1)
+    mean = float(length.mean()) if len(length) else 0.0
+    return np.maximum(length, 0.25 * mean) if mean > 0 else np.ones(len(length))
 
 
 def kl_floor(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tags_assets.errors import UserError
-from tags_assets.method.alignment import closeness, kl, kl_floor, prior, sample_distribution
+from tags_assets.method.alignment import closeness, departure, kl, kl_floor, prior, sample_distribution
 from tags_assets.method.attribution import Attribution, attribute
 from tags_assets.method.constraints import Constraints, build_constraints
 from tags_assets.method.objective import NodeWeights, Objective, fair_shares, node_weights, tree_objective
@@ -60,6 +60,8 @@ class Problem:
         a_l, float64 (n_leaves,).
     closeness
         Of each candidate, in nats, float64 (n_candidates,).
+    aim
+        Factor of a row's closeness in A: the mean departure over its own, float64 (n_candidates,).
     features
         Nodes, then leaves, shared by every objective that the problem makes.
     priority
@@ -77,6 +79,7 @@ class Problem:
     budget_mass: float
     capacity: NDArray[np.float64]
     closeness: NDArray[np.float64]
+    aim: NDArray[np.float64]
     features: Objective
     constraints: Constraints
     priority: NDArray[np.int32] | None
@@ -112,6 +115,7 @@ class Problem:
         n_picks = min(constraints.budget / float(constraints.cost.mean()), float(len(candidates)))
         chosen, q = grounding[candidates], quality[candidates].astype(np.float64)
         capacity = prior(target, n_picks)
+        departs = departure(chosen, target, tree)
         nodes = node_weights(tree, target.pool, 1.0)  # features need to know which nodes count, and no more
         return cls(
             tree=tree,
@@ -123,6 +127,7 @@ class Problem:
             budget_mass=max(n_picks * float(q.mean()), 1e-6),
             capacity=capacity,
             closeness=closeness(chosen, target),
+            aim=departs.mean() / departs,
             features=tree_objective(chosen, tree, q, nodes, coverage_capacity=capacity),
             constraints=constraints,
             priority=_priority(len(candidates), request.seed),
@@ -144,17 +149,17 @@ class Problem:
         )
 
     def alignment_objective(self, breadth: float, scale: float = 1.0) -> Objective:
-        """A / scale, where A = closeness above the candidates' mean + breadth x coverage.
+        """A / scale, where A = aimed closeness above the mean + breadth x coverage.
 
-        The mean is taken off so that A is measured from what a random sample has: a constant per row, which
-        changes no selection of a fixed size, and without which a large budget (that must take rows nearer to
-        the pool than to the target) would leave nothing to scale by. An infinite breadth is coverage alone.
+        The candidates' mean is taken off so that A is measured from what a random sample has; without this a
+        large budget, which must take rows nearer to the pool than to the target, would leave nothing to scale
+        by. An infinite breadth is coverage alone.
         """
         alone = np.isinf(breadth)
         coverage = (1.0 if alone else breadth) * self.target.mass / self.capacity / scale
         bonus = np.zeros(len(self.candidates))
         if not alone:
-            bonus = (self.closeness - self.closeness.mean()) / (self.n_picks * scale)
+            bonus = (self.closeness - self.closeness.mean()) * self.aim / (self.n_picks * scale)
         weight = np.concatenate([np.zeros(self.tree.n_nodes), coverage])
         return self.features.reweighted(weight, self.features.capacity, bonus)
 
@@ -177,7 +182,8 @@ class Problem:
             scale = blend.alignment / (blend.alignment_scale * self.n_picks)
         # A row's shares sum to 1, so the mean that its bonus is measured from falls on its leaves by them.
         above_mean = np.log(self.target.mass / self.target.pool) - self.closeness.mean()
-        amounts = chosen.data * above_mean[chosen.indices] * scale
+        aim = np.repeat(self.aim[rows], np.diff(chosen.indptr))
+        amounts = chosen.data * above_mean[chosen.indices] * aim * scale
         return attribute(
             self.objective(blend),
             rows,

@@ -28,7 +28,7 @@ POOL_PSEUDO_ROWS = 0.5
 WEIGHTS_BACK_OFF = 0.02
 """Share of pi in a target of weights: the user named the nodes, so little else is wanted."""
 
-BACK_OFF = 0.5
+BACK_OFF = 0.7
 """Weight of each step of the back-off against the one below it."""
 
 DESCRIPTION_ROWS = 50
@@ -152,10 +152,9 @@ def target_from_examples(
 
     A few examples touch a few leaves of thousands. So T is a mixture over the levels above: at each level the
     share that the examples give a node is spread over its leaves as the pool spreads it; each level weighs
-    half as much as the one below it, and the last step is pi. (Jelinek-Mercer interpolation along the tree.
-    On a pool of 19,636 rows and eight held-out domains, five examples so smoothed found 69% of their domain
-    among 500 picks by closeness, unsmoothed 59%; fifty 80% against 79%. Weights fitted by leaving one example
-    out were no better than halving: see docs/method.md.)
+    `BACK_OFF` times the one below it, and the last step is pi: Jelinek-Mercer interpolation along the tree.
+    It matters most where examples are few; what it gains is in docs/method.md, where fitting the weights by
+    leaving one example out is found to gain nothing more.
 
     Parameters
     ----------
@@ -259,9 +258,8 @@ def target_from_description(
 
     A description names its subject, rows exercise it: "grade-school maths word problems" lies near the
     concept of mathematics, while such rows hold arithmetic, muffins and train rides. So the description first
-    finds rows, and their concepts say what is asked (relevance feedback: Rocchio, 1971; Lavrenko and Croft, 2001).
-    On eight held-out domains, 75% of 500 picks by closeness were of the domain, against 63% from the leaves
-    nearest to the description, and 80% from fifty true examples.
+    finds rows, and their concepts say what is asked: relevance feedback (Rocchio, 1971; Lavrenko and Croft,
+    2001). What it gains is in docs/method.md.
 
     Nearness is the cosine after the pool's mean is taken off both sides: what all rows share says nothing.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tags_assets.method.alignment import (
     closeness,
     coverage_objective,
+    departure,
     kl,
     kl_floor,
     prior,
@@ -111,3 +112,13 @@ def test_shortages_name_the_concepts_that_the_pool_lacks_most_first():
     missed = set(np.flatnonzero(wanted.sum(axis=0) > 0)) & {4, 5, 6, 7}
     assert {f"n{leaf}" for leaf in missed} <= set(short["node_id"])
     assert shortages(target, tree, 0.001).is_empty()
+
+
+def test_rows_depart_by_the_length_of_their_concepts_sum_and_never_by_nothing():
+    tree, grounding, target = problem(2, n_rows=40)
+    found = departure(grounding, target, tree)
+    leaves = tree.vectors[:8] - target.pool @ tree.vectors[:8]
+    leaves /= np.linalg.norm(leaves, axis=1, keepdims=True)
+    length = np.linalg.norm(grounding.toarray() @ leaves, axis=1)
+    assert found == pytest.approx(np.maximum(length, length.mean() / 4), rel=1e-5)
+    assert departure(grounding[:0].tocsr(), target, tree).shape == (0,)

@@ -66,11 +66,11 @@ def leaves_of(tree, node):
     return np.flatnonzero(tree.ancestors.toarray()[:, node])
 
 
-def test_each_step_of_the_back_off_weighs_half_of_the_one_below_and_the_last_is_the_pool():
+def test_each_step_of_the_back_off_weighs_less_than_the_one_below_and_the_last_is_the_pool():
     weights = back_off_weights(small_tree((40, 8, 3)))
     assert weights.sum() == pytest.approx(1)
     assert weights[-1] == pytest.approx(0.03)
-    assert weights[1:-1] == pytest.approx(weights[:-2] / 2)
+    assert weights[1:-1] == pytest.approx(weights[:-2] * 0.7)
     assert back_off_weights(small_tree((3,))).sum() == pytest.approx(1)
 
 
