@@ -25,6 +25,9 @@ install = { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/de
 	$(BIN)/python -m pip install -qq --disable-pip-version-check
 endif
 
+# uv leaves bytecode to the first import, and some machines never keep it: each start would take twice as long.
+compile = $(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null 2>&1 || true
+
 .PHONY: help demo test ui lint format types lock clean
 
 help: ## list the commands
@@ -80,6 +83,7 @@ $(BIN)/python:
 	@echo "Installing the pinned packages (1.5 GB on disk; a minute or two the first time) ..."
 	@$(install) --require-hashes -r requirements/runtime.txt
 	@$(install) --no-deps --no-build-isolation --editable .
+	@$(compile)
 	@$(write_env)
 	@touch $@
 
@@ -87,6 +91,7 @@ $(BIN)/python:
 	@echo "Installing what the tests need ..."
 	@$(install) --require-hashes -r requirements/dev.txt
 	@$(install) --require-hashes --no-deps -r requirements/no-deps.txt
+	@$(compile)
 	@touch $@
 
 # Dagster's own commands (`dg dev`, `dagster-webserver`, `dagster-daemon`) read .env in the folder that they start in:
