@@ -75,8 +75,8 @@ def _expand(given: str | Path) -> list[Path]:
         return found
     if path.is_file():
         return [path]
-    if path.exists():
-        raise UserError("is neither a file nor a folder", where=str(given), mend="Write it to a file first.")
+    if path.exists() or path.is_symlink():
+        raise _no_file(path)
     if is_relation(given):
         # The separator is also DuckDB's cast: what stands before the first is the file.
         database, _, relation = str(given).partition(SEPARATOR)
@@ -86,7 +86,9 @@ def _expand(given: str | Path) -> list[Path]:
         return [relation_path(file, relation.strip())]
     if glob.has_magic(str(given)):
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute
-        found = [file for match in matches for file in (_in_folder(match) if match.is_dir() else [match])]
+        found = [
+            file for match in matches for file in (_in_folder(match) if match.is_dir() else _expand(match))
+        ]
         if not found:
             raise UserError("no file matches", where=str(given))
         return found
@@ -124,8 +126,17 @@ def _in_folder(folder: Path, above: frozenset[str] = frozenset()) -> list[Path]:
         if entry.is_dir():
             found += _in_folder(entry, above)
         elif suffix_of(entry) in SUFFIXES and entry.name not in _NOT_DATA:
+            if not entry.is_file():
+                raise _no_file(entry)
             found.append(entry)
     return found
+
+
+def _no_file(path: Path) -> UserError:
+    """Say what stands where a file should; a pipe would be waited for without end."""
+    if path.exists():
+        return UserError("is neither a file nor a folder", where=str(path), mend="Write it to a file first.")
+    return UserError("is a link that leads nowhere", where=str(path), mend="Mend or remove it.")
 
 
 def _entries(folder: Path) -> list[Path]:

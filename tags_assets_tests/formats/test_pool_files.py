@@ -83,6 +83,21 @@ def test_a_path_that_stands_for_nothing_is_one_line(folder, given, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("given", ["", "*"])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "x.jsonl: is neither a file nor a folder"),
+        (lambda path: path.symlink_to(path), "x.jsonl: is a link that leads nowhere. Mend or remove it"),
+        (lambda path: path.symlink_to("/nowhere"), "x.jsonl: is a link that leads nowhere"),
+    ],
+)
+def test_what_can_never_be_read_is_named_and_not_waited_for(folder, given, make, message):
+    make(folder / "x.jsonl")
+    with pytest.raises(UserError, match=message):
+        expand_pool([folder / given])
+
+
 def test_names_are_as_short_as_tells_them_apart():
     files = [Path("/data/a/x.jsonl"), Path("/data/b/x.jsonl"), Path("/data/b/y.jsonl"), Path("/x.jsonl")]
     assert names_of(files) == ["a/x.jsonl", "b/x.jsonl", "y.jsonl", "//x.jsonl"]
