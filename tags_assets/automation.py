@@ -13,7 +13,7 @@ from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.partitions import targets as target_partitions
 from tags_assets.pool import Landed, landed
-from tags_assets.resources.store import open_store
+from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:

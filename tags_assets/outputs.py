@@ -11,8 +11,8 @@ from tags_assets.errors import UserError
 from tags_assets.formats.export.files import write_text
 from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.home import replace_text
-from tags_assets.resources.store import open_store
 from tags_assets.selected_rows import selected_rows
+from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -39,7 +39,7 @@ def offences(room: str, *forbidden: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("room", ["method", "models", "formats", "llm", "store", "report"])
+@pytest.mark.parametrize("room", ["method", "models", "formats", "llm", "store", "report", "selection"])
 def test_dagster_stays_in_the_assets_and_around_them(room):
     assert list((PACKAGE / room).rglob("*.py"))
     assert offences(room, "dagster", "dagster_duckdb") == []
@@ -61,7 +61,9 @@ def test_method_uses_nothing_of_ours_but_errors_and_the_form_of_a_row():
     assert used == set()
 
 
-@pytest.mark.parametrize("room", ["method", "models", "formats", "llm", "store", "report", "resources"])
+@pytest.mark.parametrize(
+    "room", ["method", "models", "formats", "llm", "store", "report", "resources", "selection"]
+)
 def test_arrows_go_one_way(room):
     above = ("assets", "cli", "commands", "definitions", "automation", "checks", "runner")
     assert offences(room, *(f"tags_assets.{name}" for name in above)) == []

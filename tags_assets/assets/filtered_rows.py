@@ -6,25 +6,12 @@ import polars as pl
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.conversation import texts
+from tags_assets.formats.instance import CONDITION_COLUMNS
 from tags_assets.home import Home
 from tags_assets.resources.store import StoreResource
 from tags_assets.store.conditions import evaluate_condition
 
 SCHEMA = pl.Schema({"instance_id": pl.String(), "rule": pl.String(), "detail": pl.String()})
-
-CONDITION_COLUMNS = (
-    "instance_id",
-    "id",
-    "source",
-    "file",
-    "line",
-    "format",
-    "language",
-    "prompt_tokens",
-    "response_tokens",
-    "turns",
-)
-"""Columns of the normal form that a condition may use; ``prompt`` and ``response`` come on top."""
 
 
 @dg.asset(deps=["raw_instances"], code_version="1", **declare("filtered_rows", SCHEMA))

@@ -5,11 +5,11 @@ import numpy as np
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
-from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.inputs import read_tree
 
 
 @dg.asset(

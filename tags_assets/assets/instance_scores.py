@@ -8,13 +8,13 @@ import polars as pl
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
-from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.scoring import SCORE_SCHEMA, ScoringConfig, score
 from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, text_signals
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.inputs import read_tree
 
 
 @dg.asset(

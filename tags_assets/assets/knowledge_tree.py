@@ -72,11 +72,6 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
     return materialize(context, store.artifacts, compute, config=config)
 
 
-def read_tree(inputs: Inputs) -> KnowledgeTree:
-    """Read the tree that an asset depends on."""
-    return KnowledgeTree.from_frames(inputs.read("knowledge_tree"), inputs.read("knowledge_tree", "tags"))
-
-
 def _tree_before(store: ArtifactStore) -> KnowledgeTree | None:
     # Which tree that was is no part of the fingerprint: equal inputs give the tree that exists.
     version = store.current("knowledge_tree")

@@ -6,12 +6,12 @@ import polars as pl
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.selection_inputs import SelectionInputs
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.selection import attribute_selection
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_registry import TargetRegistry
 
 SCHEMA = pl.Schema(

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.examples import ground_examples
-from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -26,6 +25,7 @@ from tags_assets.method.target import (
 from tags_assets.partitions import targets
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.inputs import read_tree
 from tags_assets.target_file import TargetSpec
 from tags_assets.target_registry import TargetRegistry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -12,18 +12,19 @@ from tags_assets.checks import checks_of
 from tags_assets.errors import UserError
 from tags_assets.measure import measured
 from tags_assets.progress import Throttled, reporter
+from tags_assets.selection.inputs import Inputs, figures_of
 from tags_assets.store.fingerprint import fingerprint
 from tags_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import polars as pl
+    from collections.abc import Callable, Mapping
 
     from tags_assets.measure import Measured
-    from tags_assets.store.artifact_file import Rows, Vectors
+    from tags_assets.store.artifact_file import Rows
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
+
+__all__ = ["TARGET_ASSETS", "Artifact", "Inputs", "Materialized", "figures_of", "materialize"]
 
 TARGET_ASSETS = frozenset(
     {
@@ -58,38 +59,6 @@ class Artifact:
     tables: Mapping[str, Rows]
     figures: Mapping[str, Any] = field(default_factory=dict)
     previews: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The versions upstream that one materialization reads, fixed when it starts."""
-
-    store: ArtifactStore
-    versions: Mapping[str, ArtifactVersion]
-    progress: Callable[[int, int], None]
-
-    def read(self, asset: str, table: str = "data", columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """Read a table of an upstream asset, rows in the order in which they were written."""
-        return self.store.read_version(self.versions[asset], table, columns=columns)
-
-    def vectors(self, asset: str, id_column: str) -> Vectors:
-        """Read the ids and the ``vector`` column of an upstream asset: float32 (n_rows, n_dims)."""
-        version = self.versions[asset]
-        return self.store.read_vectors(asset, id_column=id_column, data_version=version.data_version)
-
-    def query(self, sql: str, assets: Sequence[str], **params: object) -> pl.DataFrame:
-        """Run a file of ``sql/`` over upstream assets, each a table under its own name."""
-        return self.store.query(sql, {asset: self.versions[asset] for asset in assets}, params or None)
-
-    def figures(self, asset: str) -> Mapping[str, Any]:
-        """Read the figures of an upstream asset."""
-        return figures_of(self.versions[asset])
-
-
-def figures_of(version: ArtifactVersion) -> Mapping[str, Any]:
-    """Read the figures that were stored with a version."""
-    figures: Any = version.metadata["figures"]
-    return cast("Mapping[str, Any]", figures)
 
 
 def materialize(

@@ -11,8 +11,8 @@ from tags_assets.commands.look import selected_target
 from tags_assets.errors import UserError
 from tags_assets.formats.export import FORMATS, export
 from tags_assets.method.mixture import mixture_sizes
-from tags_assets.resources.store import open_store
 from tags_assets.selected_rows import selected_rows
+from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

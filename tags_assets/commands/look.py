@@ -15,7 +15,7 @@ from tags_assets.errors import UserError
 from tags_assets.home import POOL_TARGET
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import find_node
-from tags_assets.resources.store import open_store
+from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run_explain(home: Home, row: str, target: str | None) -> None:
     """Say why a row is in a selection, or why not."""
-    from tags_assets.explain import explain_row  # noqa: PLC0415
+    from tags_assets.explanation import explain_row  # noqa: PLC0415
 
     store = open_store(home.path)
     out.print(explain_row(store, row, selected_target(store, target)).to_text(), markup=False)
@@ -81,7 +81,7 @@ def _pool_share(store: ArtifactStore, tree: KnowledgeTree) -> list[float]:
 
 def run_diff(home: Home, a: str, b: str) -> None:
     """Compare two selections."""
-    from tags_assets.explain import diff  # noqa: PLC0415
+    from tags_assets.explanation import diff  # noqa: PLC0415
 
     out.print(diff(open_store(home.path), a, b).to_text(), markup=False)
 

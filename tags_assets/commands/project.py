@@ -16,8 +16,8 @@ import duckdb
 from tags_assets.commands.console import err, out
 from tags_assets.dagster_home import open_instance
 from tags_assets.errors import UserError
-from tags_assets.resources.store import open_store
 from tags_assets.store.health import health
+from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

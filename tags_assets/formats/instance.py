@@ -102,3 +102,17 @@ COUNTS_SCHEMA: dict[str, pl.DataType] = {
     "rows_near_duplicate": pl.Int64(),
 }
 """What became of each file's rows: in = kept + rejected + duplicate, with near-duplicates among the last."""
+
+CONDITION_COLUMNS = (
+    "instance_id",
+    "id",
+    "source",
+    "file",
+    "line",
+    "format",
+    "language",
+    "prompt_tokens",
+    "response_tokens",
+    "turns",
+)
+"""Columns of the normal form that a condition may use; ``prompt`` and ``response`` come on top."""

@@ -49,11 +49,6 @@ class StoreResource(ConfigurableResource[ArtifactStore]):
         return _artifact_store(resolve_home(self.home), self.memory_limit)
 
 
-def open_store(home: Path | str) -> ArtifactStore:
-    """Open the artifact store of a home outside Dagster, as the command line and notebooks do."""
-    return StoreResource(home=str(home)).artifacts
-
-
 @cache
 def _artifact_store(home: Path, memory_limit: str) -> ArtifactStore:
     return ArtifactStore(home, connect=_connect, memory_limit=memory_limit)

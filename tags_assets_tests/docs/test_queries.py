@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tags_assets_tests.sql.pool import lineage_tables
-from tags_assets_tests.test_explain import stored
+from tags_assets_tests.test_explanation import stored
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "queries.md"
 QUERIES = re.findall(

@@ -9,7 +9,7 @@ import pytest
 from tags_assets.lineage import lineage_views, with_views
 from tags_assets.store.sql import load_sql, sql_names
 from tags_assets_tests.sql.pool import FATE, lineage_tables
-from tags_assets_tests.test_explain import stored
+from tags_assets_tests.test_explanation import stored
 
 
 @pytest.fixture(scope="module")

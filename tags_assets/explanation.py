@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tags_assets.compare import Diff, diff
+from tags_assets.comparison import Diff, diff
 from tags_assets.errors import UserError
-from tags_assets.explain_text import node_text, row_text, styled
+from tags_assets.explanation_text import node_text, row_text, styled
 from tags_assets.lineage import Lineage
 
 if TYPE_CHECKING:

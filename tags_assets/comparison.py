@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tags_assets.errors import UserError
-from tags_assets.explain_text import clean, short, styled
+from tags_assets.explanation_text import clean, short, styled
 from tags_assets.lineage import Lineage
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.explain import diff
+from tags_assets.explanation import diff
 from tags_assets.store.versions import VersionRecord
 from tags_assets_tests.sql.pool import lineage_tables
-from tags_assets_tests.test_explain import UPSTREAM, stored
+from tags_assets_tests.test_explanation import UPSTREAM, stored
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tags_assets.assets.filtered_rows import CONDITION_COLUMNS
-from tags_assets.assets.knowledge_tree import read_tree
 from tags_assets.errors import UserError
+from tags_assets.formats.instance import CONDITION_COLUMNS
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.request import SelectionRequest
 from tags_assets.method.target import TargetDistribution
+from tags_assets.selection.inputs import read_tree
 from tags_assets.store.conditions import evaluate_condition
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from tags_assets.assets.versioned import Inputs
     from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.selection.inputs import Inputs
     from tags_assets.target_file import TargetSpec
 
 

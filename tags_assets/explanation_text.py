@@ -9,7 +9,7 @@ import polars as pl
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from tags_assets.explain import Explanation, NodeExplanation
+    from tags_assets.explanation import Explanation, NodeExplanation
 
 PARTS_SHOWN = 10
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

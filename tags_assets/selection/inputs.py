@@ -1,0 +1,54 @@
+"""The versions upstream that a piece of work reads: an asset that is being made, or a person who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from tags_assets.method.knowledge_tree import KnowledgeTree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import polars as pl
+
+    from tags_assets.store.artifact_file import Vectors
+    from tags_assets.store.artifacts import ArtifactStore
+    from tags_assets.store.versions import ArtifactVersion
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The versions upstream that one materialization reads, fixed when it starts."""
+
+    store: ArtifactStore
+    versions: Mapping[str, ArtifactVersion]
+    progress: Callable[[int, int], None]
+
+    def read(self, asset: str, table: str = "data", columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Read a table of an upstream asset, rows in the order in which they were written."""
+        return self.store.read_version(self.versions[asset], table, columns=columns)
+
+    def vectors(self, asset: str, id_column: str) -> Vectors:
+        """Read the ids and the ``vector`` column of an upstream asset: float32 (n_rows, n_dims)."""
+        version = self.versions[asset]
+        return self.store.read_vectors(asset, id_column=id_column, data_version=version.data_version)
+
+    def query(self, sql: str, assets: Sequence[str], **params: object) -> pl.DataFrame:
+        """Run a file of ``sql/`` over upstream assets, each a table under its own name."""
+        return self.store.query(sql, {asset: self.versions[asset] for asset in assets}, params or None)
+
+    def figures(self, asset: str) -> Mapping[str, Any]:
+        """Read the figures of an upstream asset."""
+        return figures_of(self.versions[asset])
+
+
+def figures_of(version: ArtifactVersion) -> Mapping[str, Any]:
+    """Read the figures that were stored with a version."""
+    figures: Any = version.metadata["figures"]
+    return cast("Mapping[str, Any]", figures)
+
+
+def read_tree(inputs: Inputs) -> KnowledgeTree:
+    """Read the tree that an asset depends on."""
+    return KnowledgeTree.from_frames(inputs.read("knowledge_tree"), inputs.read("knowledge_tree", "tags"))

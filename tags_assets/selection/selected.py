@@ -1,0 +1,167 @@
+"""A selection as tables and figures: what the asset `selected_subset` stores and a notebook looks at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tags_assets.method.diversity import diversity
+from tags_assets.method.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tags_assets.method.selection_result import SelectionResult
+    from tags_assets.selection.selection_inputs import SelectionInputs
+
+SCHEMA = pl.Schema(
+    {
+        "target": pl.String(),
+        "instance_id": pl.String(),
+        "id": pl.String(),
+        "rank": pl.Int64(),
+        "gain": pl.Float64(),
+        "quality": pl.Float64(),
+        "source": pl.String(),
+        "language": pl.String(),
+        "prompt_tokens": pl.Int32(),
+        "response_tokens": pl.Int32(),
+    }
+)
+
+RUNNERS_UP_SCHEMA = pl.Schema(
+    {"instance_id": pl.String(), "gain": pl.Float64(), "beaten_by": pl.String(), "reason": pl.String()}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """A selection, whether it is stored or not.
+
+    Attributes
+    ----------
+    target
+        The target's name.
+    rows
+        One row per pick, by rank: `SCHEMA`.
+    nodes
+        ``node_id, selection_mass, pool_mass, target_share, quality_mass, capacity``, one row per node of the
+        tree: masses in rows, the target's as a share of 1.
+    frontier
+        What every smaller budget reaches (`tags_assets.method.selection_result.FRONTIER_SCHEMA`).
+    shortages
+        Concepts of which the target asks for more than can be had.
+    runners_up
+        Rows that came closest to being picked: `RUNNERS_UP_SCHEMA`.
+    diversity
+        ``level, nodes, covered_selection, effective_selection, covered_pool, effective_pool``: concepts
+        touched on each level, and their effective number (Hill number of order 1).
+    figures
+        The numbers of `tags_assets.method.selection_result.SelectionFigures`, ``rows_selected``, mean quality
+        and diversity of selection and pool, and ``messages``: what the user should know.
+    """
+
+    target: str
+    rows: pl.DataFrame
+    nodes: pl.DataFrame
+    frontier: pl.DataFrame
+    shortages: pl.DataFrame
+    runners_up: pl.DataFrame
+    diversity: pl.DataFrame
+    figures: Mapping[str, Any]
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """The tables by the names under which they are stored."""
+        return {
+            "data": self.rows,
+            "frontier": self.frontier,
+            "nodes": self.nodes,
+            "shortages": self.shortages,
+            "runners_up": self.runners_up,
+            "diversity": self.diversity,
+        }
+
+
+def select_target(
+    problem: SelectionInputs, target: str, *, progress: Callable[[int, int], None] | None = None
+) -> Selected:
+    """Select rows for a target; nothing is stored.
+
+    Raises
+    ------
+    UserError
+        For a budget or constraint that cannot be met.
+    """
+    result = select(
+        problem.grounding, problem.tree, problem.quality, problem.target, problem.request, progress=progress
+    )
+    rows = problem.rows[result.rows].with_columns(
+        target=pl.lit(target), rank=pl.int_range(1, len(result.rows) + 1), gain=result.gains
+    )
+    variety = diversity(result.leaf_mass, problem.tree)
+    variety_of_pool = diversity(problem.target.supply, problem.tree)
+    figures = asdict(result.figures)
+    figures["rows_selected"] = figures.pop("n_selected")
+    return Selected(
+        target=target,
+        rows=rows.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()),
+        nodes=_nodes(problem, result),
+        frontier=result.frontier,
+        shortages=result.shortages,
+        runners_up=_runners_up(problem, result),
+        diversity=_diversity_by_level(variety.levels, variety_of_pool.levels),
+        figures={
+            **figures,
+            "mean_quality": float(rows["quality"].to_numpy().mean()),
+            "mean_quality_of_pool": float(problem.quality.mean()),
+            "faith_pd_selection": variety.faith_pd,
+            "faith_pd_pool": variety_of_pool.faith_pd,
+            "rao_selection": variety.rao,
+            "rao_pool": variety_of_pool.rao,
+            "messages": list(result.messages),
+        },
+    )
+
+
+def _nodes(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:
+    upwards = problem.tree.ancestors.T
+    return pl.DataFrame(
+        {
+            "node_id": list(problem.tree.node_ids),
+            "selection_mass": upwards @ result.leaf_mass,
+            "pool_mass": upwards @ problem.target.supply,
+            "target_share": upwards @ problem.target.mass,
+            "quality_mass": result.node_mass,
+            "capacity": result.node_capacity,
+        }
+    )
+
+
+def _runners_up(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:
+    ids, beaten_by = problem.rows["instance_id"], result.runners_up.beaten_by
+    winners = ids.gather(np.maximum(beaten_by, 0)).to_frame("winner")
+    return pl.DataFrame(
+        {
+            "instance_id": ids.gather(result.runners_up.rows),
+            "gain": result.runners_up.gains,
+            "beaten_by": winners.select(pl.when(pl.Series(beaten_by >= 0)).then("winner")).to_series(),
+            "reason": result.runners_up.reasons,
+        },
+        schema=RUNNERS_UP_SCHEMA,
+    )
+
+
+def _diversity_by_level(selection: pl.DataFrame, pool: pl.DataFrame) -> pl.DataFrame:
+    """Put the diversity of selection and pool side by side, one row per level."""
+    return selection.select(
+        "level",
+        "nodes",
+        covered_selection=pl.col("covered"),
+        effective_selection=pl.col("hill_1"),
+        covered_pool=pool["covered"],
+        effective_pool=pool["hill_1"],
+    )
