@@ -98,6 +98,13 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
             "--filter", help="Take rows out: `name=SQL condition`, as `long=response_tokens > 4096`."
         ),
     ] = None,
+    what_if: Annotated[
+        bool,
+        typer.Option(
+            "--what-if",
+            help="Store nothing; say what would change. POOL then holds knobs: `alignment=0.8 budget=3%`.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for subset, report and manifest.")] = None,
     pool_name: Annotated[str, typer.Option("--pool", help="Name of the pool in HOME.")] = DEFAULT_POOL,
     home: HomeOption = None,
@@ -114,7 +121,26 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
     - `tags-assets select data/*.jsonl.gz --target targets/maths.yaml --out out/maths`
 
     - `tags-assets select data/ --target examples.jsonl --budget 2Mtok --tagger llm --model gpt-4o-mini`
+
+    - `tags-assets select --what-if alignment=0.8 budget=3% --target maths`
     """
+    if what_if:
+        from tags_assets.commands.what_if import run_what_if  # noqa: PLC0415 - without Dagster, in seconds
+
+        others = {
+            "--tagger": tagger,
+            "--judge": judge,
+            "--namer": namer,
+            "--model": model,
+            "--base-url": base_url,
+            "--llm": llm,
+            "--retry-failed": retry_failed,
+            "--column": column,
+            "--filter": filter_,
+            "--out": out,
+        }
+        run_what_if(Home.resolve(home), target, pool or [], budget, others)
+        return
     from tags_assets.commands.select import Choices, run_select  # noqa: PLC0415 - `--help` must not wait
 
     run_select(

@@ -10,13 +10,13 @@ import re
 import unicodedata
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tags_assets.errors import UserError
 from tags_assets.method.request import DEFAULT_ALIGNMENT, DEFAULT_BREADTH, Budget, MaxKL
-from tags_assets.strict_yaml import YamlFile, read_yaml
+from tags_assets.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -261,6 +261,35 @@ class TargetSpec(_Strict):
         return f"{self.path}: {field}" if self.path is not None else field
 
 
+class Places(Protocol):
+    """Where the fields of a target were written, for errors."""
+
+    def line(self, field: Sequence[int | str], /) -> int:
+        """Number the line that a field stands in; what comes first is named first."""
+
+    def place(self, field: Sequence[int | str], /) -> str:
+        """Name a field's place, as a person finds it."""
+
+
+def spec_from(
+    document: Mapping[str, object], places: Places, *, name: str, path: Path | None = None
+) -> TargetSpec:
+    """Check what was written, as `load_target` does for a file.
+
+    Raises
+    ------
+    UserError
+        One line: the place, what is wrong, the mend.
+    """
+    for field in ("name", "path"):  # these come from the file's name
+        if field in document:
+            raise _unknown_field((field,), places)
+    try:
+        return TargetSpec.model_validate({**document, "name": name, "path": path})
+    except ValidationError as error:
+        raise _one_line(error, places) from None
+
+
 def slug(name: str) -> str:
     """Make a name that is safe in paths, SQL and URLs: ``Maths (v2)`` -> ``maths_v2``."""
     plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
@@ -351,13 +380,7 @@ def load_target(path: str | Path) -> TargetSpec:
     if path.suffix.lower() not in YAML_SUFFIXES:
         return TargetSpec(name=name, path=path, target=Wish(examples=path.name))
     file = read_yaml(path)
-    for field in ("name", "path"):  # these come from the file's name
-        if field in file.document:
-            raise _unknown_field((field,), file)
-    try:
-        spec = TargetSpec.model_validate({**file.document, "name": name, "path": path})
-    except ValidationError as error:
-        raise _one_line(error, file) from None
+    spec = spec_from(file.document, file, name=name, path=path)
     for needed in spec.files:
         if not needed.exists():
             raise UserError(
@@ -378,7 +401,7 @@ _FIELDS: Mapping[tuple[str, ...], type[BaseModel]] = {
 }
 
 
-def _unknown_field(field: Sequence[int | str], file: YamlFile) -> UserError:
+def _unknown_field(field: Sequence[int | str], file: Places) -> UserError:
     around = tuple(str(step) for step in field[:-1])
     known = [name for name in _FIELDS[around].model_fields if around or name not in {"name", "path"}]
     near = get_close_matches(str(field[-1]), known, n=1)
@@ -389,7 +412,7 @@ def _unknown_field(field: Sequence[int | str], file: YamlFile) -> UserError:
     )
 
 
-def _one_line(error: ValidationError, file: YamlFile) -> UserError:
+def _one_line(error: ValidationError, file: Places) -> UserError:
     """Say the first thing that is wrong, by its place in the file."""
     # A misspelt field explains one that is missing. Of a union's errors the one of the member that was meant
     # lies deepest.

@@ -15,6 +15,7 @@ from tags_assets.errors import UserError
 from tags_assets.home import POOL_TARGET
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import find_node
+from tags_assets.selection.targets import selected_target
 from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
@@ -115,20 +116,4 @@ def _reached(store: ArtifactStore, name: str) -> tuple[str, str, str, str]:
         f"{figures['kl']:.3f}",
         f"{figures['kl_floor']:.3f}",
         f"{figures['certificate']:.4f}",
-    )
-
-
-def selected_target(store: ArtifactStore, target: str | None) -> str:
-    """Take the target named, or the only one that has a selection."""
-    known = [str(name) for name in store.partitions("selected_subset")]
-    if target is not None:
-        if target not in known:
-            raise UserError.unknown("selection for a target", target, known)
-        return target
-    if len(known) == 1:
-        return known[0]
-    if not known:
-        raise UserError("nothing has been selected yet", mend="Run: tags-assets select POOL...")
-    raise UserError(
-        f"there are selections for {len(known)} targets", mend=f"Name one with --target: {', '.join(known)}."
     )
