@@ -42,6 +42,9 @@ class PoolSettings(BaseModel):
     """Settings of the language model, as the resource ``llm`` has them: model, base_url, concurrency..."""
     retries: int = 0
     """How often failed rows were asked for again: part of versions, as each time may bring other tags."""
+    max_drift: float = Field(default=0.15, ge=0)
+    """Drift of the tags (figure ``drift`` of `knowledge_tree`) above which the tree is built anew instead of
+    grown; 0 builds it anew whenever a tag is new."""
     seed: int = 0
 
 

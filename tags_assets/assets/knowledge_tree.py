@@ -6,78 +6,118 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.language_model import language_model
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
+from tags_assets.method.growth import PLACED_SCHEMA, grow, placed_by
 from tags_assets.method.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA, KnowledgeTree
 from tags_assets.method.tree import TreeConfig, build_tree
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
-from tags_assets.store.artifacts import ArtifactStore
+
+TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]
+"""Tags, the rows that hold each, their vectors."""
 
 
 @dg.asset(
     deps=["tag_vocabulary", "tag_embeddings"],
-    code_version="1",
-    **declare("knowledge_tree", NODE_SCHEMA, tags=TAG_SCHEMA),
+    code_version="2",
+    **declare("knowledge_tree", NODE_SCHEMA, tags=TAG_SCHEMA, placed=PLACED_SCHEMA),
 )
 def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
-    """Cluster the tags bottom-up and refine each level; nodes that live on keep their ids."""
+    """Cluster the tags bottom-up; as long as tags change little, the tree grows and is not built anew."""
     home = Home.resolve(store.home)
     settings = home.pool()
 
     def config(_partition: str) -> Mapping[str, Any]:
+        growth = {"max_drift": settings.max_drift}
         if settings.namer == "own-tags":
-            return {"namer": "own-tags"}
+            return {"namer": "own-tags", **growth}
         with language_model(llm, home, llm.refiner_model) as model:
-            return {"namer": model.refiner().fingerprint_config()}
+            return {"namer": model.refiner().fingerprint_config(), **growth}
+
+    def build(inputs: Inputs, vocabulary: TagVectors, before: KnowledgeTree | None) -> KnowledgeTree:
+        if settings.namer == "own-tags":
+            return build_tree(*vocabulary, config=TreeConfig(), previous=before)
+        with language_model(llm, home, llm.refiner_model) as model:
+            refiner = model.refiner(inputs.progress)
+            return build_tree(*vocabulary, config=TreeConfig(), refiner=refiner, previous=before)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tags, vectors = inputs.vectors("tag_embeddings", "tag")
         counts = inputs.read("tag_vocabulary", columns=["tag", "count"])
         counts = pl.DataFrame({"tag": tags}).join(counts, on="tag", how="left", maintain_order="left")
-        before = _tree_before(store.artifacts)
-        arguments = (tags.to_list(), counts["count"].to_numpy(), vectors)
-        if settings.namer == "llm":
-            with language_model(llm, home, llm.refiner_model) as model:
-                refiner = model.refiner(inputs.progress)
-                tree = build_tree(*arguments, config=TreeConfig(), refiner=refiner, previous=before)
-        else:
-            tree = build_tree(*arguments, config=TreeConfig(), previous=before)
-        nodes, members = tree.to_frames()
-        levels = nodes.group_by("level").agg(
-            pl.len().alias("nodes"), pl.col("n_tags").max().alias("tags_in_largest")
+        vocabulary = (tags.to_list(), counts["count"].to_numpy(), vectors)
+        before, placed = _base(inputs)
+        growth = None
+        if before is not None and placed is not None:
+            growth = grow(before, *vocabulary, placed=placed)
+        drift = growth.drift if growth else None
+        rebuilt = (
+            growth is None
+            or placed is None
+            or growth.drift.value > settings.max_drift
+            or not _named_alike(inputs, config(""))
         )
-        top = nodes.filter(pl.col("level") == int(tree.level.max()) - 1).sort("n_tags", descending=True)
-        lived_on = len(set(tree.node_ids) & set(before.node_ids)) if before else 0
+        if rebuilt or growth is None or placed is None:
+            tree, placed = build(inputs, vocabulary, before), placed_by(*vocabulary[:2])
+        else:
+            tree = growth.tree
+        nodes, members = tree.to_frames()
         return Artifact(
-            {"data": nodes, "tags": members},
+            {"data": nodes, "tags": members, "placed": placed},
             {
                 "nodes": tree.n_nodes,
                 "leaves": tree.n_leaves,
                 "levels": int(tree.level.max()) + 1,
                 "tags": len(tree.tags),
-                "nodes_that_lived_on": lived_on,
+                "nodes_that_lived_on": len(set(tree.node_ids) & set(before.node_ids)) if before else 0,
+                "rebuilt": int(rebuilt),
+                # Of the vocabulary against the last rebuild, as it was when this was decided.
+                "drift": drift.value if drift else 0.0,
+                "drift_limit": settings.max_drift,
+                "drift_of_attached": drift.attached if drift else 0.0,
+                "drift_of_vanished": drift.vanished if drift else 0.0,
+                "tags_attached": drift.n_attached if drift else 0,
+                "tags_vanished": drift.n_vanished if drift else 0,
                 "valid": _is_valid(tree),
             },
-            {
-                "levels_of_the_tree": markdown_table(levels.sort("level", descending=True)),
-                "top": markdown_table(top.select("name", "n_tags", "description")),
-            },
+            _previews(tree, nodes),
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    # Ids are carried over and a build leans on the tree before, so whatever is there is part of the version.
+    return materialize(
+        context, store.artifacts, compute, config=config, grows=lambda _inputs, _partition: True
+    )
 
 
-def _tree_before(store: ArtifactStore) -> KnowledgeTree | None:
-    # Which tree that was is no part of the fingerprint: equal inputs give the tree that exists.
-    version = store.current("knowledge_tree")
-    if version is None:
-        return None
-    return KnowledgeTree.from_frames(store.read_version(version), store.read_version(version, "tags"))
+def _base(inputs: Inputs) -> tuple[KnowledgeTree | None, pl.DataFrame | None]:
+    """Read the tree before, and what its last build placed where this code made it."""
+    if inputs.base is None:
+        return None, None
+    read = inputs.store.read_version
+    tree = KnowledgeTree.from_frames(read(inputs.base), read(inputs.base, "tags"))
+    return tree, read(inputs.base, "placed") if inputs.base_of_same_code else None
+
+
+def _named_alike(inputs: Inputs, config: Mapping[str, Any]) -> bool:
+    """Whether the tree before was named as this one is to be: a new namer is to be seen at once."""
+    return inputs.base is not None and inputs.base.config.get("namer") == config["namer"]
+
+
+def _previews(tree: KnowledgeTree, nodes: pl.DataFrame) -> dict[str, str]:
+    levels = nodes.group_by("level").agg(
+        pl.len().alias("nodes"), pl.col("n_tags").max().alias("tags_in_largest")
+    )
+    top = nodes.filter(pl.col("level") == int(tree.level.max()) - 1).sort("n_tags", descending=True)
+    return {
+        "levels_of_the_tree": markdown_table(levels.sort("level", descending=True)),
+        "top": markdown_table(top.select("name", "n_tags", "description")),
+    }
 
 
 def _is_valid(tree: KnowledgeTree) -> bool:

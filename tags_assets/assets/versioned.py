@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -13,7 +13,7 @@ from tags_assets.errors import UserError
 from tags_assets.measure import measured
 from tags_assets.progress import Throttled, reporter
 from tags_assets.selection.inputs import Inputs, figures_of
-from tags_assets.store.fingerprint import fingerprint
+from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ TARGET_ASSETS = frozenset(
     }
 )
 """The assets that are partitioned by target."""
+
+GROWN_FROM = "grown_from"
+"""In a version's configuration: the version of the same asset that it grew from; absent where from none."""
 
 
 Materialized: TypeAlias = dg.MaterializeResult
@@ -67,6 +70,7 @@ def materialize(
     compute: Callable[[Inputs, str], Artifact],
     *,
     config: Callable[[str], Mapping[str, Any]] | None = None,
+    grows: Callable[[Inputs, str], bool] | None = None,
 ) -> Materialized:
     """Return the version that the asset's inputs and configuration ask for, made now or before.
 
@@ -80,13 +84,18 @@ def materialize(
         Makes the artifact from the inputs, for one partition (``""`` where the asset has none).
     config
         The resolved configuration of a partition; it is part of the version's fingerprint.
+    grows
+        For an asset that may lean on its own current version: whether it does so for these inputs, with that
+        version as their `Inputs.base`. It is then part of the fingerprint (``grown_from``), because two homes
+        with equal inputs and other pasts hold other data. What was made of the very inputs before is used
+        again, whatever it grew from.
 
     Raises
     ------
     dagster.Failure
         With one line, for everything that the user can mend.
     """
-    maker = _Maker(context, store, compute, config)
+    maker = _Maker(context, store, compute, config, grows)
     partitions = list(context.partition_keys) if maker.asset in TARGET_ASSETS else [None]
     made: list[tuple[str | None, ArtifactVersion]] = []
     shown: dict[str, Any] = {}
@@ -123,6 +132,7 @@ class _Maker:
     store: ArtifactStore
     compute: Callable[[Inputs, str], Artifact]
     config: Callable[[str], Mapping[str, Any]] | None
+    grows: Callable[[Inputs, str], bool] | None
 
     @property
     def asset(self) -> str:
@@ -134,13 +144,21 @@ class _Maker:
         upstream = self._upstream(partition)
         versions = {key: version.data_version for key, version in upstream.items()}
         code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key] or ""
+        made_of = VersionRecord(code_version=code_version, config=config, upstream=versions)
+        found = self._made_before(made_of, partition) if self.grows is not None else None
+        inputs = Inputs(self.store, upstream, self._progress(partition), code_version)
+        if found is None and self.grows is not None:
+            on_current = replace(inputs, base=self.store.current(self.asset, partition))
+            if on_current.base is not None and self.grows(on_current, partition or ""):
+                inputs = on_current
+                config[GROWN_FROM] = on_current.base.data_version
         data_version = fingerprint(self.asset, partition, code_version, config, versions)
-        found = self.store.find(self.asset, data_version, partition)
+        found = found or self.store.find(self.asset, data_version, partition)
         if found is not None:
             self.store.set_current(found)
             return found, "reused"
         with measured() as measure:
-            artifact = self.compute(Inputs(self.store, upstream, self._progress(partition)), partition or "")
+            artifact = self.compute(inputs, partition or "")
         record = VersionRecord(
             code_version=code_version,
             config=config,
@@ -154,6 +172,14 @@ class _Maker:
         )
         made = self.store.write(self.asset, data_version, artifact.tables, partition=partition, record=record)
         return made, "ran"
+
+    def _made_before(self, made_of: VersionRecord, partition: str | None) -> ArtifactVersion | None:
+        """Find the version that was made of these inputs, the current one or else the newest."""
+        current = self.store.current(self.asset, partition)
+        candidates = [current] if current is not None else []
+        candidates += reversed(self.store.versions(self.asset, partition))
+        wanted = _record_of_inputs(made_of)
+        return next((one for one in candidates if _record_of_inputs(one.record) == wanted), None)
 
     def _upstream(self, partition: str | None) -> dict[str, ArtifactVersion]:
         versions = {}
@@ -173,6 +199,11 @@ class _Maker:
         progress = reporter(task, Throttled(observe))
         progress(0, 1)
         return progress
+
+
+def _record_of_inputs(record: VersionRecord) -> str:
+    config = {name: value for name, value in record.config.items() if name != GROWN_FROM}
+    return canonical([record.code_version, config, record.upstream])
 
 
 def _metadata(version: ArtifactVersion, status: str, measure: Measured) -> dict[str, Any]:

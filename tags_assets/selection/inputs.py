@@ -19,11 +19,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The versions upstream that one materialization reads, fixed when it starts."""
+    """The versions that one materialization reads, fixed when it starts.
+
+    Attributes
+    ----------
+    versions
+        Upstream, by asset.
+    code_version
+        Of the asset that is made.
+    base
+        The version of the asset itself that the new one grows from, where it leans on one.
+    """
 
     store: ArtifactStore
     versions: Mapping[str, ArtifactVersion]
     progress: Callable[[int, int], None]
+    code_version: str = ""
+    base: ArtifactVersion | None = None
+
+    @property
+    def base_of_same_code(self) -> ArtifactVersion | None:
+        """The base, if the same code made it: other code may have meant other things by its tables."""
+        return self.base if self.base is not None and self.base.code_version == self.code_version else None
 
     def read(self, asset: str, table: str = "data", columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read a table of an upstream asset, rows in the order in which they were written."""

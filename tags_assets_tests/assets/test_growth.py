@@ -1,0 +1,112 @@
+"""New data: what grows, what is built anew, and that a version says which."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tags_assets.home import Home
+from tags_assets.resources.store import open_store
+from tags_assets.runner import run_target
+from tags_assets.target_registry import TargetRegistry
+from tags_assets_tests.small_pool import write_pool, write_target
+
+
+class Silent:
+    def step(self, task, done, total):
+        pass
+
+
+NEW = [
+    ("Name the largest planet of the solar system.", "Jupiter is a gas giant with a great red spot."),
+    ("Why do planets orbit the sun?", "Gravity bends the path of a planet into an orbit around the sun."),
+    ("Solve the quadratic equation x^2 = 9.", "By the quadratic formula the roots are 3 and minus 3."),
+]
+
+
+class Project:
+    """A home with a small pool in a folder, to which files are added."""
+
+    def __init__(self, folder, **settings):
+        self.data, self.home = folder / "data", Home(folder / "home").prepare()
+        write_pool(self.data)
+        pool = self.home.pool("default").model_copy(update={"paths": [str(self.data)], **settings})
+        self.home.save_pool("default", pool)
+        self.store = open_store(self.home.path)
+
+    def land(self, name="new.jsonl", rows=NEW):
+        lines = [json.dumps({"instruction": prompt, "output": answer}) for prompt, answer in rows]
+        (self.data / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def run(self):
+        os.environ["TAGS_HOME"] = str(self.home.path)
+        return {run.asset: run for run in run_target(self.home, "maths", Silent())}
+
+    def tree(self):
+        return self.store.require("knowledge_tree")
+
+    def ids(self):
+        return set(self.store.read("knowledge_tree")["node_id"])
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    monkeypatch.setenv("TAGS_TARGETS", str(tmp_path / "targets"))
+    write_target(tmp_path / "targets")
+
+    def made(name, **settings):
+        project = Project(tmp_path / name, **settings)
+        monkeypatch.setenv("TAGS_HOME", str(project.home.path))
+        TargetRegistry(project.home).name("maths", None)
+        return project
+
+    return made
+
+
+def test_a_tree_grows_with_new_rows_keeps_its_nodes_and_says_what_it_grew_from(make):
+    project = make("grown", max_drift=10.0)
+    project.run()
+    first, ids = project.tree(), project.ids()
+    assert first.metadata["figures"]["rebuilt"] == 1
+    assert "grown_from" not in first.config
+    project.land()
+    runs = project.run()
+    second = project.tree()
+    assert runs["knowledge_tree"].status == "ran"
+    assert second.config["grown_from"] == first.data_version
+    figures = second.metadata["figures"]
+    assert figures["rebuilt"] == 0
+    assert figures["tags_attached"] > 0
+    assert 0 < figures["drift"] <= figures["drift_limit"] == 10.0
+    assert project.ids() <= ids
+
+    # A re-run with equal inputs, and the inputs of before, are versions that exist.
+    assert {run.status for run in project.run().values()} == {"reused"}
+    (project.data / "new.jsonl").unlink()
+    assert project.run()["knowledge_tree"].data_version == first.data_version
+    project.land()
+    assert project.run()["knowledge_tree"].data_version == second.data_version
+
+    # Equal inputs without that past are another version, the same in every fresh home.
+    fresh = [make(name, max_drift=10.0) for name in ("fresh", "fresh_too")]
+    for other in fresh:
+        other.land()
+    versions = [[run.data_version for run in other.run().values()] for other in fresh]
+    assert versions[0] == versions[1]
+    assert fresh[0].tree().data_version != second.data_version
+    assert "grown_from" not in fresh[0].tree().config
+
+
+def test_a_tree_is_built_anew_when_the_drift_passes_the_limit_and_ids_live_on(make):
+    project = make("drifted", max_drift=0.0)
+    project.run()
+    first, ids = project.tree(), project.ids()
+    project.land()
+    project.run()
+    figures = project.tree().metadata["figures"]
+    assert figures["rebuilt"] == 1
+    assert figures["drift"] > figures["drift_limit"] == 0.0
+    assert project.tree().config["grown_from"] == first.data_version
+    assert figures["nodes_that_lived_on"] == len(project.ids() & ids) > len(ids) / 2
