@@ -39,6 +39,14 @@ TargetOption = Annotated[
         "[default: the pool itself]",
     ),
 ]
+VersionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--version",
+        help="A selection of the past, by the beginning of its version (`tags-assets versions` lists them). "
+        "[default: the current one]",
+    ),
+]
 NamedTarget = Annotated[str, typer.Option("--target", "-t", help="Name of the target.")]
 
 
@@ -168,12 +176,81 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
 def explain(
     row: Annotated[str, typer.Argument(help="The row's own id, or its instance_id.")],
     target: TargetOption = None,
+    version: VersionOption = None,
     home: HomeOption = None,
 ) -> None:
     """Say why ROW is in the selection, or why it is not."""
     from tags_assets.commands.look import run_explain  # noqa: PLC0415
 
-    run_explain(Home.resolve(home), row, target)
+    run_explain(Home.resolve(home), row, target, version)
+
+
+@app.command()
+def versions(
+    target: Annotated[str | None, typer.Option("--target", "-t", help="One target. [default: all]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """List the selections of the past that can still be read, explained and made again."""
+    from tags_assets.commands.versions import run_versions  # noqa: PLC0415
+
+    run_versions(Home.resolve(home), target)
+
+
+@app.command()
+def report(
+    target: TargetOption = None,
+    version: VersionOption = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. [default: HOME/reports/]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write the report of a selection, of now or of the past."""
+    from tags_assets.commands.versions import run_report  # noqa: PLC0415
+
+    run_report(Home.resolve(home), target, version, out)
+
+
+@app.command()
+def reproduce(
+    manifest: Annotated[Path, typer.Argument(help="The `manifest.json` of a selection, or its folder.")],
+    home: HomeOption = None,
+) -> None:
+    """Make a selection again from the versions that its MANIFEST names, and compare row for row."""
+    from tags_assets.commands.versions import run_reproduce  # noqa: PLC0415
+
+    run_reproduce(Home.resolve(home), manifest)
+
+
+@app.command()
+def prune(
+    keep_last: Annotated[
+        int, typer.Option(min=1, help="Versions to keep of each asset, with all that they were made from.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    grace_minutes: Annotated[
+        float, typer.Option(min=0, help="Keep what is younger than this, whatever it is.")
+    ] = 15.0,
+    unused_days: Annotated[
+        float, typer.Option(min=0, help="Parsed files that no run has read for so long go too.")
+    ] = 30.0,
+    home: HomeOption = None,
+) -> None:
+    """Free old versions; what a kept selection was made from stays, and what a process reads now."""
+    from tags_assets.commands.versions import run_prune  # noqa: PLC0415
+
+    run_prune(
+        Home.resolve(home), keep_last, dry_run=dry_run, grace_minutes=grace_minutes, unused_days=unused_days
+    )
+
+
+@app.command()
+def repair(
+    deep: Annotated[bool, typer.Option("--deep", help="Compare every artifact with its checksum.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Build warehouse.duckdb anew from the artifacts alone, and remove what killed processes left."""
+    from tags_assets.commands.versions import run_repair  # noqa: PLC0415
+
+    run_repair(Home.resolve(home), deep=deep)
 
 
 @app.command()
@@ -244,13 +321,14 @@ def init(
 @app.command()
 def doctor(
     home: HomeOption = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Compare every artifact with its checksum.")] = False,
     model: Annotated[str | None, typer.Option(help="Also ask the LLM server for this model.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The LLM server. [default: $OPENAI_BASE_URL]")] = None,
 ) -> None:
     """Look for trouble: versions, disk, stale or corrupt files, a folder that was moved."""
     from tags_assets.commands.project import run_doctor  # noqa: PLC0415
 
-    run_doctor(Home.resolve(home), model, base_url)
+    run_doctor(Home.resolve(home), model, base_url, deep=deep)
 
 
 @app.command()

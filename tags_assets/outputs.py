@@ -11,6 +11,7 @@ from tags_assets.errors import UserError
 from tags_assets.formats.export.files import write_text
 from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.home import replace_text
+from tags_assets.reproduce import facts_for_manifest
 from tags_assets.selected_rows import selected_rows
 from tags_assets.store.opening import open_store
 
@@ -42,7 +43,9 @@ def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Pat
         Where the folder cannot be written.
     """
     store = open_store(home.path)
-    made = store.require("selected_subset", None, target)
+    # What this run made, not what is current: another run may have finished meanwhile.
+    ours = {run.asset: run.data_version for run in runs}
+    made = store.require("selected_subset", ours["selected_subset"], target)
     raw = store.require("raw_instances", made.upstream["raw_instances"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,18 +54,22 @@ def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Pat
             f"cannot be made: {error.strerror}", where=str(folder), mend="Name another with --out."
         ) from None
     write_raw(selected_rows(store, made, raw), folder / "subset.jsonl")
-    write_parquet(_with_drivers(store, made, target), folder / "selection.parquet")
-    report = store.read("selection_report", partition=target, columns=["html"])
+    attribution = store.require("selection_attribution", ours["selection_attribution"], target)
+    write_parquet(_with_drivers(store, made, attribution), folder / "selection.parquet")
+    report = store.read(
+        "selection_report", partition=target, data_version=ours["selection_report"], columns=["html"]
+    )
     write_text(folder / "report.html", report["html"][0])
-    manifest = _manifest(store, made, raw, target, runs)
+    manifest = _manifest(store, made, raw, target, runs) | facts_for_manifest(
+        store, made, raw, folder / "subset.jsonl"
+    )
     text = orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode()
     replace_text(folder / "manifest.json", text + "\n")
     return manifest
 
 
-def _with_drivers(store: ArtifactStore, made: ArtifactVersion, target: str) -> pl.DataFrame:
+def _with_drivers(store: ArtifactStore, made: ArtifactVersion, attribution: ArtifactVersion) -> pl.DataFrame:
     """Read the selection with, for each row, the concepts that gave most of its gain."""
-    attribution = store.require("selection_attribution", None, target)
     tree = store.require("knowledge_tree", made.upstream["knowledge_tree"])
     return store.query(
         "assets/selection_with_drivers",
@@ -76,7 +83,14 @@ def _manifest(
 ) -> dict[str, Any]:
     figures: Mapping[str, Any] = made.metadata["figures"]  # type: ignore[assignment]
     counts: Mapping[str, Any] = raw.metadata["figures"]  # type: ignore[assignment]
-    exported = store.current("exported_subset", target)
+    exported = next(
+        (
+            store.find("exported_subset", run.data_version, target)
+            for run in runs
+            if run.asset == "exported_subset"
+        ),
+        None,
+    )
     return {
         "target": target,
         "tags_assets": __version__,

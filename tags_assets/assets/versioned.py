@@ -154,15 +154,31 @@ class _Maker:
                 config[GROWN_FROM] = on_current.base.data_version
         data_version = fingerprint(self.asset, partition, code_version, config, versions)
         found = found or self.store.find(self.asset, data_version, partition)
-        if found is not None:
-            self.store.set_current(found)
-            return found, "reused"
+        if found is None:
+            read = [*upstream.values(), *([inputs.base] if inputs.base is not None else [])]
+            with (
+                self.store.making(self.asset, data_version, waiting=self._say_waiting),
+                self.store.using(read),
+            ):
+                # Another process may have made it while this one waited for its turn.
+                found = self.store.find(self.asset, data_version, partition)
+                if found is None:
+                    made_of = replace(made_of, config=config)
+                    return self._make(inputs, partition, data_version, made_of), "ran"
+        self.store.set_current(found)
+        return found, "reused"
+
+    def _say_waiting(self) -> None:
+        self.context.log.info("Another process is making this very version; waiting for it.")
+
+    def _make(
+        self, inputs: Inputs, partition: str | None, data_version: str, made_of: VersionRecord
+    ) -> ArtifactVersion:
+        """Compute a version and write it."""
         with measured() as measure:
             artifact = self.compute(inputs, partition or "")
-        record = VersionRecord(
-            code_version=code_version,
-            config=config,
-            upstream=versions,
+        record = replace(
+            made_of,
             metadata={
                 "figures": artifact.figures,
                 "previews": artifact.previews,
@@ -170,8 +186,7 @@ class _Maker:
                 "peak_mb": round(measure.peak_mb, 1),
             },
         )
-        made = self.store.write(self.asset, data_version, artifact.tables, partition=partition, record=record)
-        return made, "ran"
+        return self.store.write(self.asset, data_version, artifact.tables, partition=partition, record=record)
 
     def _made_before(self, made_of: VersionRecord, partition: str | None) -> ArtifactVersion | None:
         """Find the version that was made of these inputs, the current one or else the newest."""

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.tree import Tree as Drawing
 
 from tags_assets.commands.console import out
+from tags_assets.comparison import resolve
 from tags_assets.errors import UserError
 from tags_assets.home import POOL_TARGET
+from tags_assets.lineage import Lineage
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import find_node
 from tags_assets.selection.targets import selected_target
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
 
 
-def run_explain(home: Home, row: str, target: str | None) -> None:
+def run_explain(home: Home, row: str, target: str | None, version: str | None) -> None:
     """Say why a row is in a selection, or why not."""
     from tags_assets.explanation import explain_row  # noqa: PLC0415
 
     store = open_store(home.path)
-    out.print(explain_row(store, row, selected_target(store, target)).to_text(), markup=False)
+    lineage = selection_of(store, target, version)
+    data_version = lineage.selection.data_version if version else None
+    out.print(explain_row(store, row, lineage.target, data_version=data_version).to_text(), markup=False)
 
 
 def run_tree(home: Home, under: str | None, depth: int, width: int) -> None:
@@ -117,3 +121,10 @@ def _reached(store: ArtifactStore, name: str) -> tuple[str, str, str, str]:
         f"{figures['kl_floor']:.3f}",
         f"{figures['certificate']:.4f}",
     )
+
+
+def selection_of(store: ArtifactStore, target: str | None, version: str | None) -> Lineage:
+    """Find a selection: of a target, and one of the past where (the beginning of) a version is named."""
+    if version is None:
+        return Lineage.of(store, selected_target(store, target))
+    return resolve(store, version if target is None else f"{target}@{version}")

@@ -67,7 +67,7 @@ def run_init(folder: Path) -> None:
     out.print(f"Next: cd {folder} && tags-assets select DATA... --target example --out out/", markup=False)
 
 
-def run_doctor(home: Home, model: str | None, base_url: str | None) -> None:
+def run_doctor(home: Home, model: str | None, base_url: str | None, *, deep: bool = False) -> None:
     """Print what was looked at, a line each; anything wrong ends the command with exit code 1."""
     troubles = 0
     for package in ("tags-assets", "dagster", "duckdb", "polars", "openai", "numpy", "onnxruntime", "spacy"):
@@ -84,9 +84,10 @@ def run_doctor(home: Home, model: str | None, base_url: str | None) -> None:
         out.print(
             f"{'LOW ' if low else 'ok  '}  {usage.free / 1e9:.1f} GB free below {home.path}", markup=False
         )
-        found = health(open_store(home.path))
+        found = health(open_store(home.path), deep=deep)
         versions = sum(size.versions for size in found.assets.values())
-        out.print(f"ok    {versions} versions, {found.file_bytes / 1e6:,.1f} MB", markup=False)
+        checked = ", each equal to its checksum" if deep and not found.damaged else ""
+        out.print(f"ok    {versions} versions, {found.file_bytes / 1e6:,.1f} MB{checked}", markup=False)
         for problem in found.problems:
             troubles += 1
             out.print(f"look  {problem}", markup=False)

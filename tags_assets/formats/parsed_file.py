@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import version
@@ -148,6 +149,9 @@ def parse_file(
             _parse(path, beside, columns, advance)
             if status is not None and status != status_of(path):
                 raise UserError("changed while it was read", where=str(path), mend="Run again.")
+    else:
+        with suppress(OSError):  # says when it was last used; a read-only cache need not
+            os.utime(directory / "summary.json")
     summary = json.loads((directory / "summary.json").read_bytes())
     return ParsedFile(directory, summary["rows"], summary["rejected"], tuple(summary["columns_met"]))
 

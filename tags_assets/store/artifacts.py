@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from tags_assets.store.connections import Connections, connect_in_memory
 from tags_assets.store.durable import disk_errors, replace_file, scratch_file, sync
 from tags_assets.store.health import Health, health
 from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, quote_name, resolve_home
+from tags_assets.store.leases import leased, turn
 from tags_assets.store.lock import locked
 from tags_assets.store.retention import Pruning, prune
 from tags_assets.store.shelf import Shelf
@@ -30,7 +31,8 @@ from tags_assets.store.versions import (
 from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import duckdb
@@ -212,11 +214,38 @@ class ArtifactStore:
         return version
 
     def set_current(self, version: ArtifactVersion) -> None:
-        """Make a version, an older one as well, the current one of its asset and partition."""
+        """Make a version, an older one as well, the current one of its asset and partition.
+
+        Raises
+        ------
+        UserError
+            If it was removed meanwhile.
+        """
         with disk_errors(self.home):
             pointed = self._pointed(*version.key)
-            if pointed is None or pointed.get("data_version") != version.data_version:
+            if pointed is not None and pointed.get("data_version") == version.data_version:
+                return
+            # A removal holds the same lock: it sees the pointer, or we see that the version is gone.
+            with locked(self.layout.commit_lock):
+                if not version.path.exists():
+                    raise UserError(
+                        "this version was removed a moment ago",
+                        where=str(version),
+                        mend="Run again; it is made anew.",
+                    )
                 self._point(*version.key, {"data_version": version.data_version})
+
+    def using(self, versions: Iterable[ArtifactVersion]) -> AbstractContextManager[None]:
+        """Keep versions from being pruned for the time of a block: see `leases.leased`."""
+        return leased(self.layout, versions)
+
+    @contextmanager
+    def making(self, asset: str, data_version: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Let one process at a time make a version; look for it again inside: see `leases.turn`."""
+        with ExitStack() as held:
+            with disk_errors(self.home):
+                held.enter_context(turn(self.layout, asset, data_version, waiting=waiting))
+            yield
 
     def remove_partition(self, asset: str, partition: str, *, keep_versions: bool = True) -> None:
         """Take a partition out of what is current; nothing happens where there is none.

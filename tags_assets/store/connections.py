@@ -63,7 +63,7 @@ class Connections:
     """
 
     def __init__(self, connect: Connect, *, memory_limit: str | None, spill: Path) -> None:
-        self._connect, self._memory_limit, self._spill = connect, memory_limit, spill
+        self.connect, self._memory_limit, self._spill = connect, memory_limit, spill
         self._idle: list[_Instance] = []
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -118,7 +118,7 @@ class Connections:
                 self._idle, self._process = [], os.getpid()
             if self._idle:
                 return self._idle.pop()
-        context = self._connect()
+        context = self.connect()
         instance = _Instance(context.__enter__(), context)
         if self._memory_limit is not None:
             instance.connection.execute(f"set memory_limit = {quote_text(self._memory_limit)}")

@@ -104,6 +104,11 @@ class Layout:
         return self.artifacts / ".publish.lock"
 
     @property
+    def leases(self) -> Path:
+        """What living processes read: see `leases`."""
+        return self.artifacts / ".leases"
+
+    @property
     def quarantine(self) -> Path:
         return self.home / "quarantine"
 

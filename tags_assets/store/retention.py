@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.store.durable import disk_errors
+from tags_assets.store.leases import in_lease, is_open_elsewhere
 from tags_assets.store.lock import locked
 
 if TYPE_CHECKING:
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
     from tags_assets.store.versions import ArtifactVersion
 
 
+_Key = tuple[str, str]  # asset and data version
+
+
 @dataclass(frozen=True)
 class Pruning:
     """What a retention rule removes, or would remove."""
 
     removed: tuple[ArtifactVersion, ...]
+    in_use: tuple[ArtifactVersion, ...]
+    """What would have gone but is being read by a process; the next pruning takes it."""
     kept: tuple[ArtifactVersion, ...]
     freed_bytes: int
     dry_run: bool
@@ -33,8 +39,8 @@ def prune(
     """Remove all versions but those that a rule keeps.
 
     Kept are, of each asset and partition, the last `keep` versions and the current one; whatever is younger
-    than `grace`; and everything that a kept version was made from, all the way up, so that every selection
-    that is left can still be explained.
+    than `grace`; what a process reads just now; and everything that a kept version was made from, all the way
+    up, so that every selection that is left can still be explained.
 
     Parameters
     ----------
@@ -45,8 +51,7 @@ def prune(
     dry_run
         Only say what would go.
     grace
-        Protects the inputs of runs that are in progress: give it longer than a run takes where runs go on
-        beside it.
+        Protects what was written so recently that nothing may have been made from it yet.
 
     Raises
     ------
@@ -66,33 +71,48 @@ def prune(
         groups[version.key].append(version)
     # `versions` lists them by age.
     roots = [version for group in groups.values() for version in group[-keep:]]
-    roots += store.snapshot().values()
     young = datetime.now(UTC) - grace
     roots += [version for version in versions.values() if version.created_at > young]
-    kept = _with_upstream(roots, versions)
-    removed = tuple(version for key, version in versions.items() if key not in kept)
-    if not dry_run and removed:
+    going = _going(store, roots, versions)
+    busy: set[tuple[str, str]] = set()
+    if not dry_run and going:
         with disk_errors(store.home):
             # First out of sight, then off the disk: nobody who opens the warehouse finds a view over a
             # missing file.
-            store.warehouse.publish(without=removed)
-            for version in removed:
-                _remove(version)
-            _remove_orphaned_headers(store)
+            store.warehouse.publish(without=going.values())
+            with locked(store.layout.commit_lock):
+                # What a run has made current or begun to read since is no longer to go.
+                going = {key: going[key] for key in _going(store, roots, versions) if key in going}
+                busy = {key for key, version in going.items() if is_open_elsewhere(version.path)}
+                for key, version in going.items():
+                    if key not in busy:
+                        _remove(version)
+                _remove_orphaned_headers(store)
             store.warehouse.publish()
+    removed = tuple(version for key, version in going.items() if key not in busy)
     return Pruning(
         removed=removed,
-        kept=tuple(kept.values()),
+        in_use=tuple(version for key, version in going.items() if key in busy),
+        kept=tuple(version for key, version in versions.items() if key not in going),
         freed_bytes=sum(version.file_bytes for version in removed),
         dry_run=dry_run,
     )
 
 
+def _going(
+    store: ArtifactStore, roots: list[ArtifactVersion], versions: dict[_Key, ArtifactVersion]
+) -> dict[_Key, ArtifactVersion]:
+    """Return what neither a root nor what is current or leased now was made from."""
+    leased = [versions[key] for key in in_lease(store.layout) if key in versions]
+    kept = _with_upstream([*roots, *store.snapshot().values(), *leased], versions)
+    return {key: version for key, version in versions.items() if key not in kept}
+
+
 def _with_upstream(
-    roots: list[ArtifactVersion], versions: dict[tuple[str, str], ArtifactVersion]
-) -> dict[tuple[str, str], ArtifactVersion]:
+    roots: list[ArtifactVersion], versions: dict[_Key, ArtifactVersion]
+) -> dict[_Key, ArtifactVersion]:
     """Return the roots and all stored versions that they were made from."""
-    kept: dict[tuple[str, str], ArtifactVersion] = {}
+    kept: dict[_Key, ArtifactVersion] = {}
     waiting = list(roots)
     while waiting:
         version = waiting.pop()
@@ -107,11 +127,13 @@ def _with_upstream(
 
 
 def _remove_orphaned_headers(store: ArtifactStore) -> None:
-    """Remove headers without an artifact, as a process leaves them that is killed between the two renames."""
-    with locked(store.layout.commit_lock):
-        for header in store.layout.artifacts.glob("*/*/*.json"):
-            if not header.with_suffix(".duckdb").exists():
-                header.unlink(missing_ok=True)
+    """Remove headers without an artifact, as a process leaves them that is killed between the two renames.
+
+    The caller holds the commit lock.
+    """
+    for header in store.layout.artifacts.glob("*/*/*.json"):
+        if not header.with_suffix(".duckdb").exists():
+            header.unlink(missing_ok=True)
 
 
 def _remove(version: ArtifactVersion) -> None:

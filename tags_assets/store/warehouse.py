@@ -137,6 +137,12 @@ class Warehouse:
                 )
         return Publication(self._layout.warehouse, True, len(views), time.perf_counter() - started, skipped)
 
+    def rebuild(self, catalogue: Catalogue | None = None) -> Publication:
+        """Publish from the artifacts alone, whatever the file and what is remembered of it say."""
+        with disk_errors(self._layout.home):
+            self._layout.warehouse_state.unlink(missing_ok=True)
+        return self.publish(catalogue)
+
     def open(self) -> duckdb.DuckDBPyConnection:
         """Open the warehouse for reading, as current as the artifacts on disk; the caller closes the
         connection.

@@ -94,3 +94,25 @@ def write_for_ever(home, worker, acknowledge):
             store.publish()
         if number % 5 == 4:
             store.set_current(random.choice(store.versions("tree")))  # noqa: S311
+
+
+def lease_version(home, asset, name, ready, stop):
+    store = ArtifactStore(home)
+    with store.using([store.require(asset, name)]):
+        ready.set()
+        stop.wait()
+
+
+def open_version(home, asset, name, ready, stop):
+    """What a notebook does in the midst of a query."""
+    path = ArtifactStore(home).require(asset, name).path
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"attach '{path}' as a (read_only)")
+        ready.set()
+        stop.wait()
+
+
+def make_version(home, asset, name, ready, stop):
+    with ArtifactStore(home).making(asset, name, waiting=lambda: None):
+        ready.set()
+        stop.wait()

@@ -1,0 +1,183 @@
+"""Selections of the past: read, explained, made again, freed; and homes that were moved or damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from tags_assets.commands.look import run_explain
+from tags_assets.commands.project import run_doctor
+from tags_assets.commands.versions import (
+    run_prune,
+    run_repair,
+    run_report,
+    run_reproduce,
+    run_versions,
+)
+from tags_assets.errors import UserError
+from tags_assets.home import Home
+from tags_assets.outputs import write_outputs
+from tags_assets.runner import run_target
+from tags_assets.store.opening import open_store
+from tags_assets.target_registry import TargetRegistry
+from tags_assets_tests.small_pool import write_pool, write_target
+
+
+class Silent:
+    def step(self, task, done, total):
+        pass
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A home in which maths was selected three times: 12 rows, 9 rows, and 9 of another pool."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAGS_TARGETS", str(folder / "targets"))
+        patch.setenv("TAGS_HOME", str(folder / "home"))
+        home = Home.resolve().prepare()
+        write_pool(folder / "data")
+        home.save_pool("default", home.pool("default").model_copy(update={"paths": [str(folder / "data")]}))
+        for number, rows in enumerate((12, 9, 9)):
+            write_target(folder / "targets", budget={"rows": rows})
+            TargetRegistry(home).name("maths", None)
+            if number == 2:
+                row = {"id": "new", "instruction": "What is the integral of 2x?", "output": "It is x^2 + c."}
+                with (folder / "data" / "more.jsonl").open("w") as file:
+                    file.write(json.dumps(row) + "\n")
+            write_outputs(home, "maths", run_target(home, "maths", Silent()), folder / f"out{number}")
+        yield folder
+
+
+@pytest.fixture
+def project(finished, tmp_path, monkeypatch):
+    """A copy of it elsewhere: what is done to it here stays here, and it is a home that was copied."""
+    shutil.copytree(finished / "home", tmp_path / "home")
+    for number in range(3):
+        shutil.copytree(finished / f"out{number}", tmp_path / f"out{number}")
+    monkeypatch.setenv("TAGS_TARGETS", str(finished / "targets"))
+    monkeypatch.setenv("TAGS_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture
+def home(project):
+    return Home.resolve(project / "home")
+
+
+def version_of(folder):
+    return json.loads((folder / "manifest.json").read_text())["selection"]["data_version"]
+
+
+def test_a_copied_home_is_used_as_it_is(home):
+    assert {run.status for run in run_target(home, "maths", Silent())} == {"reused"}
+    with open_store(home.path).warehouse.open() as warehouse:
+        files = warehouse.sql("select sql from duckdb_views() where view_name = 'selected_subset'").fetchall()
+        assert str(home.path) in files[0][0]
+        assert warehouse.sql("select count(*) from selected_subset").fetchall() == [(9,)]
+        assert warehouse.sql("select count(*) from selected_subset_history").fetchall() == [(30,)]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_selection_of_the_past_is_reproduced_exactly_from_its_manifest(project, home, capsys, number):
+    run_reproduce(home, project / f"out{number}")
+    said = capsys.readouterr().out
+    assert "reproduced exactly" in said
+    assert "DIFFERENT" not in said
+
+
+def test_a_manifest_that_tells_another_story_is_told_so(project, home):
+    file = project / "out0" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["request"]["budget"] = {"rows": 11}
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="the selection made now is another"):
+        run_reproduce(home, file)
+
+
+def test_code_of_another_version_is_said_before_anything_runs(project, home):
+    file = project / "out0" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["selection"]["code_version"] = "0"
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"code version 0 of selected_subset.*Install tags-assets 0"):
+        run_reproduce(home, file)
+
+
+def test_what_retention_freed_is_named_with_the_files_to_select_from_again(project, home):
+    run_prune(home, 1, dry_run=False, grace_minutes=0, unused_days=30)
+    run_reproduce(home, project / "out2")
+    with pytest.raises(
+        UserError, match=r"5 of the 5 versions.*removed by retention.*raw_instances.*pool\.jsonl"
+    ):
+        run_reproduce(home, project / "out0")
+
+
+def test_past_selections_are_listed_explained_and_reported_on(project, home, capsys):
+    run_versions(home, None)
+    assert capsys.readouterr().out.count("all there") == 3
+    old = version_of(project / "out0")
+    run_report(home, "maths", old[:8], project / "old.html")
+    assert (project / "old.html").read_bytes() == (project / "out0" / "report.html").read_bytes()
+    capsys.readouterr()
+    last = json.loads((project / "out0" / "subset.jsonl").read_text().splitlines()[-1])["id"]
+    run_explain(home, last, "maths", old[:8])
+    assert "pick 12 of 12" in capsys.readouterr().out
+
+
+def test_a_dry_run_frees_nothing_and_says_what_the_real_one_frees(home, capsys):
+    before = sorted(home.path.rglob("*.duckdb"))
+    run_prune(home, 2, dry_run=True, grace_minutes=0, unused_days=30)
+    would = capsys.readouterr().out
+    assert sorted(home.path.rglob("*.duckdb")) == before
+    run_prune(home, 2, dry_run=False, grace_minutes=0, unused_days=30)
+    assert capsys.readouterr().out == would.replace("would go", "went")
+    assert len(list(home.exports.glob("maths/*"))) == 2
+    assert {run.status for run in run_target(home, "maths", Silent())} == {"reused"}
+
+
+def test_parsed_files_that_no_run_read_for_long_go_and_are_made_again(home):
+    kept = open_store(home.path).read("raw_instances")
+    parsed = [folder.parent for folder in home.cache.glob("*/summary.json")]
+    assert len(parsed) == 3  # two of the pool, one of examples
+    run_prune(home, 9, dry_run=False, grace_minutes=0, unused_days=0)
+    assert not list(home.cache.glob("*/summary.json"))
+    shutil.rmtree(home.path / "artifacts" / "raw_instances")
+    run_target(home, "maths", Silent())
+    assert open_store(home.path).read("raw_instances").equals(kept)
+
+
+def test_the_warehouse_is_built_again_from_the_artifacts_alone(home, capsys):
+    store = open_store(home.path)
+    with store.warehouse.open() as warehouse:
+        before = warehouse.sql("select * from selected_subset_history order by all").pl()
+    for lost in (home.warehouse, home.path / "warehouse.json", *home.path.glob("artifacts/*/*/*.json")):
+        lost.unlink()
+    (home.path / "warehouse.duckdb").write_bytes(b"no database")
+    (home.path / ".targets.yaml.999999999").write_text("half")
+    run_repair(home, deep=True)
+    assert "0 damaged" in capsys.readouterr().out
+    with open_store(home.path).warehouse.open() as warehouse:
+        assert warehouse.sql("select * from selected_subset_history order by all").pl().equals(before)
+    assert not (home.path / ".targets.yaml.999999999").exists()
+
+
+def test_a_corrupt_artifact_is_found_by_its_checksum_and_made_again_row_for_row(home, capsys):
+    store = open_store(home.path)
+    version = store.require("instance_scores")
+    before = store.read_version(version)
+    content = bytearray(version.path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64 * [0xA5])
+    version.path.write_bytes(content)
+    with pytest.raises(UserError, match="need a hand"):
+        run_doctor(home, None, None, deep=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "damaged: its content does not fit its checksum" in said
+    assert "run again and it is made anew" in said
+    statuses = {run.asset: run.status for run in run_target(home, "maths", Silent())}
+    assert statuses.pop("instance_scores") == "ran"
+    assert set(statuses.values()) == {"reused"}
+    assert open_store(home.path).read("instance_scores").equals(before)
