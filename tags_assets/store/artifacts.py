@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from tags_assets.store.connections import Connections, connect_in_memory
 from tags_assets.store.durable import disk_errors, replace_file, scratch_file, sync
 from tags_assets.store.health import Health, health
 from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, quote_name, resolve_home
-from tags_assets.store.leases import leased, turn
+from tags_assets.store.leases import leased, removed_meanwhile, turn
 from tags_assets.store.lock import locked
 from tags_assets.store.retention import Pruning, prune
 from tags_assets.store.shelf import Shelf
@@ -228,11 +228,7 @@ class ArtifactStore:
             # A removal holds the same lock: it sees the pointer, or we see that the version is gone.
             with locked(self.layout.commit_lock):
                 if not version.path.exists():
-                    raise UserError(
-                        "this version was removed a moment ago",
-                        where=str(version),
-                        mend="Run again; it is made anew.",
-                    )
+                    raise removed_meanwhile(version)
                 self._point(*version.key, {"data_version": version.data_version})
 
     def using(self, versions: Iterable[ArtifactVersion]) -> AbstractContextManager[None]:
@@ -242,9 +238,9 @@ class ArtifactStore:
     @contextmanager
     def making(self, asset: str, data_version: str, *, waiting: Callable[[], None]) -> Iterator[None]:
         """Let one process at a time make a version; look for it again inside: see `leases.turn`."""
-        with ExitStack() as held:
-            with disk_errors(self.home):
-                held.enter_context(turn(self.layout, asset, data_version, waiting=waiting))
+        with disk_errors(self.home):
+            self.layout.scratch.mkdir(parents=True, exist_ok=True)
+        with turn(self.layout, asset, data_version, waiting=waiting):
             yield
 
     def remove_partition(self, asset: str, partition: str, *, keep_versions: bool = True) -> None:

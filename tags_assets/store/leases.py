@@ -60,7 +60,6 @@ def turn(layout: Layout, asset: str, data_version: str, *, waiting: Callable[[],
 
     A process that dies gives the right back at once. `waiting` is called once, where there is a wait.
     """
-    layout.scratch.mkdir(parents=True, exist_ok=True)
     path = layout.scratch / f"making-{asset}-{data_version}.lock"
     told = False
     while (held := try_lock(path)) is None:
