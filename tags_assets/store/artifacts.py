@@ -216,16 +216,13 @@ class ArtifactStore:
     def set_current(self, version: ArtifactVersion) -> None:
         """Make a version, an older one as well, the current one of its asset and partition.
 
-        Raises
-        ------
-        UserError
-            If it was removed meanwhile.
+        It is a `UserError` if it was removed meanwhile.
         """
         with disk_errors(self.home):
             pointed = self._pointed(*version.key)
             if pointed is not None and pointed.get("data_version") == version.data_version:
                 return
-            # A removal holds the same lock: it sees the pointer, or we see that the version is gone.
+            # A removal holds this lock too: it sees the pointer, or we see that the version is gone.
             with locked(self.layout.commit_lock):
                 if not version.path.exists():
                     raise removed_meanwhile(version)

@@ -46,12 +46,15 @@ def leased(layout: Layout, versions: Iterable[ArtifactVersion]) -> Iterator[None
             note.write_bytes(orjson.dumps([name for name, _ in names]))
             gone = [version for _, version in names if not version.path.exists()]
         if gone:
-            raise UserError(
-                "this version was removed a moment ago",
-                where=str(gone[0]),
-                mend="Run again; it is made anew.",
-            )
+            raise removed_meanwhile(gone[0])
         yield
+
+
+def removed_meanwhile(version: ArtifactVersion) -> UserError:
+    """Build the error for a version that a pruning took between finding and using it."""
+    return UserError(
+        "this version was removed a moment ago", where=str(version), mend="Run again; it is made anew."
+    )
 
 
 @contextmanager
