@@ -91,6 +91,26 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
             "`spending_cap=20`, `row_tokens=4000`."
         ),
     ] = None,
+    embedder: Annotated[
+        Literal["minilm", "api"] | None,
+        typer.Option(
+            help="Who embeds rows and tags: `api` asks the server for `--llm embedding_model=NAME`. "
+            "[default: minilm]"
+        ),
+    ] = None,
+    tag_share: Annotated[
+        str | None,
+        typer.Option(
+            help="Have the LLM tag a share of the rows, as `10%`, and carry its tags over to the others. "
+            "[default: 100%]"
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Read the pool, say what the LLM would be asked and what it costs, and stop."
+        ),
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask the model again for rows that failed for good.")
     ] = False,
@@ -142,6 +162,9 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
             "--model": model,
             "--base-url": base_url,
             "--llm": llm,
+            "--embedder": embedder,
+            "--tag-share": tag_share,
+            "--dry-run": dry_run,
             "--retry-failed": retry_failed,
             "--column": column,
             "--filter": filter_,
@@ -149,27 +172,29 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
         }
         run_what_if(Home.resolve(home), target, pool or [], budget, others)
         return
-    from tags_assets.commands.select import Choices, run_select  # noqa: PLC0415 - `--help` must not wait
+    from tags_assets.commands.select import Choices, run_dry, run_select  # noqa: PLC0415 - as above
 
-    run_select(
-        Home.resolve(home).prepare(),
-        Choices(
-            pool=tuple(pool or ()),
-            pool_name=pool_name,
-            target=target,
-            budget=budget,
-            tagger=tagger,
-            judge=judge,
-            namer=namer,
-            llm=tuple(llm or ()),
-            model=model,
-            base_url=base_url,
-            retry_failed=retry_failed,
-            columns=tuple(column or ()),
-            filters=tuple(filter_ or ()),
-        ),
-        out,
+    choices = Choices(
+        pool=tuple(pool or ()),
+        pool_name=pool_name,
+        target=target,
+        budget=budget,
+        tagger=tagger,
+        judge=judge,
+        namer=namer,
+        llm=tuple(llm or ()),
+        model=model,
+        base_url=base_url,
+        embedder=embedder,
+        tag_share=tag_share,
+        retry_failed=retry_failed,
+        columns=tuple(column or ()),
+        filters=tuple(filter_ or ()),
     )
+    if dry_run:
+        run_dry(Home.resolve(home).prepare(), choices)
+    else:
+        run_select(Home.resolve(home).prepare(), choices, out)
 
 
 @app.command()

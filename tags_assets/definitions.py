@@ -30,6 +30,7 @@ from tags_assets.automation import (
     landing_sensor,
     targets_sensor,
 )
+from tags_assets.dry_run import dry_run
 from tags_assets.home import Home
 from tags_assets.resources.embedder import EmbedderResource
 from tags_assets.resources.llm import LLMResource
@@ -60,6 +61,11 @@ everything = dg.define_asset_job(
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("landing"),
     description="Reads the pool and selects for one target; what is up to date is used again.",
 )
+read_pool = dg.define_asset_job(
+    "read_pool",
+    selection=dg.AssetSelection.assets("raw_instances", "rejected_rows", "filtered_rows"),
+    description="Reads the pool and no more; asks no model.",
+)
 one_target = dg.define_asset_job(
     "one_target",
     selection=dg.AssetSelection.assets(*sorted(TARGET_ASSETS)),
@@ -73,7 +79,7 @@ def defs() -> dg.Definitions:
     assets = dg.load_assets_from_modules(ASSET_MODULES, automation_condition=cascade())
     return dg.Definitions(
         assets=[_landing.landing, *assets],
-        jobs=[everything, one_target],
+        jobs=[everything, read_pool, one_target, dry_run],
         sensors=[landing_sensor, targets_sensor, automation_sensor],
         schedules=[daily_reselection],
         executor=dg.in_process_executor,

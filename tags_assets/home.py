@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tags_assets.errors import UserError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 DEFAULT_HOME = ".tags"
 DEFAULT_POOL = "default"
+TRIAL_POOL = "dry-run"
+"""Name of the pool whose settings a dry run tries out."""
 POOL_TARGET = "pool"
 """Name of the target that is the pool itself; no target file may take it."""
 
@@ -38,6 +44,9 @@ class PoolSettings(BaseModel):
     tagger: Literal["keyphrase", "llm"] = "keyphrase"
     judge: Literal["none", "llm"] = "none"
     namer: Literal["own-tags", "llm"] = "own-tags"
+    embedder: Literal["minilm", "api"] = "minilm"
+    tag_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the rows that the LLM tagger is asked for; their tags are carried over to the others."""
     llm: dict[str, Any] = Field(default_factory=dict)
     """Settings of the language model, as the resource ``llm`` has them: model, base_url, concurrency..."""
     retries: int = 0
@@ -131,6 +140,22 @@ class Home:
         checked_slug(name, "pool")
         _write_model(settings, self._pools / f"{name}.yaml")
         replace_text(self._pools / "active", name + "\n")
+
+    @contextmanager
+    def trial_pool(self, settings: PoolSettings) -> Iterator[None]:
+        """Read the pool by other settings for as long as the block lasts, in this process alone."""
+        file = self._pools / f"{TRIAL_POOL}.yaml"
+        _write_model(settings, file)
+        before = os.environ.get("TAGS_POOL")
+        os.environ["TAGS_POOL"] = TRIAL_POOL
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TAGS_POOL"]
+            else:
+                os.environ["TAGS_POOL"] = before
+            file.unlink(missing_ok=True)
 
     # Targets ----------------------------------------------------------------------------------------------
 

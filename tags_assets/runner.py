@@ -53,6 +53,15 @@ def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
     UserError
         The line with which an asset failed.
     """
+    return _run(home, "everything", watcher, target)
+
+
+def run_reading(home: Home, watcher: Watcher) -> list[AssetRun]:
+    """Materialize what reading the pool makes, and nothing that depends on it; as `run_target`."""
+    return _run(home, "read_pool", watcher, None)
+
+
+def _run(home: Home, job: str, watcher: Watcher, target: str | None) -> list[AssetRun]:
     warnings.simplefilter("ignore")
     os.environ["TAGS_HOME"] = str(home.path)
     prepare_dagster_home(home)
@@ -63,12 +72,12 @@ def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
 
     data = landed(home)
     with open_instance(home) as instance, watched_by(watcher):
-        if not instance.has_dynamic_partition(str(targets.name), target):
+        if target is not None and not instance.has_dynamic_partition(str(targets.name), target):
             instance.add_dynamic_partitions(str(targets.name), [target])
         _report_landing(instance, landing_event(data), data.version)
         result = (
             defs()
-            .resolve_job_def("everything")
+            .resolve_job_def(job)
             .execute_in_process(
                 instance=instance,
                 partition_key=target,
@@ -98,6 +107,8 @@ def _report_landing(instance: dg.DagsterInstance, event: dg.AssetMaterialization
 
 def _failure(event: dg.DagsterEvent) -> UserError:
     data = event.step_failure_data
+    if data.error and data.error.cls_name == "DagsterExecutionInterruptedError":
+        raise KeyboardInterrupt
     said = data.user_failure_data
     if said is not None and said.description:
         return UserError(said.description)

@@ -8,10 +8,14 @@ import polars as pl
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
-from tags_assets.assets.language_model import language_model, retry_failed
+from tags_assets.assets.language_model import LanguageModel, language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
+from tags_assets.llm.sampling import tag_sample
+from tags_assets.llm.tagger import FAILURES_SCHEMA, NOTES_SCHEMA, TaggingResult
+from tags_assets.method.tagging.carry_over import CARRY_OVER_VERSION
+from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
 from tags_assets.resources.keyphrases import CachedKeyphrases
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
@@ -19,40 +23,41 @@ from tags_assets.resources.store import StoreResource
 SCHEMA = pl.Schema(
     {"instance_id": pl.String(), "tag": pl.String(), "weight": pl.Float32(), "origin": pl.String()},
 )
-FAILURE_SCHEMA = pl.Schema({"instance_id": pl.String(), "reason": pl.String()})
 
 
 @dg.asset(
-    deps=["raw_instances", "filtered_rows"],
-    code_version="1",
-    **declare("atomic_tags", SCHEMA, failures=FAILURE_SCHEMA),
+    deps=["raw_instances", "filtered_rows", "instance_embeddings"],
+    code_version="2",
+    **declare("atomic_tags", SCHEMA, failures=FAILURES_SCHEMA, notes=NOTES_SCHEMA),
 )
-def atomic_tags(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
+def atomic_tags(
+    context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource, embedder: EmbedderResource
+) -> Materialized:
     """Extract the atomic knowledge concepts of each row; rows that bring tags of their own keep those."""
     home = Home.resolve(store.home)
     settings = home.pool()
 
     def config(_partition: str) -> Mapping[str, Any]:
         if settings.tagger == "llm":
-            with language_model(llm, home) as model:
-                return {"tagger": model.tagger().fingerprint_config(), "retries": settings.retries}
+            with language_model(llm, home, "tag") as model:
+                tagger = model.tagger().fingerprint_config()
+            sample = {"share": settings.tag_share, "seed": settings.seed, "carry_over": CARRY_OVER_VERSION}
+            return {
+                "tagger": tagger,
+                "retries": settings.retries,
+                "sample": sample if settings.tag_share < 1 else None,
+            }
         return {"tagger": CachedKeyphrases(home.cache).fingerprint}
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         given = _given(inputs)
         taken = set(given["instance_id"].to_list())
-        failures = pl.DataFrame(schema=FAILURE_SCHEMA)
+        failures, notes = pl.DataFrame(schema=FAILURES_SCHEMA), pl.DataFrame(schema=NOTES_SCHEMA)
         figures: Mapping[str, Any] = {}
         if settings.tagger == "llm":
-            rows = kept_rows(inputs, ["messages"]).filter(~pl.col("instance_id").is_in(list(taken)))
-            with language_model(llm, home) as model:
-                result = model.tagger().tag(
-                    rows["instance_id"],
-                    rows["messages"],
-                    progress=inputs.progress,
-                    retry_failed=retry_failed(),
-                )
-            tags, failures, figures = result.tags, result.failures, result.figures
+            with language_model(llm, home, "tag") as model:
+                result = _ask(model, inputs, taken, home, embedder)
+            tags, failures, notes, figures = result.tags, result.failures, result.notes, result.figures
         else:
             keyphrases = CachedKeyphrases(home.cache)
             total = len(kept_rows(inputs, ["instance_id"])) - len(taken)
@@ -62,19 +67,51 @@ def atomic_tags(context: dg.AssetExecutionContext, store: StoreResource, llm: LL
         tagged = tags["instance_id"].n_unique()
         common = tags.group_by("tag").len("rows").sort("rows", "tag", descending=[True, False])
         return Artifact(
-            {"data": tags, "failures": failures.cast(FAILURE_SCHEMA)},
+            {"data": tags, "failures": failures, "notes": notes},
             {
+                **figures,
                 "tags": len(tags),
                 "distinct_tags": len(common),
                 "rows_tagged": tagged,
                 "tags_per_row": round(len(tags) / tagged, 2) if tagged else 0.0,
                 "rows_failed": len(failures),
-                **figures,
             },
-            {"most_common": markdown_table(common), "failures": markdown_table(failures)},
+            {
+                "most_common": markdown_table(common),
+                "failures": markdown_table(failures),
+                "notes": markdown_table(notes),
+            },
         )
 
     return materialize(context, store.artifacts, compute, config=config)
+
+
+def _ask(
+    model: LanguageModel, inputs: Inputs, taken: set[str], home: Home, embedder: EmbedderResource
+) -> TaggingResult:
+    """Have the model tag the rows, or a sample of them whose tags are carried over to the others."""
+    settings = home.pool()
+    rows = kept_rows(inputs, ["content_hash", "messages"]).filter(~pl.col("instance_id").is_in(list(taken)))
+    if settings.tag_share >= 1:
+        return model.tagger().tag(
+            rows["instance_id"], rows["messages"], status=inputs.status, retry_failed=retry_failed()
+        )
+    vectors = inputs.vectors("instance_embeddings", "instance_id")
+    place = pl.DataFrame({"instance_id": vectors.ids}).with_row_index("place")
+    places = rows.select("instance_id").join(place, on="instance_id", how="left", maintain_order="left")
+    return tag_sample(
+        model.tagger(),
+        rows["instance_id"],
+        rows["content_hash"],
+        rows["messages"],
+        vectors=vectors.matrix[places["place"].to_numpy()],
+        share=settings.tag_share,
+        seed=settings.seed,
+        # Judges whether two tags mean the same, for the figures: never worth a call.
+        embed=embedder.embedder(home.cache, max_tokens=TAG_TOKENS),
+        status=inputs.status,
+        retry_failed=retry_failed(),
+    )
 
 
 def _open_texts(inputs: Inputs, taken: set[str]) -> Iterator[pl.DataFrame]:

@@ -20,11 +20,17 @@ GRAINS: dict[str, tuple[str, str]] = {
     "filtered_rows": ("knowledge", "One row per instance that a rule of yours took out, with the rule."),
     "instance_embeddings": (
         "knowledge",
-        "One row per kept instance: its vector (384 dimensions, unit norm).",
+        "One row per kept instance: its vector (unit norm; 384 dimensions with MiniLM).",
     ),
-    "atomic_tags": ("knowledge", "One row per kept instance and tag, as the tagger gave it."),
+    "atomic_tags": (
+        "knowledge",
+        "One row per kept instance and tag, as the tagger gave it; of origin `assigned`: carried over.",
+    ),
     "tag_vocabulary": ("knowledge", "One row per canonical tag, with its aliases and the rows that hold it."),
-    "tag_embeddings": ("knowledge", "One row per canonical tag: its vector (384 dimensions, unit norm)."),
+    "tag_embeddings": (
+        "knowledge",
+        "One row per canonical tag: its vector (unit norm; 384 dimensions with MiniLM).",
+    ),
     "instance_tags": (
         "knowledge",
         "One row per kept instance and canonical tag, with weight and origin; a row's weights add up to 1.",

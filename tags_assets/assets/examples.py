@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.formats.conversation import texts
 from tags_assets.formats.pool import expand_pool, read_pool
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import row_texts
 from tags_assets.method.grounding import ground
 from tags_assets.method.vocabulary import Vocabulary
-from tags_assets.resources.embedder import ROW_TOKENS
 from tags_assets.resources.keyphrases import CachedKeyphrases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from scipy import sparse
 
     from tags_assets.assets.versioned import Inputs
     from tags_assets.home import Home
+    from tags_assets.method.embedding import Embed
     from tags_assets.method.knowledge_tree import KnowledgeTree
-    from tags_assets.resources.embedder import EmbedderResource
+    from tags_assets.progress import Standing
+    from tags_assets.resources.llm import LLMResource
     from tags_assets.target_file import TargetSpec
 
 
+@dataclass(frozen=True)
+class ExampleTagger:
+    """Tags examples as the rows of the active pool are tagged, so that both speak of the same concepts."""
+
+    home: Home
+    llm: LLMResource
+    status: Callable[[Standing], None] | None = None
+
+    def fingerprint_config(self) -> Mapping[str, Any] | str:
+        """Name the tagger and all that its tags depend on."""
+        if self.home.pool().tagger == "llm":
+            with language_model(self.llm, self.home, "tag") as model:
+                return model.tagger().fingerprint_config()
+        return CachedKeyphrases(self.home.cache).fingerprint
+
+    def tag(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Tag examples: ``instance_id, tag, weight``; one that the model fails on is left without."""
+        if self.home.pool().tagger == "llm":
+            with language_model(self.llm, self.home, "tag") as model:
+                result = model.tagger().tag(
+                    rows["instance_id"], rows["messages"], status=self.status, retry_failed=retry_failed()
+                )
+            return result.tags.select("instance_id", "tag", "weight")
+        return CachedKeyphrases(self.home.cache).tag([rows])
+
+
 def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
-    """Read the example rows of a target: ``instance_id, prompt, response, language``.
+    """Read the example rows of a target: ``instance_id, prompt, response, language, messages``.
 
     Raises
     ------
@@ -37,18 +68,17 @@ def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
     read = read_pool(expand_pool([] if source is None else [source]), cache=home.cache)
     rows = pl.concat(read.batches(["instance_id", "messages", "language", "duplicate_of"]))
     rows = rows.filter(rows["duplicate_of"].is_null())
-    return texts(rows).with_columns(rows["language"])
+    return texts(rows).with_columns(rows["language"], rows["messages"])
 
 
 def ground_examples(
-    spec: TargetSpec, inputs: Inputs, tree: KnowledgeTree, embedder: EmbedderResource, home: Home
+    spec: TargetSpec, inputs: Inputs, tree: KnowledgeTree, embed: Embed, tagger: ExampleTagger
 ) -> sparse.csr_array:
     """Ground the examples of a target: float64 CSR (n_examples, n_leaves)."""
-    rows = read_examples(spec, home)
+    rows = read_examples(spec, tagger.home)
     vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
     tag_vectors = inputs.vectors("tag_embeddings", "tag")
     pool_vectors = inputs.vectors("instance_embeddings", "instance_id")
-    embed = embedder.embedder(home.cache, max_tokens=ROW_TOKENS)
     assigned = assign_concepts(
         embed(row_texts(rows["prompt"], rows["response"])),
         tag_vectors.matrix,
@@ -56,7 +86,7 @@ def ground_examples(
         mean=pool_vectors.matrix.mean(axis=0),
     )
     tags = combine(
-        vocabulary.canonical(CachedKeyphrases(home.cache).tag([rows])),
+        vocabulary.canonical(tagger.tag(rows)),
         assigned,
         instance_ids=rows["instance_id"],
         tags=tag_vectors.ids,

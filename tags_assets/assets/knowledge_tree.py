@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.language_model import language_model
+from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -37,15 +37,18 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
         growth = {"max_drift": settings.max_drift}
         if settings.namer == "own-tags":
             return {"namer": "own-tags", **growth}
-        with language_model(llm, home, llm.refiner_model) as model:
-            return {"namer": model.refiner().fingerprint_config(), **growth}
+        with language_model(llm, home, "refine") as model:
+            return {"namer": {**model.refiner().fingerprint_config(), "retries": settings.retries}, **growth}
 
-    def build(inputs: Inputs, vocabulary: TagVectors, before: KnowledgeTree | None) -> KnowledgeTree:
+    def build(
+        inputs: Inputs, vocabulary: TagVectors, before: KnowledgeTree | None
+    ) -> tuple[KnowledgeTree, Mapping[str, Any]]:
         if settings.namer == "own-tags":
-            return build_tree(*vocabulary, config=TreeConfig(), previous=before)
-        with language_model(llm, home, llm.refiner_model) as model:
-            refiner = model.refiner(inputs.progress)
-            return build_tree(*vocabulary, config=TreeConfig(), refiner=refiner, previous=before)
+            return build_tree(*vocabulary, config=TreeConfig(), previous=before), {}
+        with language_model(llm, home, "refine") as model:
+            refiner = model.refiner(inputs.status, retry_failed=retry_failed())
+            tree = build_tree(*vocabulary, config=TreeConfig(), refiner=refiner, previous=before)
+        return tree, refiner.figures
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tags, vectors = inputs.vectors("tag_embeddings", "tag")
@@ -63,8 +66,9 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
             or growth.drift.value > settings.max_drift
             or not _named_alike(inputs, config(""))
         )
+        asked: Mapping[str, Any] = {}
         if rebuilt or growth is None or placed is None:
-            tree, placed = build(inputs, vocabulary, before), placed_by(*vocabulary[:2])
+            (tree, asked), placed = build(inputs, vocabulary, before), placed_by(*vocabulary[:2])
         else:
             tree = growth.tree
         nodes, members = tree.to_frames()
@@ -85,6 +89,7 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
                 "tags_attached": drift.n_attached if drift else 0,
                 "tags_vanished": drift.n_vanished if drift else 0,
                 "valid": _is_valid(tree),
+                **asked,
             },
             _previews(tree, nodes),
         )

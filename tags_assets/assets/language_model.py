@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -13,18 +13,20 @@ from tags_assets.errors import UserError
 from tags_assets.resources.llm import LLMResource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tags_assets.home import Home
     from tags_assets.llm.client import Client
+    from tags_assets.llm.embedder import APIEmbedder
     from tags_assets.llm.judge import Judge
     from tags_assets.llm.refiner import LLMRefiner
+    from tags_assets.llm.status import Status
     from tags_assets.llm.tagger import LLMTagger
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """Tagger, judge and refiner on one client."""
+    """Tagger, judge, refiner or embedder on one client."""
 
     resource: LLMResource
     client: Client
@@ -37,9 +39,15 @@ class LanguageModel:
         """Make the judge."""
         return self.resource.judge(self.client)
 
-    def refiner(self, progress: Callable[[int, int], None] | None = None) -> LLMRefiner:
+    def refiner(
+        self, status: Callable[[Status], None] | None = None, *, retry_failed: bool = False
+    ) -> LLMRefiner:
         """Make the refiner of the tree."""
-        return self.resource.refiner(self.client, progress=progress)
+        return self.resource.refiner(self.client, status=status, retry_failed=retry_failed)
+
+    def embedder(self) -> APIEmbedder:
+        """Make the embedder."""
+        return self.resource.embedder(self.client)
 
 
 RETRY_VARIABLE = "TAGS_RETRY_FAILED"
@@ -51,8 +59,14 @@ def retry_failed() -> bool:
     return bool(os.environ.get(RETRY_VARIABLE))
 
 
+Job = Literal["tag", "judge", "refine", "embed"]
+
+_MODEL_OF: dict[Job, str] = {"judge": "judge_model", "refine": "refiner_model", "embed": "embedding_model"}
+"""Setting that names another model than the pool's for a job."""
+
+
 @contextmanager
-def language_model(resource: LLMResource, home: Home, model: str | None = None) -> Iterator[LanguageModel]:
+def language_model(resource: LLMResource, home: Home, job: Job) -> Iterator[LanguageModel]:
     """Open the language model of the active pool; answers are cached in HOME.
 
     Parameters
@@ -61,8 +75,8 @@ def language_model(resource: LLMResource, home: Home, model: str | None = None) 
         As the graph is configured; what the pool's settings say comes first.
     home
         Whose pool and cache.
-    model
-        Another model than the pool's, for judging or naming.
+    job
+        What it is opened for: judging and refining may have models of their own, embedding has.
 
     Raises
     ------
@@ -70,13 +84,26 @@ def language_model(resource: LLMResource, home: Home, model: str | None = None) 
         Where address, key or model is missing, or a setting is impossible.
     """
     chosen = configured(resource, home)
+    model = getattr(chosen, _MODEL_OF[job]) if job in _MODEL_OF else None
+    if job == "embed" and model is None:
+        raise UserError("no model for embeddings is named", mend="Name one with --llm embedding_model=NAME.")
     with chosen.client(home.cache / "answers.sqlite", model or chosen.model) as client:
         yield LanguageModel(chosen, client)
 
 
 def configured(resource: LLMResource, home: Home) -> LLMResource:
     """Lay the pool's settings over the resource's."""
-    said = home.pool().llm
+    return with_settings(resource, home.pool().llm)
+
+
+def with_settings(resource: LLMResource, said: Mapping[str, object]) -> LLMResource:
+    """Lay settings that a user wrote over the resource's.
+
+    Raises
+    ------
+    UserError
+        Where one is unknown or impossible.
+    """
     for name in said:
         if name not in LLMResource.model_fields:
             raise UserError.unknown("setting of the language model", name, LLMResource.model_fields)

@@ -13,14 +13,15 @@ from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
+from tags_assets.llm.tagger import FAILURES_SCHEMA
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows"],
-    code_version="1",
-    **declare("quality_judgements", JUDGEMENTS_SCHEMA),
+    code_version="2",
+    **declare("quality_judgements", JUDGEMENTS_SCHEMA, failures=FAILURES_SCHEMA),
 )
 def quality_judgements(
     context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
@@ -32,18 +33,19 @@ def quality_judgements(
     def config(_partition: str) -> Mapping[str, Any]:
         if settings.judge == "none":
             return {"judge": None}
-        with language_model(llm, home, llm.judge_model) as model:
+        with language_model(llm, home, "judge") as model:
             return {"judge": model.judge().fingerprint_config(), "retries": settings.retries}
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         if settings.judge == "none":
-            return Artifact({"data": pl.DataFrame(schema=JUDGEMENTS_SCHEMA)}, {"rows_judged": 0})
+            empty = {"data": JUDGEMENTS_SCHEMA, "failures": FAILURES_SCHEMA}
+            return Artifact({name: pl.DataFrame(schema=of) for name, of in empty.items()}, {"rows_judged": 0})
         rows = kept_rows(inputs, ["messages"])
-        with language_model(llm, home, llm.judge_model) as model:
+        with language_model(llm, home, "judge") as model:
             result = model.judge().judge(
                 rows["instance_id"],
                 rows["messages"],
-                progress=inputs.progress,
+                status=inputs.status,
                 retry_failed=retry_failed(),
             )
         return Artifact(

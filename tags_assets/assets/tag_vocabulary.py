@@ -3,11 +3,13 @@
 import dagster as dg
 
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.embedding import embedder_config, open_embedder, spent
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
+from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 
 
@@ -17,22 +19,28 @@ from tags_assets.resources.store import StoreResource
     **declare("tag_vocabulary", VOCABULARY_SCHEMA, aliases=ALIAS_SCHEMA),
 )
 def tag_vocabulary(
-    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
+    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
 ) -> Materialized:
     """Normalise the tags and merge near-duplicates onto the most frequent form."""
     home = Home.resolve(store.home)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight"])
-        vocabulary = build_vocabulary(tags, embedder.embedder(home.cache, max_tokens=TAG_TOKENS))
+        with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
+            vocabulary = build_vocabulary(tags, embed)
         merged = vocabulary.tags.filter(vocabulary.tags["aliases"].list.len() > 0)
         return Artifact(
             {"data": vocabulary.tags, "aliases": vocabulary.aliases},
-            {"tags": len(vocabulary.tags), "written_forms": len(vocabulary.aliases)},
+            {"tags": len(vocabulary.tags), "written_forms": len(vocabulary.aliases), **spent(embed)},
             {
                 "most_common": markdown_table(vocabulary.tags.select("tag", "count")),
                 "merged": markdown_table(merged.head(20)),
             },
         )
 
-    return materialize(context, store.artifacts, compute, config=lambda _: {"embedder": embedder.name})
+    return materialize(
+        context,
+        store.artifacts,
+        compute,
+        config=lambda _: {"embedder": embedder_config(embedder, llm, home)},
+    )

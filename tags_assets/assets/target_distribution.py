@@ -9,10 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.examples import ground_examples
+from tags_assets.assets.embedding import open_embedder
+from tags_assets.assets.examples import ExampleTagger, ground_examples
 from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
+from tags_assets.method.embedding import Embed
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import (
     TARGET_SCHEMA,
@@ -24,6 +26,7 @@ from tags_assets.method.target import (
 )
 from tags_assets.partitions import targets
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
+from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 from tags_assets.selection.inputs import read_tree
 from tags_assets.target_file import TargetSpec
@@ -42,11 +45,11 @@ TOP_CONCEPTS = 15
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="1",
+    code_version="2",
     **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}),
 )
 def target_distribution(
-    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource
+    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
 ) -> Materialized:
     """Read the target's file and say what it asks of each concept, smoothed down the tree."""
     home = Home.resolve(store.home)
@@ -56,11 +59,14 @@ def target_distribution(
         # The wish alone: an edited budget asks for another selection, not for another distribution.
         spec = registry.load(name)
         wish = spec.target.model_dump(exclude={"examples"}, exclude_none=True)
-        return {"wish": wish, "examples": registry.examples(spec)}
+        tagger = ExampleTagger(home, llm).fingerprint_config() if spec.target.examples is not None else None
+        return {"wish": wish, "examples": registry.examples(spec), "tagger": tagger}
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = registry.load(name)
-        distribution, tree = _distribution(spec, inputs, embedder, home)
+        with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
+            tagger = ExampleTagger(home, llm, inputs.status)
+            distribution, tree = _distribution(spec, inputs, embed, tagger)
         frame = distribution.to_frame(tree)
         return Artifact(
             {"data": frame.select(pl.lit(name).alias("target"), pl.all())},
@@ -87,7 +93,7 @@ def _supply(inputs: Inputs, tree: KnowledgeTree) -> NDArray[np.float64]:
 
 
 def _distribution(
-    spec: TargetSpec, inputs: Inputs, embedder: EmbedderResource, home: Home
+    spec: TargetSpec, inputs: Inputs, embed: Embed, tagger: ExampleTagger
 ) -> tuple[TargetDistribution, KnowledgeTree]:
     """Read the wish of a target's file as a distribution over the leaves."""
     tree = read_tree(inputs)
@@ -96,10 +102,9 @@ def _distribution(
     if wish.weights is not None:
         return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights")), tree
     if wish.description is not None:
-        embed = embedder.embedder(home.cache, max_tokens=ROW_TOKENS)
         return target_from_description(embed([wish.description]), tree, supply), tree
     if wish.examples is not None:
-        examples = ground_examples(spec, inputs, tree, embedder, home)
+        examples = ground_examples(spec, inputs, tree, embed, tagger)
         return target_from_examples(examples, tree, supply), tree
     return target_from_pool(tree, supply), tree
 

@@ -11,7 +11,7 @@ from tags_assets.assets.catalogue import TABLES
 from tags_assets.checks import checks_of
 from tags_assets.errors import UserError
 from tags_assets.measure import measured
-from tags_assets.progress import Throttled, reporter
+from tags_assets.progress import Throttled, narrator, reporter
 from tags_assets.selection.inputs import Inputs, figures_of
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.versions import VersionRecord
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tags_assets.measure import Measured
+    from tags_assets.progress import Standing
     from tags_assets.store.artifact_file import Rows
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
@@ -146,7 +147,9 @@ class _Maker:
         code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key] or ""
         made_of = VersionRecord(code_version=code_version, config=config, upstream=versions)
         found = self._made_before(made_of, partition) if self.grows is not None else None
-        inputs = Inputs(self.store, upstream, self._progress(partition), code_version)
+        inputs = Inputs(
+            self.store, upstream, self._progress(partition), code_version, status=self._status(partition)
+        )
         if found is None and self.grows is not None:
             on_current = replace(inputs, base=self.store.current(self.asset, partition))
             if on_current.base is not None and self.grows(on_current, partition or ""):
@@ -207,13 +210,23 @@ class _Maker:
 
     def _progress(self, partition: str | None) -> Callable[[int, int], None]:
         def observe(done: int, total: int) -> None:
-            facts = {"done": done, "total": total}
-            self.context.log_event(dg.AssetObservation(self.asset, partition=partition, metadata=facts))
+            self._observe(partition, {"done": done, "total": total})
 
-        task = self.asset if partition is None else f"{self.asset} [{partition}]"
-        progress = reporter(task, Throttled(observe))
+        progress = reporter(self._task(partition), Throttled(observe))
         progress(0, 1)
         return progress
+
+    def _status(self, partition: str | None) -> Callable[[Standing], None]:
+        def observe(standing: Standing) -> None:
+            self._observe(partition, standing.facts())
+
+        return narrator(self._task(partition), Throttled(observe))
+
+    def _task(self, partition: str | None) -> str:
+        return self.asset if partition is None else f"{self.asset} [{partition}]"
+
+    def _observe(self, partition: str | None, facts: Mapping[str, float | str]) -> None:
+        self.context.log_event(dg.AssetObservation(self.asset, partition=partition, metadata=facts))
 
 
 def _record_of_inputs(record: VersionRecord) -> str:

@@ -15,6 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from tags_assets.progress import Throttled
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,19 +30,29 @@ err = Console(stderr=True, highlight=False)
 
 
 class TerminalWatcher:
-    """Shows each task as a bar where stderr is a terminal; stays silent where it is not."""
+    """Shows each task as a bar where stderr is a terminal.
+
+    Where it is not (a log file), only work that may take hours, a language model's, leaves a line a minute.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._said = Throttled(_say, seconds=60.0)
 
-    def step(self, task: str, done: int, total: int) -> None:
-        """Move the bar of the task."""
+    def step(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Move the bar of the task; its note stands behind it."""
+        if note and not err.is_terminal:
+            self._said(f"{task}: {done:,}/{total:,}, {note}")
         if task not in self._tasks:
             for other in self._tasks.values():
                 self._progress.update(other, visible=False)
-            self._tasks[task] = self._progress.add_task(task, total=total)
-        self._progress.update(self._tasks[task], completed=done, total=total)
+            self._tasks[task] = self._progress.add_task(task, total=total, note="")
+        self._progress.update(self._tasks[task], completed=done, total=total, note=note)
+
+
+def _say(line: str) -> None:
+    err.print(line, markup=False)
 
 
 @contextmanager
@@ -52,6 +64,7 @@ def terminal_watcher() -> Iterator[TerminalWatcher]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield TerminalWatcher(progress)

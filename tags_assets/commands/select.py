@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from rich.table import Table
 
-from tags_assets.assets.language_model import RETRY_VARIABLE
+from tags_assets.assets.language_model import RETRY_VARIABLE, configured, with_settings
 from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.errors import UserError
+from tags_assets.llm.settings import KEY_VARIABLE
 from tags_assets.outputs import write_outputs
-from tags_assets.runner import run_target
+from tags_assets.resources.llm import LLMResource
+from tags_assets.runner import run_reading, run_target
+from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class Choices:
     model: str | None
     base_url: str | None
     llm: tuple[str, ...]
+    embedder: Literal["minilm", "api"] | None
+    tag_share: str | None
     retry_failed: bool
     columns: tuple[str, ...]
     filters: tuple[str, ...]
@@ -56,6 +61,31 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
     _show(manifest, runs, where)
 
 
+def run_dry(home: Home, choices: Choices) -> None:
+    """Read the pool and say what the language model would be asked, and for how much; ask nothing."""
+    from tags_assets.dry_run import estimate_jobs, total_cost  # noqa: PLC0415 - other runs need none of it
+
+    if choices.retry_failed:
+        os.environ[RETRY_VARIABLE] = "1"
+    settings = _settings(home.pool(choices.pool_name), choices)
+    target = TargetRegistry(home).name(choices.target, choices.budget)
+    with home.trial_pool(settings):
+        with terminal_watcher() as watcher:
+            run_reading(home, watcher)
+        llm = LLMResource()
+        jobs = estimate_jobs(open_store(home.path), home, llm, target)
+        cap = configured(llm, home).spending_cap
+    for job in jobs:
+        out.print(str(job), markup=False)
+    if not jobs:
+        out.print("no language model would be asked: tagging, judging and naming need none", markup=False)
+        return
+    total = total_cost(jobs)
+    if total is not None:
+        out.print(f"in all: {total}" + ("" if cap is None else f" (spending cap {cap:g})"), markup=False)
+    out.print("nothing was asked and nothing was paid", markup=False)
+
+
 def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
     chosen: dict[str, Any] = {
         "paths": [_absolute(path) for path in choices.pool],
@@ -64,6 +94,8 @@ def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
         "tagger": choices.tagger,
         "judge": choices.judge,
         "namer": choices.namer,
+        "embedder": choices.embedder,
+        "tag_share": choices.tag_share and _share(choices.tag_share),
         "llm": before.llm | _language_model(choices),
     }
     if choices.retry_failed:
@@ -74,13 +106,40 @@ def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
         raise UserError(
             f"--{needs[0]} llm needs a model", mend="Name one with --model, as its server calls it."
         )
+    if settings.embedder == "api" and not settings.llm.get("embedding_model"):
+        raise UserError(
+            "--embedder api needs a model for embeddings", mend="Name one: --llm embedding_model=NAME."
+        )
+    if settings.tag_share < 1 and settings.tagger != "llm":
+        raise UserError(
+            "only what a language model gives is carried over", where="--tag-share", mend="Say --tagger llm."
+        )
+    with_settings(LLMResource(), settings.llm)  # what is wrong must not be remembered
     return settings
+
+
+def _share(text: str) -> float:
+    """Read ``10%`` or ``0.1``."""
+    digits, percent, rest = text.strip().partition("%")
+    try:
+        share = float(digits) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if rest or not 0 < share <= 1:
+        raise UserError(f"{text!r} is no share of the rows", where="--tag-share", mend="Write 10% or 0.1.")
+    return share
 
 
 def _language_model(choices: Choices) -> dict[str, Any]:
     said = _pairs(choices.llm, "--llm", "concurrency=32")
     settings: dict[str, Any] = {name: yaml.safe_load(value) for name, value in said.items()}
     named = {"model": choices.model, "base_url": choices.base_url}
+    if choices.base_url and "@" in choices.base_url.partition("://")[2].partition("/")[0]:
+        raise UserError(
+            "an address with a password in it would be remembered",
+            where="--base-url",
+            mend=f"Give the address without it, and what the server wants as a key in {KEY_VARIABLE}.",
+        )
     return settings | {name: value for name, value in named.items() if value}
 
 

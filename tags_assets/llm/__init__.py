@@ -8,7 +8,7 @@ from tags_assets.llm.client import Client, CostEstimate
 from tags_assets.llm.embedder import APIEmbedder
 from tags_assets.llm.judge import Judge, JudgingResult
 from tags_assets.llm.rating import DEFAULT_WEIGHTS, DIMENSIONS, JUDGEMENTS_SCHEMA, rate
-from tags_assets.llm.refiner import LLMRefiner
+from tags_assets.llm.refiner import LLMRefiner, RefinementEstimate
 from tags_assets.llm.settings import ClientSettings, Price
 from tags_assets.llm.status import Status
 from tags_assets.llm.tagger import FAILURES_SCHEMA, TAGS_SCHEMA, LLMTagger, TaggingResult
@@ -29,6 +29,7 @@ __all__ = [
     "LLMRefiner",
     "LLMTagger",
     "Price",
+    "RefinementEstimate",
     "ServerReport",
     "Status",
     "TaggingResult",

@@ -12,6 +12,7 @@ import orjson
 from tags_assets.errors import UserError
 from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.cache import Elsewhere, OverCap
+from tags_assets.llm.client import CostEstimate
 from tags_assets.llm.conversation import clean
 from tags_assets.llm.faults import Fault, FaultKind
 from tags_assets.llm.throttle import Throttle, pause_s
@@ -51,7 +52,8 @@ class APIEmbedder:
     def __init__(self, client: Client, *, dimensions: int | None = None) -> None:
         self.client = client
         self.dimensions = dimensions
-        self.calls = 0
+        self.calls = self.tokens = 0
+        self.cost = 0.0
 
     def fingerprint_config(self) -> dict[str, object]:
         """What changes the vectors: server, model, length; never the key."""
@@ -62,6 +64,46 @@ class APIEmbedder:
             "model": settings.model,
             "dimensions": self.dimensions,
         }
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """Calls, tokens and cost so far, for the metadata."""
+        price = self.client.settings.price
+        return {
+            "calls": self.calls,
+            "prompt_tokens": self.tokens,
+            "cost": round(self.cost, 6) if price else None,
+            "currency": price.currency if price else None,
+        }
+
+    def __call__(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed texts; as `embed`."""
+        return self.embed(texts, progress)
+
+    def estimate(self, texts: Sequence[str]) -> CostEstimate:
+        """Count tokens and cost of embedding these texts, without a call."""
+        settings, head = self.client.settings, self._head()
+        kept = [clean(t)[:_MAX_CHARS] for t in texts]
+        keys = [_key(head, text) for text in kept]
+        known = self.client.cache.known_vectors(keys)
+        left = {key: text for key, text in zip(keys, kept, strict=True) if key not in known}
+        tokens = int(count_tokens(list(left.values())).sum()) if left else 0
+        return CostEstimate(
+            questions=len(texts),
+            cached=len(texts) - len(left),
+            to_ask=len(left),
+            prompt_tokens=tokens,
+            completion_tokens=0,
+            cost=settings.price.of(tokens, 0) if settings.price else None,
+            currency=settings.price.currency if settings.price else None,
+            seconds=60 * tokens / settings.tokens_per_minute if settings.tokens_per_minute else None,
+            basis="estimated",
+        )
+
+    def _head(self) -> bytes:
+        return orjson.dumps(self.fingerprint_config(), option=orjson.OPT_SORT_KEYS)
 
     def embed(
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
@@ -94,8 +136,8 @@ class APIEmbedder:
         return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
 
     def _embed_round(self, texts: list[str]) -> NDArray[np.float32]:
-        head = orjson.dumps(self.fingerprint_config(), option=orjson.OPT_SORT_KEYS)
-        keys = [blake2b(head + t.encode(), digest_size=20).digest() for t in texts]
+        head = self._head()
+        keys = [_key(head, text) for text in texts]
         known = self.client.cache.known_vectors(keys)
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in known}
         if missing:
@@ -188,9 +230,10 @@ class APIEmbedder:
                 cache.write_later(cache.release(key, maybe_paid=True))
                 raise
             found = dict(zip(part, vectors, strict=True))
-            await cache.write(
-                cache.keep_vectors(key, account, found, used, price.of(used, 0) if price else 0.0)
-            )
+            cost = price.of(used, 0) if price else 0.0
+            self.tokens += used
+            self.cost += cost
+            await cache.write(cache.keep_vectors(key, account, found, used, cost))
         finally:
             throttle.leave()
         throttle.succeeded()
@@ -219,3 +262,7 @@ class APIEmbedder:
                 FaultKind.BROKEN, f"{len(vectors)} vectors for {n} texts, or not finite", maybe_paid=True
             )
         return [v.tobytes() for v in vectors], used
+
+
+def _key(head: bytes, text: str) -> bytes:
+    return blake2b(head + text.encode(), digest_size=20).digest()

@@ -190,14 +190,26 @@ class Judge:
             "weights": self.weights,
         }
 
-    def estimate(self, conversations: pl.Series | Sequence[Messages]) -> CostEstimate:
+    def estimate(
+        self, conversations: pl.Series | Sequence[Messages], *, retry_failed: bool = False
+    ) -> CostEstimate:
         """Count tokens and cost of judging these rows, without a call: at most, if every row were audited."""
         n = len(conversations)
+        hostile = [row for row in range(n) if scan(Conversation.of(conversations[row])).found]
+        again, audited = {
+            "perfect": (hostile, range(n)),
+            "hostile": (hostile, hostile),
+            "none": ([], []),
+        }[self.audit]
         estimate = self.client.estimate(
-            _Questions(self.task, conversations, range(n), samples=self.samples), n * self.samples
+            _Questions(self.task, conversations, range(n), samples=self.samples),
+            n * self.samples,
+            retry_failed=retry_failed,
         )
-        if self.audit == "perfect":
-            estimate += self.client.estimate(_Questions(self.audit_task, conversations, range(n)), n)
+        for task, rows, redact in ((self.task, again, True), (self.audit_task, audited, False)):
+            if rows:
+                questions = _Questions(task, conversations, rows, redact=redact)
+                estimate += self.client.estimate(questions, len(rows), retry_failed=retry_failed)
         return estimate
 
     def judge(

@@ -78,8 +78,10 @@ def settle(means: pl.DataFrame, without: pl.DataFrame, audits: pl.DataFrame) -> 
     audits
         ``row``, ``ceiling``.
 
-    Returns ------- ``means`` with the scores that count, ``audited``, ``caught``, and ``unsettled``:
-    hostile, and no second look came of it.
+    Returns
+    -------
+    ``means`` with the scores that count, ``audited``, ``caught``, and ``unsettled``: hostile, and no second
+    look came of it.
     """
     response = list(RESPONSE_DIMENSIONS)
     joined = means.join(

@@ -21,7 +21,7 @@ from tags_assets.method.refinement import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tags_assets.llm.client import Client
+    from tags_assets.llm.client import Client, CostEstimate
     from tags_assets.llm.resolver import Outcome
     from tags_assets.llm.status import Status
     from tags_assets.method.refinement import Concept, Doubt, Neighbours, Siblings
@@ -95,7 +95,7 @@ class LLMRefiner:
     failure_limit
         Share of a step's questions that may fail before the build stops; unanswered ones keep the offline
         form.
-    progress, status
+    progress, status, retry_failed
         As in `Client.ask`, for each batch of questions.
     """
 
@@ -106,10 +106,11 @@ class LLMRefiner:
         failure_limit: float = 0.5,
         progress: Callable[[int, int], None] | None = None,
         status: Callable[[Status], None] | None = None,
+        retry_failed: bool = False,
     ) -> None:
         self.client = client
         self.failure_limit = failure_limit
-        self._progress, self._status = progress, status
+        self._progress, self._status, self._retry_failed = progress, status, retry_failed
         forms: dict[str, type[BaseModel]] = dict(zip(STEPS, (Summaries, Sames, Moves, Names), strict=True))
         lengths = dict(zip(STEPS, (700, 200, 400, 500), strict=True))
         self.tasks = {
@@ -200,23 +201,44 @@ class LLMRefiner:
             out[g] = names
         return out
 
+    def _questions(self, step: str, texts: Sequence[str], sizes: Sequence[int]) -> list[Question]:
+        task = self.tasks[step]
+        return [Question(task, text, places={"n": str(n)}) for text, n in zip(texts, sizes, strict=True)]
+
     def _ask(self, step: str, texts: Sequence[str], sizes: Sequence[int]) -> list[BaseModel | None]:
         """Put a batch of questions; None where one got no usable answer."""
         if not texts:
             return []
-        task = self.tasks[step]
         answers: list[BaseModel | None] = [None] * len(texts)
 
         def receive(index: int, _: Question, outcome: Outcome) -> None:
             answers[index] = outcome.value if isinstance(outcome, Answer) else None
 
-        questions = [Question(task, text, places={"n": str(n)}) for text, n in zip(texts, sizes, strict=True)]
+        questions = self._questions(step, texts, sizes)
         figures = self.client.ask(
             questions, len(questions), receive,
             progress=self._progress, status=self._status, failure_limit=self.failure_limit,
+            retry_failed=self._retry_failed,
         )  # fmt: skip
         self._figures = add_figures(self._figures, figures) if self._figures else figures
         return answers
+
+
+class RefinementEstimate(LLMRefiner):
+    """Counts what a refiner would ask, without a call: to every question it has no opinion.
+
+    Give it to ``build_tree`` in a refiner's place. What is asked of a level hangs on the answers to the level
+    below, so the count is near the true one and not equal to it.
+    """
+
+    estimate: CostEstimate | None = None
+
+    def _ask(self, step: str, texts: Sequence[str], sizes: Sequence[int]) -> list[BaseModel | None]:
+        if texts:
+            questions = self._questions(step, texts, sizes)
+            more = self.client.estimate(questions, len(questions), retry_failed=self._retry_failed)
+            self.estimate = more if self.estimate is None else self.estimate + more
+        return [None] * len(texts)
 
 
 def _listed(concepts: Sequence[Concept]) -> str:

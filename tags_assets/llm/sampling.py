@@ -29,10 +29,11 @@ def estimate_sample(
     share: float,
     *,
     seed: int = 0,
+    retry_failed: bool = False,
 ) -> CostEstimate:
     """Count tokens and cost of tagging the sample, without a call."""
     chosen = np.flatnonzero(sample_by_content(content_hashes, share, seed=seed))
-    return tagger.estimate([conversations[int(i)] for i in chosen])
+    return tagger.estimate([conversations[int(i)] for i in chosen], retry_failed=retry_failed)
 
 
 def tag_sample(
@@ -68,9 +69,11 @@ def tag_sample(
     progress, status, retry_failed
         As in `Client.ask`, for the sample.
 
-    Returns ------- As of `LLMTagger.tag`; carried tags have the origin ``assigned``, and the figures say
-    what share was carried and how well that agrees with the model on rows held back. Rows of the sample
-    that failed are carried over to as well, and stay among the failures.
+    Returns
+    -------
+    As of `LLMTagger.tag`; carried tags have the origin ``assigned``, and the figures say what share was
+    carried and how well that agrees with the model on rows held back. Rows of the sample that failed are
+    carried over to as well, and stay among the failures.
 
     Raises
     ------

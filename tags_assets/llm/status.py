@@ -25,7 +25,7 @@ class Status:
         Of ``spent``.
     left_s
         Seconds left at this speed; None before the first answer.
-    note
+    trouble
         What holds the run up, as ``"server down"``; else empty.
     """
 
@@ -37,10 +37,15 @@ class Status:
     spent: float | None
     currency: str
     left_s: float | None
-    note: str = ""
+    trouble: str = ""
 
     def __str__(self) -> str:
-        parts = [f"{self.done:,}/{self.total:,} rows", f"{self.per_s:.1f} rows/s"]
+        return f"{self.done:,}/{self.total:,} rows · {self.note}"
+
+    @property
+    def note(self) -> str:
+        """All but how many are done, in one line."""
+        parts = [f"{self.per_s:.1f} rows/s"]
         if self.cached:
             parts.append(f"{self.cached:,} from the cache")
         if self.failed:
@@ -49,9 +54,24 @@ class Status:
             parts.append(f"{self.spent:.2f} {self.currency}")
         if self.left_s is not None:
             parts.append(f"{_duration(self.left_s)} left")
-        if self.note:
-            parts.append(self.note)
+        if self.trouble:
+            parts.append(self.trouble)
         return " · ".join(parts)
+
+    def facts(self) -> dict[str, float | str]:
+        """All of it by name, for a page that shows figures; what is not known is left out."""
+        facts: dict[str, float | str | None] = {
+            "done": self.done,
+            "total": self.total,
+            "rows_per_second": round(self.per_s, 2),
+            "from_cache": self.cached,
+            "failed": self.failed,
+            "spent": None if self.spent is None else round(self.spent, 4),
+            "currency": self.currency or None,
+            "seconds_left": None if self.left_s is None else round(self.left_s),
+            "trouble": self.trouble or None,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _duration(seconds: float) -> str:
@@ -83,7 +103,7 @@ class Tally:
 
     _WINDOW_S = 30.0
 
-    def status(self, note: str = "") -> Status:
+    def status(self, trouble: str = "") -> Status:
         """Describe this moment."""
         now = time.monotonic()
         served = self.done - self.cached - self.failed_before
@@ -95,7 +115,7 @@ class Tally:
         left = (self.total - self.done) / per_s if per_s > 0 else None
         spent = None if self.currency is None else self.cost
         return Status(
-            self.done, self.total, self.cached, self.failed, per_s, spent, self.currency or "", left, note
+            self.done, self.total, self.cached, self.failed, per_s, spent, self.currency or "", left, trouble
         )
 
     def figures(self) -> dict[str, object]:
@@ -114,7 +134,7 @@ class Tally:
             "completion_tokens": self.completion_tokens,
             "cost": None if self.currency is None else round(self.cost, 6),
             "currency": self.currency,
-            "seconds": round(seconds, 3),
+            "asking_seconds": round(seconds, 3),
             "rows_per_second": round(served / seconds, 3) if served and seconds > 0 else 0.0,
             "faults": dict(sorted(self.faults.items())),
             "failures": dict(self.reasons.most_common(10)),
@@ -131,7 +151,7 @@ _ADDED = (
     "cut_rows",
     "prompt_tokens",
     "completion_tokens",
-    "seconds",
+    "asking_seconds",
 )
 
 

@@ -147,9 +147,12 @@ class LLMTagger:
         """What changes the tags: server, model, prompt, parameters; never the key."""
         return {"tagger": "llm", **self.client.fingerprint_config(), **self.task.fingerprint()}
 
-    def estimate(self, conversations: pl.Series | Sequence[Messages]) -> CostEstimate:
+    def estimate(
+        self, conversations: pl.Series | Sequence[Messages], *, retry_failed: bool = False
+    ) -> CostEstimate:
         """Count tokens and cost of tagging these rows, without a call."""
-        return self.client.estimate(_Questions(self.task, conversations), len(conversations))
+        questions = _Questions(self.task, conversations)
+        return self.client.estimate(questions, len(conversations), retry_failed=retry_failed)
 
     def tag(
         self,

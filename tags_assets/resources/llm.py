@@ -78,6 +78,9 @@ class LLMResource(ConfigurableResource):  # type: ignore[type-arg]
     )
     spending_window_h: float = Field(default=24.0, gt=0)
     price: PriceConfig | None = None
+    prices: dict[str, PriceConfig] = Field(
+        default_factory=dict, description="Prices of single models, where several are used."
+    )
     context_tokens: int | None = Field(
         default=None, description="The model's context; asked of the server.", gt=0
     )
@@ -112,6 +115,7 @@ class LLMResource(ConfigurableResource):  # type: ignore[type-arg]
         UserError
             Where address, key or model is missing, or a value is impossible.
         """
+        price = self.prices.get(model or self.model or "", self.price)
         return ClientSettings.from_environment(
             model or self.model,
             base_url=self.base_url,
@@ -127,7 +131,7 @@ class LLMResource(ConfigurableResource):  # type: ignore[type-arg]
             answers=self.answers,
             spending_cap=self.spending_cap,
             spending_window_h=self.spending_window_h,
-            price=self.price.price() if self.price else None,
+            price=price.price() if price else None,
             context_tokens=self.context_tokens,
             row_tokens=self.row_tokens,
             parameters=dict(self.parameters),
@@ -165,11 +169,11 @@ class LLMResource(ConfigurableResource):  # type: ignore[type-arg]
         self,
         client: Client,
         *,
-        progress: Callable[[int, int], None] | None = None,
         status: Callable[[Status], None] | None = None,
+        retry_failed: bool = False,
     ) -> LLMRefiner:
         """Make the refiner of the tree."""
-        return LLMRefiner(client, progress=progress, status=status)
+        return LLMRefiner(client, status=status, retry_failed=retry_failed)
 
     def embedder(self, client: Client) -> APIEmbedder:
         """Make the embedder; its client is made with `embedding_model`."""

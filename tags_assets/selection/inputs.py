@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tags_assets.progress import Standing
     from tags_assets.store.artifact_file import Vectors
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
+
+
+def _unheard(_standing: Standing) -> None:
+    """Stand for a listener where nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Inputs:
         Of the asset that is made.
     base
         The version of the asset itself that the new one grows from, where it leans on one.
+    status
+        Hears how work stands that asks a language model, in place of `progress`.
     """
 
     store: ArtifactStore
@@ -36,6 +43,7 @@ class Inputs:
     progress: Callable[[int, int], None]
     code_version: str = ""
     base: ArtifactVersion | None = None
+    status: Callable[[Standing], None] = _unheard
 
     @property
     def base_of_same_code(self) -> ArtifactVersion | None:

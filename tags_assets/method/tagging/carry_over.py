@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CARRIED_SCHEMA: dict[str, pl.DataType] = {"row": pl.UInt32(), "tag": pl.String(), "weight": pl.Float32()}
 """Columns of carried tags: weights of a row sum to 1."""
 
+CARRY_OVER_VERSION = "1"
+"""Raised where equal input gives other tags; part of the data version of what is carried over."""
+
 MAX_TAGS = 8
 
 SAME_MEANING = 0.6
