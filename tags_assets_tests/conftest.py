@@ -41,6 +41,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def selected_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home of a small pool from which the target ``maths`` was selected: read it, change nothing."""
+    from tags_assets_tests.small_pool import select_small_pool
+
+    return select_small_pool(tmp_path_factory.mktemp("selected"))
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium, to be run headless."""
     path = find_chromium()

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -97,3 +99,25 @@ def write_target(folder: Path, name: str = "maths", **fields: object) -> Path:
     spec = {"budget": {"rows": 12}, "alignment": 0.7, "target": {"examples": examples.name}} | fields
     file.write_text(json.dumps(spec), encoding="utf-8")  # JSON is YAML
     return file
+
+
+def select_small_pool(folder: Path) -> Path:
+    """Run the graph on the rows above for the target ``maths``, in this process; return the home."""
+    from tags_assets.home import Home
+    from tags_assets.runner import run_target
+    from tags_assets.target_registry import TargetRegistry
+
+    class Silent:
+        def step(self, task: str, done: int, total: int) -> None:
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAGS_TARGETS", str(folder / "targets"))
+        patch.setenv("TAGS_HOME", str(folder / "home"))
+        home = Home.resolve().prepare()
+        paths = [str(write_pool(folder / "data"))]
+        home.save_pool("default", home.pool("default").model_copy(update={"paths": paths}))
+        write_target(folder / "targets")
+        TargetRegistry(home).name("maths", None)
+        run_target(home, "maths", Silent())
+    return home.path

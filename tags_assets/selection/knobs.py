@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tags_assets.errors import UserError
 from tags_assets.target_file import TargetSpec, Wish, spec_from
@@ -23,6 +23,22 @@ KNOBS: dict[str, str] = {
     "seed": "order among rows of equal gain",
 }
 """Name -> what it takes. An empty value takes a knob back to its default."""
+
+
+class Knobs(TypedDict, total=False):
+    """The knobs as Python's keywords; those that are not given stay as they are."""
+
+    budget: str | int
+    alignment: float
+    max_kl: float
+    breadth: float
+    min_quality: float
+    max_share: Mapping[str, Mapping[str, float]]
+    min_share: Mapping[str, Mapping[str, float]]
+    include: Sequence[str]
+    exclude: str
+    seed: int
+
 
 _CONSTRAINTS = ("max_share", "min_share", "include", "exclude")
 

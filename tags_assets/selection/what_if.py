@@ -136,6 +136,14 @@ def what_if(store: ArtifactStore, target: str, changes: Mapping[str, object]) ->
     )
 
 
+def select_again(store: ArtifactStore, target: str, changes: Mapping[str, object]) -> Selected:
+    """Make the selection of `what_if`, without comparing it."""
+    lineage = Lineage.of(store, target)
+    inputs = Inputs(store, lineage.versions, lambda _done, _total: None)
+    spec = turned(lineage.selection.config, changes, target=target)
+    return select_target(SelectionInputs.read(inputs, spec), target)
+
+
 def _differences(config: Mapping[str, Any], spec: TargetSpec) -> dict[str, tuple[object, object]]:
     before = _flat(config)
     after = _flat(spec.model_dump(mode="json", exclude={"name", "path", "target"}))
