@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from tags_assets.assets.versioned import TARGET_ASSETS
 from tags_assets.errors import UserError
+from tags_assets.formats.pool_files import status_of
 from tags_assets.home import Home
 from tags_assets.partitions import targets as target_partitions
-from tags_assets.pool import Landed, landed
+from tags_assets.pool import Landed, landed, landed_files
 from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_BEHIND = (
-    dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
-).with_label("new data upstream")
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 def cascade() -> dg.AutomationCondition[dg.AssetKey]:
@@ -32,14 +34,30 @@ def cascade() -> dg.AutomationCondition[dg.AssetKey]:
     The signal is held until the asset is requested, so that a change that arrives during a run is not lost.
     """
     condition = dg.AutomationCondition
+    changed = condition.data_version_changed() | condition.will_be_requested()
+    # A run that made several assets of a target made them from one another: it need not be followed. That
+    # holds among them alone, where a partition depends on the same partition.
+    changed_alone = (
+        condition.data_version_changed() & ~condition.executed_with_root_target()
+    ) | condition.will_be_requested()
+    of_target = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
+    behind = (
+        condition.any_deps_match(changed).ignore(of_target)
+        | condition.any_deps_match(changed_alone).allow(of_target)
+    ).with_label("new data upstream")
+    failed = condition.execution_failed().newly_true()
+    failed_before = failed.since(behind | condition.newly_updated()) & ~failed
+    # A running asset has not failed, so the failure of a retry is new as well. What was requested after a
+    # failure was the retry: it uses up the leave for one, until there are new data or a success.
+    may_retry = (behind | condition.newly_updated() | condition.initial_evaluation()).since(
+        condition.newly_requested() & failed_before
+    )
     return (
         (
-            condition.any_deps_match(_BEHIND).since(
-                condition.newly_requested() | condition.initial_evaluation()
-            )
+            behind.since(condition.newly_requested() | condition.initial_evaluation())
             | condition.code_version_changed()
             | condition.missing().newly_true()
-            | condition.execution_failed().newly_true()
+            | (failed & may_retry).with_label("failed for the first time")
         )
         & ~condition.any_deps_missing()
         & ~condition.any_deps_in_progress()
@@ -58,31 +76,69 @@ def landing_event(data: Landed) -> dg.AssetMaterialization:
 
 @dg.sensor(
     name="landing_sensor",
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Watches the files of the pool and reports their version; what depends on them follows.",
 )
 def landing_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Report a new version of `landing` when the pool's files have changed."""
+    """Report a new version of `landing` when the pool's files have changed and are whole.
+
+    Nothing says that a file is written to its end but that it no longer changes: a file that is new, or has
+    another size or time than a tick ago, is waited for.
+    """
     home = Home.resolve().prepare()
+    seen = _LandingCursor.read(context.cursor)
     try:
+        files = {str(file): status_of(file) for file in landed_files(home)}
+        moving = [name for name, status in files.items() if seen.files.get(name) != status]
+        if moving and not _all_old(moving, files):
+            context.update_cursor(_LandingCursor(seen.version, files).write())
+            more = f" and {len(moving) - 1} more" if len(moving) > 1 else ""
+            return dg.SkipReason(f"waiting until {moving[0]}{more} no longer changes")
         data = landed(home)
     except UserError as error:
         return dg.SkipReason(str(error))
-    if data.version == context.cursor:
+    cursor = _LandingCursor(data.version, files).write()
+    if data.version == seen.version:
+        context.update_cursor(cursor)
         return dg.SkipReason(f"{len(data.files)} files, none of them new or changed")
-    return dg.SensorResult(asset_events=[landing_event(data)], cursor=data.version)
+    return dg.SensorResult(asset_events=[landing_event(data)], cursor=cursor)
+
+
+SETTLED_S = 60.0
+"""A file that was not written for so long is whole, also where it is seen for the first time."""
+
+
+def _all_old(names: Sequence[str], files: Mapping[str, tuple[int, int]]) -> bool:
+    return all(time.time() - files[name][1] / 1e9 >= SETTLED_S for name in names)
+
+
+@dataclass(frozen=True)
+class _LandingCursor:
+    """What the landing sensor saw a tick ago: the version that it reported, size and time of each file."""
+
+    version: str | None
+    files: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def read(cls, text: str | None) -> _LandingCursor:
+        read = json.loads(text or "{}")
+        files = read.get("files", {})
+        return cls(read.get("version"), {name: tuple(status) for name, status in files.items()})
+
+    def write(self) -> str:
+        return json.dumps({"version": self.version, "files": self.files}, sort_keys=True)
 
 
 @dg.sensor(
     name="targets_sensor",
-    target=["target_distribution"],
+    target=sorted(TARGET_ASSETS),
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Watches the target files: one partition each; asks for what was added or edited.",
 )
 def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Keep the partitions equal to the targets and request the distribution of those that changed."""
+    """Keep the partitions equal to the targets and select for those that changed, many in one run."""
     home = Home.resolve().prepare()
     registry = TargetRegistry(home)
     try:
@@ -90,26 +146,46 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
     except UserError as error:
         return dg.SkipReason(str(error))
     seen = json.loads(context.cursor) if context.cursor else _selected_already(home, versions)
-    present = set(context.instance.get_dynamic_partitions("targets"))
-    added, gone = sorted(set(versions) - present), sorted(present - set(versions))
-    changed = sorted(name for name, version in versions.items() if seen.get(name) != version)
+    before = context.instance.get_dynamic_partitions("targets")
+    added, gone = sorted(set(versions) - set(before)), sorted(set(before) - set(versions))
+    changed = {name for name, version in versions.items() if seen.get(name) != version}
     if not (added or gone or changed):
         return dg.SkipReason(f"{len(versions)} targets, none of them new or changed")
     for name in gone:
         _retire(home, name)
-    requests = []
+    partitions = [name for name in before if name in versions] + added
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if added:
         requests.append(target_partitions.build_add_request(added))
+    if gone:
+        requests.append(target_partitions.build_delete_request(gone))
     return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(run_key=f"{name}:{versions[name]}", partition_key=name) for name in changed
-        ],
-        dynamic_partitions_requests=[
-            *requests,
-            *([target_partitions.build_delete_request(gone)] if gone else []),
-        ],
+        run_requests=[_select_for(names) for names in _stretches(partitions, changed)]
+        if _has_scores(home)
+        else [],
+        dynamic_partitions_requests=requests,
         cursor=json.dumps(versions, sort_keys=True),
     )
+
+
+def _stretches(partitions: Sequence[str], wanted: AbstractSet[str]) -> list[list[str]]:
+    """Part the wanted partitions into stretches of neighbours, which is what one run can be asked for."""
+    grouped = groupby(partitions, key=wanted.__contains__)
+    return [list(names) for is_wanted, names in grouped if is_wanted]
+
+
+def _select_for(names: Sequence[str]) -> dg.RunRequest:
+    """Ask for one run that selects for all these targets, neighbours in the order of the partitions.
+
+    There is no run key: a target that is edited and edited back is to be selected for again.
+    """
+    assets = [dg.AssetKey(asset) for asset in sorted(TARGET_ASSETS)]
+    tags = {ASSET_PARTITION_RANGE_START_TAG: names[0], ASSET_PARTITION_RANGE_END_TAG: names[-1]}
+    return dg.RunRequest(tags=tags, asset_selection=assets)
+
+
+def _has_scores(home: Home) -> bool:
+    return open_store(home.path).current("instance_scores") is not None
 
 
 def _retire(home: Home, name: str) -> None:

@@ -35,6 +35,24 @@ class Landed:
     version: str
 
 
+def landed_files(home: Home) -> list[Path]:
+    """List the files of the active pool in the order in which they are read.
+
+    Raises
+    ------
+    UserError
+        Where a path does not exist, or there is no file at all.
+    """
+    sources = expand_pool(home.pool().paths or [str(home.landing)])
+    if not sources:
+        raise UserError(
+            f"the pool {home.active_pool!r} has no file",
+            where=str(home.landing),
+            mend="Drop files there, or name some: tags-assets select FILE...",
+        )
+    return sources
+
+
 def landed(home: Home) -> Landed:
     """Look at the files of the active pool.
 
@@ -43,14 +61,7 @@ def landed(home: Home) -> Landed:
     UserError
         Where a path does not exist, or there is no file at all.
     """
-    settings = home.pool()
-    sources = expand_pool(settings.paths or [str(home.landing)])
-    if not sources:
-        raise UserError(
-            f"the pool {home.active_pool!r} has no file",
-            where=str(home.landing),
-            mend="Drop files there, or name some: tags-assets select FILE...",
-        )
+    sources = landed_files(home)
     hashes = fingerprint_files(sources, home.cache)
     # By name and in order: of two copies the first is kept, and a folder that was moved holds the same data.
     files = [(name, hashes[str(source)]) for name, source in zip(names_of(sources), sources, strict=True)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from tags_assets.assets.catalogue import TABLES
 from tags_assets.checks import checks_of
@@ -99,25 +100,34 @@ def materialize(
     maker = _Maker(context, store, compute, config, grows)
     partitions = list(context.partition_keys) if maker.asset in TARGET_ASSETS else [None]
     made: list[tuple[str | None, ArtifactVersion]] = []
-    shown: dict[str, Any] = {}
+    shown: dict[str | None, dict[str, Any]] = {}
+    errors: dict[str | None, UserError] = {}
     for partition in partitions:
         try:
             with measured() as measure:
                 version, status = maker.find_or_make(partition)
         except UserError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            errors[partition] = error
+            continue
         made.append((partition, version))
-        shown = _metadata(version, status, measure)
-        if len(partitions) > 1:
-            context.add_asset_metadata(metadata=shown, partition_key=partition)
-    store.publish(TABLES)
+        shown[partition] = _metadata(version, status, measure)
+    if made:
+        store.publish(TABLES)
+    if errors:
+        # What could be made is told one by one, so that a wrong target keeps no other one from its selection.
+        for partition, version in made:
+            context.log_event(_materialization(version, shown[partition]))
+        raise dg.Failure(_lines(errors), allow_retries=False)
+    if len(made) > 1:
+        for partition, facts in shown.items():
+            context.add_asset_metadata(metadata=facts, partition_key=partition)
     data_versions = {str(partition): version.data_version for partition, version in made}
     one = next(iter(data_versions.values()))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(
             one if len(made) == 1 else fingerprint(maker.asset, None, "", {}, data_versions)
         ),
-        metadata=shown if len(made) == 1 else {"partitions": len(made)},
+        metadata=shown[made[0][0]] if len(made) == 1 else {"partitions": len(made)},
         check_results=[
             check.result([(partition, figures_of(version)) for partition, version in made])
             for check in checks_of(maker.asset)
@@ -227,6 +237,22 @@ class _Maker:
 
     def _observe(self, partition: str | None, facts: Mapping[str, float | str]) -> None:
         self.context.log_event(dg.AssetObservation(self.asset, partition=partition, metadata=facts))
+
+
+def _materialization(version: ArtifactVersion, shown: Mapping[str, Any]) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        version.asset,
+        partition=version.partition,
+        metadata=shown,
+        tags={DATA_VERSION_TAG: version.data_version},
+    )
+
+
+def _lines(errors: Mapping[str | None, UserError]) -> str:
+    """One line: the error, or of several those of three and the number of the others."""
+    lines = [str(error) for error in errors.values()]
+    more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return "; ".join(lines[:3]) + more
 
 
 def _record_of_inputs(record: VersionRecord) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg, sparse
-from sklearn.feature_extraction.text import CountVectorizer
 from threadpoolctl import threadpool_limits
 
 from tags_assets.method.embedding import blocks, unit
@@ -69,6 +68,9 @@ class _Words:
     """What the student sees of a text: which words it holds, and where the embedder puts each of them."""
 
     def __init__(self, texts: Sequence[str], embed: Embed) -> None:
+        # A second and a half to import, which a run without new rows need not spend.
+        from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415
+
         # A word of one row teaches nothing of the others.
         self._counter = CountVectorizer(
             token_pattern=_WORD,
