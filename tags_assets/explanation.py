@@ -58,8 +58,8 @@ class Explanation:
     tags
         ``tag, weight, origin, given_as, leaf_id, leaf, path``, by falling weight.
     parts
-        ``node_id, node, level, path, gain, closeness, coverage, amount, share_of_gain``: what each node on
-        the way from the leaves to the root gave, by falling amount. The amounts add up to ``gain``.
+        ``node_id, node, level, path, gain, closeness, coverage, text, amount, share_of_gain``: what each
+        node on the way from the leaves to the root gave, by falling amount. The amounts add up to ``gain``.
     tag_shares
         ``tag, amount, share_of_gain``: the same gain divided among the tags, by their weights.
     rivals

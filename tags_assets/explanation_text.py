@@ -86,10 +86,12 @@ def _tags(one: Explanation) -> list[str]:
 def _parts(one: Explanation) -> list[str]:
     if one.parts.is_empty():
         return []
-    out = ["", "What it added, by concept (gain + closeness + coverage)"]
+    out = ["", "What it added, by concept (gain + closeness + coverage + text)"]
     for part in one.parts.head(PARTS_SHOWN).iter_rows(named=True):
-        three = " + ".join(f"{part[name]:.3g}" for name in ("gain", "closeness", "coverage"))
-        out.append(f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {part['path']}  ({three})")
+        four = " + ".join(f"{part[name]:.3g}" for name in ("gain", "closeness", "coverage", "text"))
+        # The root stands in every row and gives nothing of its own: what is there is the text's.
+        what = "the row's whole text" if part["text"] else part["path"]
+        out.append(f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {what}  ({four})")
     if one.parts.height > PARTS_SHOWN:
         rest = one.parts["amount"][PARTS_SHOWN:].sum()
         out.append(f"  {rest:>9.4g}          {one.parts.height - PARTS_SHOWN} more")

@@ -104,6 +104,7 @@ def _manifest(
                 "budget",
                 "alignment",
                 "breadth",
+                "text_share",
                 "kl",
                 "kl_reverse",
                 "kl_pool",

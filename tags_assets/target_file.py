@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tags_assets.errors import UserError
-from tags_assets.method.request import DEFAULT_ALIGNMENT, DEFAULT_BREADTH, Budget, MaxKL
+from tags_assets.method.request import (
+    DEFAULT_ALIGNMENT,
+    DEFAULT_BREADTH,
+    DEFAULT_TEXT_SHARE,
+    Budget,
+    MaxKL,
+)
 from tags_assets.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -215,6 +221,7 @@ class TargetSpec(_Strict):
     path: Path | None = None
     budget: BudgetField | None = None
     breadth: Number = DEFAULT_BREADTH
+    text_share: Share = DEFAULT_TEXT_SHARE
     alignment: Share | Ceiling = DEFAULT_ALIGNMENT
     target: Wish
     constraints: ConstraintsField = Field(default_factory=ConstraintsField)

@@ -1,5 +1,5 @@
 -- What a node of the knowledge tree brought in: one row per target, node and selected instance that it gave anything to.
--- `amount` is the sum of the three parts beside it; `share_of_gain` is `amount` over the instance's whole gain.
+-- `amount` is the sum of the four parts beside it; `share_of_gain` is `amount` over the instance's whole gain.
 select
     parts.target,
     parts.node_id,
@@ -15,6 +15,7 @@ select
     coalesce(sum(parts.amount) filter (where parts.part = 'gain'), 0) as gain,
     coalesce(sum(parts.amount) filter (where parts.part = 'closeness'), 0) as closeness,
     coalesce(sum(parts.amount) filter (where parts.part = 'coverage'), 0) as coverage,
+    coalesce(sum(parts.amount) filter (where parts.part = 'text'), 0) as text,
     sum(parts.amount) / nullif(any_value(picked.gain), 0) as share_of_gain
 from selection_attribution as parts
 join selected_subset as picked on picked.target = parts.target and picked.instance_id = parts.instance_id

@@ -1,6 +1,6 @@
 -- Why a row is in: one row per target, selected instance, tag, node and part. A node's amount is divided among the
 -- instance's tags below it by their weights, so `amount` adds up to the instance's gain over everything, and to what a tag,
--- a node or a part (`gain`, `closeness`, `coverage`) did over the rest. `leaf` holds the tag, `node` is that leaf or a node
+-- a node or a part (`gain`, `closeness`, `coverage`, `text`) did over the rest. `leaf` holds the tag, `node` is that leaf or a node
 -- above it, `path` leads to the node, `level` is 0 at leaves. Filter by `instance_id`, or by `id`, the row's own identifier.
 with below as (
     select tags.instance_id, up.ancestor_id as node_id, tags.tag, tags.weight, tags.origin, tags.given_as, tags.leaf_id, tags.leaf

@@ -19,11 +19,13 @@ from tags_assets.resources.keyphrases import CachedKeyphrases
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
     from scipy import sparse
 
     from tags_assets.assets.versioned import Inputs
     from tags_assets.home import Home
-    from tags_assets.method.embedding import Embed
+    from tags_assets.method.embedding import Embed, Vectors
     from tags_assets.method.knowledge_tree import KnowledgeTree
     from tags_assets.progress import Standing
     from tags_assets.resources.llm import LLMResource
@@ -72,18 +74,27 @@ def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
 
 
 def ground_examples(
-    spec: TargetSpec, inputs: Inputs, tree: KnowledgeTree, embed: Embed, tagger: ExampleTagger
-) -> sparse.csr_array:
-    """Ground the examples of a target: float64 CSR (n_examples, n_leaves)."""
+    spec: TargetSpec,
+    inputs: Inputs,
+    tree: KnowledgeTree,
+    embed: Embed,
+    tagger: ExampleTagger,
+    *,
+    mean: NDArray[np.floating],
+) -> tuple[sparse.csr_array, Vectors]:
+    """Ground the examples of a target, float64 CSR (n_examples, n_leaves), and embed them.
+
+    They are read against `mean`, that of the pool's vectors, (n_dims,).
+    """
     rows = read_examples(spec, tagger.home)
     vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
     tag_vectors = inputs.vectors("tag_embeddings", "tag")
-    pool_vectors = inputs.vectors("instance_embeddings", "instance_id")
+    vectors = embed(row_texts(rows["prompt"], rows["response"]))
     assigned = assign_concepts(
-        embed(row_texts(rows["prompt"], rows["response"])),
+        vectors,
         tag_vectors.matrix,
         vocabulary.tags["count"].to_numpy(),
-        mean=pool_vectors.matrix.mean(axis=0),
+        mean=mean,
     )
     tags = combine(
         vocabulary.canonical(tagger.tag(rows)),
@@ -91,4 +102,4 @@ def ground_examples(
         instance_ids=rows["instance_id"],
         tags=tag_vectors.ids,
     )
-    return ground(tags.select("instance_id", "tag", "weight"), tree, rows["instance_id"])
+    return ground(tags.select("instance_id", "tag", "weight"), tree, rows["instance_id"]), vectors

@@ -171,6 +171,7 @@ def _request(spec: TargetSpec) -> dict[str, object]:
         "target": {"examples": wish.examples, "description": wish.description}.get(wish.kind) or wish.kind,
         "alignment": str(spec.alignment),
         "breadth": spec.breadth,
+        "text share": spec.text_share,
         "least quality": spec.min_quality or None,
         "constraints": str(constraints) if constraints else None,
         "seed": spec.seed,

@@ -28,7 +28,7 @@ from tags_assets.target_registry import TargetRegistry
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="1",
+    code_version="2",
     **declare(
         "selected_subset",
         SCHEMA,

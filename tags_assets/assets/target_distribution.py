@@ -1,6 +1,7 @@
 """`target_distribution` [target]: what the target asks of each leaf."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,9 @@ from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.embedding import Embed
+from tags_assets.method.grounding import from_frame
 from tags_assets.method.knowledge_tree import KnowledgeTree
+from tags_assets.method.likeness import likeness
 from tags_assets.method.target import (
     TARGET_SCHEMA,
     TargetDistribution,
@@ -34,6 +37,10 @@ from tags_assets.target_registry import TargetRegistry
 
 TOP_CONCEPTS = 15
 
+LIKENESS_SCHEMA = pl.Schema({"instance_id": pl.String(), "likeness": pl.Float32()})
+"""Columns of the table ``target_distribution_likeness``, one row per instance that has a vector;
+empty where the target has no text."""
+
 
 @dg.asset(
     deps=[
@@ -45,13 +52,15 @@ TOP_CONCEPTS = 15
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="2",
-    **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}),
+    code_version="3",
+    **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}, likeness=LIKENESS_SCHEMA),
 )
 def target_distribution(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
 ) -> Materialized:
-    """Read the target's file and say what it asks of each concept, smoothed down the tree."""
+    """Read the target's file and say what it asks of each concept, smoothed down the tree, and how much like
+    it the text of each row is.
+    """
     home = Home.resolve(store.home)
     registry = TargetRegistry(home)
 
@@ -66,10 +75,15 @@ def target_distribution(
         spec = registry.load(name)
         with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
             tagger = ExampleTagger(home, llm, inputs.status)
-            distribution, tree = _distribution(spec, inputs, embed, tagger)
+            distribution, tree, ids = _distribution(spec, inputs, embed, tagger)
         frame = distribution.to_frame(tree)
+        like = distribution.likeness
+        of_rows = {"instance_id": ids, "likeness": like} if like is not None else None
         return Artifact(
-            {"data": frame.select(pl.lit(name).alias("target"), pl.all())},
+            {
+                "data": frame.select(pl.lit(name).alias("target"), pl.all()),
+                "likeness": pl.DataFrame(of_rows, schema=LIKENESS_SCHEMA),
+            },
             {
                 "kind": distribution.kind,
                 "kl_from_pool": distribution.divergence_from_pool,
@@ -94,19 +108,30 @@ def _supply(inputs: Inputs, tree: KnowledgeTree) -> NDArray[np.float64]:
 
 def _distribution(
     spec: TargetSpec, inputs: Inputs, embed: Embed, tagger: ExampleTagger
-) -> tuple[TargetDistribution, KnowledgeTree]:
-    """Read the wish of a target's file as a distribution over the leaves."""
+) -> tuple[TargetDistribution, KnowledgeTree, pl.Series]:
+    """Read the wish of a target's file; the ids are those of the rows that likeness is of."""
     tree = read_tree(inputs)
     supply = _supply(inputs, tree)
     wish = spec.target
+    none = pl.Series("instance_id", [], dtype=pl.String)
     if wish.weights is not None:
-        return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights")), tree
+        return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights")), tree, none
+    if wish.pool is not None:
+        return target_from_pool(tree, supply), tree, none
+    rows = inputs.vectors("instance_embeddings", "instance_id")
     if wish.description is not None:
-        return target_from_description(embed([wish.description]), tree, supply), tree
-    if wish.examples is not None:
-        examples = ground_examples(spec, inputs, tree, embed, tagger)
-        return target_from_examples(examples, tree, supply), tree
-    return target_from_pool(tree, supply), tree
+        found = target_from_description(
+            embed([wish.description]),
+            tree,
+            supply,
+            row_vectors=rows.matrix,
+            grounding=from_frame(inputs.read("grounded_instances"), tree, rows.ids),
+        )
+        return found, tree, rows.ids
+    mean = rows.matrix.mean(axis=0)
+    examples, vectors = ground_examples(spec, inputs, tree, embed, tagger, mean=mean)
+    asked = target_from_examples(examples, tree, supply)
+    return replace(asked, likeness=likeness(vectors, rows.matrix)), tree, rows.ids
 
 
 def _top_concepts(distribution: TargetDistribution, tree: KnowledgeTree) -> pl.DataFrame:

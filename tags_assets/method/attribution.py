@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tags_assets.method.knowledge_tree import KnowledgeTree
     from tags_assets.method.objective import Objective
 
-PARTS = ("gain", "closeness", "coverage")
-GAIN, CLOSENESS, COVERAGE = range(3)
+PARTS = ("gain", "closeness", "coverage", "text")
+GAIN, CLOSENESS, COVERAGE, TEXT = range(4)
 
 ATTRIBUTION_SCHEMA: dict[str, pl.DataType] = {
     "instance_id": pl.String(),
@@ -44,7 +44,7 @@ class Attribution:
     pick
         Position in the selection, ascending, int32 (n,).
     node
-        Number of the node; a leaf for closeness and coverage, int32 (n,).
+        Number of the node; a leaf for closeness and coverage, the root for text, int32 (n,).
     part
         Index into `PARTS`, int8 (n,).
     amount
@@ -57,10 +57,21 @@ class Attribution:
     amount: NDArray[np.float64]
 
     def totals(self, n_picks: int) -> NDArray[np.float64]:
-        """Sum per pick and part, float64 (n_picks, 3) in the order of `PARTS`."""
+        """Sum per pick and part, float64 (n_picks, 4) in the order of `PARTS`."""
         place = self.pick.astype(np.int64) * len(PARTS) + self.part
         sums = np.bincount(place, weights=self.amount, minlength=n_picks * len(PARTS))
         return sums.astype(np.float64).reshape(n_picks, -1)
+
+    def with_text(self, amounts: NDArray[np.float64], root: int) -> Attribution:
+        """Add what each pick's whole text gave, float64 (n_picks,), to the root: no one concept did."""
+        n = len(amounts)
+        pick = np.concatenate([self.pick, np.arange(n, dtype=np.int32)])
+        order = np.argsort(pick, kind="stable")
+        node = np.concatenate([self.node, np.full(n, root, dtype=np.int32)])
+        part = np.concatenate([self.part, np.full(n, TEXT, dtype=np.int8)])
+        return Attribution(
+            pick[order], node[order], part[order], np.concatenate([self.amount, amounts])[order]
+        )
 
     def to_frame(self, tree: KnowledgeTree, instance_ids: Sequence[str]) -> pl.DataFrame:
         """Name picks and nodes (`ATTRIBUTION_SCHEMA`); `instance_ids` are those of the picks, in order."""

@@ -62,6 +62,9 @@ class Problem:
         Of each candidate, in nats, float64 (n_candidates,).
     aim
         Factor of a row's closeness in A: the mean departure over its own, float64 (n_candidates,).
+    text_share, text
+        Share of closeness that is the likeness of the whole text, and that likeness, centred and brought to
+        the spread of the aimed closeness, float64 (n_candidates,); 0 where the target has none.
     features
         Nodes, then leaves, shared by every objective that the problem makes.
     priority
@@ -80,6 +83,8 @@ class Problem:
     capacity: NDArray[np.float64]
     closeness: NDArray[np.float64]
     aim: NDArray[np.float64]
+    text_share: float
+    text: NDArray[np.float64]
     features: Objective
     constraints: Constraints
     priority: NDArray[np.int32] | None
@@ -116,6 +121,8 @@ class Problem:
         chosen, q = grounding[candidates], quality[candidates].astype(np.float64)
         capacity = prior(target, n_picks)
         departs = departure(chosen, target, tree)
+        near, aim = closeness(chosen, target), departs.mean() / departs
+        text = _text(target, candidates, (near - near.mean()) * aim)
         nodes = node_weights(tree, target.pool, 1.0)  # features need to know which nodes count, and no more
         return cls(
             tree=tree,
@@ -126,8 +133,10 @@ class Problem:
             n_picks=n_picks,
             budget_mass=max(n_picks * float(q.mean()), 1e-6),
             capacity=capacity,
-            closeness=closeness(chosen, target),
-            aim=departs.mean() / departs,
+            closeness=near,
+            aim=aim,
+            text_share=request.text_share if text.any() else 0.0,
+            text=text,
             features=tree_objective(chosen, tree, q, nodes, coverage_capacity=capacity),
             constraints=constraints,
             priority=_priority(len(candidates), request.seed),
@@ -149,7 +158,9 @@ class Problem:
         )
 
     def alignment_objective(self, breadth: float, scale: float = 1.0) -> Objective:
-        """A / scale, where A = aimed closeness above the mean + breadth x coverage.
+        """A / scale, where A = closeness above the mean + breadth x coverage.
+
+        Closeness is that of the concepts, aimed, and the likeness of the whole text, by `text_share`.
 
         The candidates' mean is taken off so that A is measured from what a random sample has; without this a
         large budget, which must take rows nearer to the pool than to the target, would leave nothing to scale
@@ -159,7 +170,9 @@ class Problem:
         coverage = (1.0 if alone else breadth) * self.target.mass / self.capacity / scale
         bonus = np.zeros(len(self.candidates))
         if not alone:
-            bonus = (self.closeness - self.closeness.mean()) * self.aim / (self.n_picks * scale)
+            concepts = (self.closeness - self.closeness.mean()) * self.aim
+            bonus = (1 - self.text_share) * concepts + self.text_share * self.text
+            bonus /= self.n_picks * scale
         weight = np.concatenate([np.zeros(self.tree.n_nodes), coverage])
         return self.features.reweighted(weight, self.features.capacity, bonus)
 
@@ -183,13 +196,22 @@ class Problem:
         # A row's shares sum to 1, so the mean that its bonus is measured from falls on its leaves by them.
         above_mean = np.log(self.target.mass / self.target.pool) - self.closeness.mean()
         aim = np.repeat(self.aim[rows], np.diff(chosen.indptr))
-        amounts = chosen.data * above_mean[chosen.indices] * aim * scale
-        return attribute(
+        amounts = chosen.data * above_mean[chosen.indices] * aim * (scale * (1 - self.text_share))
+        parts = attribute(
             self.objective(blend),
             rows,
             n_nodes=self.tree.n_nodes,
             closeness=(chosen.indptr, chosen.indices, amounts) if scale else None,
         )
+        text_scale = scale * self.text_share
+        return parts.with_text(self.text[rows] * text_scale, self.tree.root) if text_scale else parts
+
+    def likeness(self, rows: NDArray[np.int64]) -> float | None:
+        """Mean likeness of picks above that of the candidates, in nats; None where the target has no text."""
+        if self.target.likeness is None:
+            return None
+        of_candidates = self.target.likeness[self.candidates]
+        return float(of_candidates[rows].mean() - of_candidates.mean())
 
     def leaf_mass(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """n_l, float64 (n_leaves,)."""
@@ -229,6 +251,8 @@ def _checked(
         raise ValueError(
             f"grounding has {n_leaves} leaves, the target {len(target.mass)}, the tree {tree.n_leaves}"
         )
+    if target.likeness is not None and len(target.likeness) != n_rows:
+        raise ValueError(f"{len(target.likeness)} likenesses for {n_rows} rows")
     if len(quality) != n_rows:
         raise ValueError(f"{len(quality)} qualities for {n_rows} rows")
     if not (np.all(np.isfinite(quality)) and np.all(quality >= 0) and np.all(quality <= 1)):
@@ -279,6 +303,24 @@ def _candidates(
             where="constraints",
         )
     return eligible, np.flatnonzero(open_rows), include
+
+
+def _text(
+    target: TargetDistribution, candidates: NDArray[np.int64], concepts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Centre the likeness of the candidates and bring it to the spread of what their concepts say.
+
+    The kernel's nats are those of vectors: their spread differs by embedder, and a share of one and the rest
+    of the other must mean the same for all.
+    """
+    if target.likeness is None:
+        return np.zeros(len(candidates))
+    like = target.likeness[candidates]
+    spread = float(like.std())
+    if spread <= 0:
+        return np.zeros(len(candidates))
+    text: NDArray[np.float64] = (like - like.mean()) * (float(concepts.std()) / spread)
+    return text
 
 
 def _priority(n_rows: int, seed: int) -> NDArray[np.int32] | None:

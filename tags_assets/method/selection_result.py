@@ -20,9 +20,10 @@ FRONTIER_SCHEMA: dict[str, pl.DataType] = {
     "gain": pl.Float64(),
     "closeness": pl.Float64(),
     "coverage": pl.Float64(),
+    "text": pl.Float64(),
     "kl": pl.Float64(),
 }
-"""One row per pick: what the picks up to it reach; ``value`` is the sum of the three parts after it."""
+"""One row per pick: what the picks up to it reach; ``value`` is the sum of the four parts after it."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class SelectionFigures:
         their tokens (None where no tokens were given).
     budget
         What was asked for, in words.
-    alignment, breadth
-        lambda and breadth that the selection was made with.
-    value, information_gain, closeness, coverage
-        F, G, and the two terms of A: mean closeness in nats, and coverage before it is weighed with breadth.
+    alignment, breadth, text_share
+        lambda, breadth and the share of closeness that was the whole text's (0 where the target has no text).
+    value, information_gain, closeness, likeness, coverage
+        F, G, and the terms of A: mean closeness of the concepts in nats, the mean likeness of the whole texts
+        above the pool's in nats (None where the target has no text), and coverage before it is weighed.
     gain_scale, alignment_scale
         G_g and A_g: what greedy reaches on either part alone (A_g is None where no alignment took part).
     kl, kl_reverse, kl_pool, kl_floor
@@ -60,9 +62,11 @@ class SelectionFigures:
     budget: str
     alignment: float
     breadth: float
+    text_share: float
     value: float
     information_gain: float
     closeness: float
+    likeness: float | None
     coverage: float
     gain_scale: float
     alignment_scale: float | None

@@ -13,6 +13,7 @@ import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.method.knowledge_tree import PATH_SEPARATOR
+from tags_assets.method.likeness import likeness as text_likeness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,9 @@ class TargetDistribution:
         Weight of each step of the back-off, from the leaf up to the pool: sums to 1, float64 (n_levels,).
     notes
         What the user should know about how the target was read.
+    likeness
+        How much more like the target than like the pool each row's whole text is, in nats, float64
+        (n_rows,) (`tags_assets.method.likeness`); None where the target has no text.
     """
 
     mass: NDArray[np.float64]
@@ -81,6 +85,7 @@ class TargetDistribution:
     kind: str
     back_off: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    likeness: NDArray[np.float64] | None = None
 
     @property
     def is_pool(self) -> bool:
@@ -106,7 +111,13 @@ class TargetDistribution:
         )
 
     @classmethod
-    def from_frame(cls, frame: pl.DataFrame, tree: KnowledgeTree, kind: str) -> TargetDistribution:
+    def from_frame(
+        cls,
+        frame: pl.DataFrame,
+        tree: KnowledgeTree,
+        kind: str,
+        likeness: NDArray[np.float64] | None = None,
+    ) -> TargetDistribution:
         """Read the target back from the table that `to_frame` wrote, rows in any order."""
         number = pl.Series([tree.number_of[node] for node in frame["node_id"]])
         frame = frame.with_columns(number.alias("leaf")).sort("leaf")
@@ -117,6 +128,7 @@ class TargetDistribution:
             origin=tuple(frame["origin"]),
             kind=kind,
             back_off=np.zeros(0),
+            likeness=likeness,
         )
 
 
@@ -273,7 +285,7 @@ def target_from_description(
         Mass of the eligible rows at each leaf, float64 (n_leaves,).
     row_vectors, grounding
         Unit-norm embeddings of the pool's rows, float32 (n_rows, n_dims), by the same embedder, and p_i(l) of
-        the same rows, CSR (n_rows, n_leaves).
+        the same rows, CSR (n_rows, n_leaves). Likeness is to the rows that were found.
 
     Raises
     ------
@@ -292,7 +304,8 @@ def target_from_description(
     nearest = held[np.argsort(-likeness, kind="stable")[:DESCRIPTION_ROWS]]
     found = target_from_examples(grounding[nearest], tree, supply)
     origin = tuple(where.replace("examples", "description") for where in found.origin)
-    return replace(found, origin=origin, kind="description")
+    like = text_likeness(row_vectors[nearest], row_vectors)
+    return replace(found, origin=origin, kind="description", likeness=like)
 
 
 def _nearest_leaves(

@@ -22,6 +22,8 @@ FIGURES: dict[str, str] = {
     "budget": "budget",
     "alignment": "alignment (lambda): 0 = information alone, 1 = target alone",
     "breadth": "breadth: variety against precision inside the target",
+    "text_share": "text share: how much of closeness is the whole text's, beside its concepts'",
+    "likeness": "likeness of the whole texts to the target, in nats a row",
     "kl": "KL(T, P_S): how far the selection is from the target, in nats",
     "kl_reverse": "KL(P_S, T): how far it strays outside the target, in nats",
     "kl_pool": "KL(T, P) of the pool as it is, in nats",

@@ -15,6 +15,7 @@ KNOBS: dict[str, str] = {
     "alignment": "0 = information gain alone, 1 = the target alone",
     "max_kl": "a ceiling on the KL in place of an alignment",
     "breadth": "within the alignment: variety against precision",
+    "text_share": "how much of closeness is the whole text's, 0 to 1; the rest is its concepts'",
     "min_quality": "least quality of a row, 0 to 1",
     "max_share": "`max_share.source.alpaca=0.3`: the most of one value; `max_share=` lifts every cap",
     "min_share": "`min_share.language.de=0.05`: the least of one value; `min_share=` lifts every floor",

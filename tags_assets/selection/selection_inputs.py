@@ -52,7 +52,10 @@ class SelectionInputs:
         details = inputs.read("raw_instances", columns=list(CONDITION_COLUMNS))
         rows = scores.join(details, on="instance_id", how="left", maintain_order="left")
         distribution = TargetDistribution.from_frame(
-            inputs.read("target_distribution"), tree, str(inputs.figures("target_distribution")["kind"])
+            inputs.read("target_distribution"),
+            tree,
+            str(inputs.figures("target_distribution")["kind"]),
+            _likeness(inputs, rows),
         )
         return cls(
             rows=rows,
@@ -62,6 +65,16 @@ class SelectionInputs:
             target=distribution,
             request=build_request(spec, rows),
         )
+
+
+def _likeness(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.float64] | None:
+    """Line up what the target says of whole texts; a row without a vector is as like as the mean row."""
+    said = inputs.read("target_distribution", "likeness")
+    if said.is_empty():
+        return None
+    of_rows = rows.select("instance_id").join(said, on="instance_id", how="left", maintain_order="left")
+    like = of_rows["likeness"].cast(pl.Float64)
+    return like.fill_null(like.mean() if like.count() else 0.0).to_numpy()
 
 
 def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
@@ -78,6 +91,7 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
         budget=spec.method_budget,
         alignment=spec.method_alignment,
         breadth=spec.breadth,
+        text_share=spec.text_share,
         exclude=exclude,
         include=_numbers(spec, rows, constraints.include),
         min_quality=spec.min_quality,

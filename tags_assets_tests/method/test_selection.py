@@ -8,6 +8,7 @@ from scipy import sparse
 
 from tags_assets.errors import UserError
 from tags_assets.method.alignment import target_from_examples, target_from_pool, target_from_weights
+from tags_assets.method.attribution import PARTS
 from tags_assets.method.request import Budget, MaxKL, SelectionRequest
 from tags_assets.method.selection import select
 from tags_assets.method.selection_result import FRONTIER_SCHEMA
@@ -49,10 +50,40 @@ def test_gains_taken_apart_add_up_and_the_frontier_ends_at_the_figures(pool, tar
     last = found.frontier.row(-1, named=True)
     assert last["value"] == pytest.approx(figures.value)
     assert last["kl"] == pytest.approx(figures.kl, abs=1e-6)
-    assert last["gain"] + last["closeness"] + last["coverage"] == pytest.approx(figures.value)
+    assert sum(last[part] for part in PARTS) == pytest.approx(figures.value)
     assert figures.kl_floor <= figures.kl
     assert figures.value <= figures.bound
     assert found.leaf_mass.sum() == pytest.approx(60)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_the_whole_text_takes_its_share_of_closeness_and_stands_at_the_root(pool, target, share):
+    tree = pool[0]
+    like = np.random.default_rng(4).normal(size=N) * 7 + 3
+    found = run(pool, replace(target, likeness=like), alignment=1.0, breadth=0.0, text_share=share)
+    assert found.figures.text_share == share
+    assert found.figures.likeness == pytest.approx(like[found.rows].mean() - like.mean())
+    totals = found.attribution.totals(60)
+    assert np.abs(totals.sum(axis=1) - found.gains).max() < 1e-9
+    text = found.attribution.part == PARTS.index("text")
+    assert set(found.attribution.node[text]) == ({tree.root} if share else set())
+    assert (np.diff(found.attribution.pick) >= 0).all()
+    last = found.frontier.row(-1, named=True)
+    assert sum(last[part] for part in PARTS) == pytest.approx(last["value"])
+    if share == 0:
+        assert found.rows.tolist() == run(pool, target, alignment=1.0, breadth=0.0).rows.tolist()
+    if share == 1:
+        assert set(found.rows) == set(np.argsort(-like)[:60])
+
+
+def test_the_unit_of_likeness_does_not_matter(pool, target):
+    like = np.random.default_rng(4).normal(size=N)
+    one = run(pool, replace(target, likeness=like))
+    other = run(pool, replace(target, likeness=100 * like - 5))
+    assert one.rows.tolist() == other.rows.tolist()
+    constant = run(pool, replace(target, likeness=np.full(N, 2.0)))
+    assert constant.figures.text_share == 0.0
+    assert constant.rows.tolist() == run(pool, target).rows.tolist()
 
 
 def test_lambda_means_the_share_of_either_part_at_its_best(pool, target):

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tags_assets.method.embedding import unit
+from tags_assets.method.likeness import KERNEL, MOST_EXAMPLES, NARROWING, likeness
+
+
+def pool(seed=0, n=400, dims=12):
+    rng = np.random.default_rng(seed)
+    return unit(rng.normal(size=(n, dims)) * np.linspace(2, 0.5, dims) + 1.5)
+
+
+def test_it_is_the_log_ratio_of_two_densities_with_one_kernel():
+    rows = pool()
+    examples = rows[:9]
+    mean = rows.mean(axis=0)
+    x, wanted = unit(rows - mean).astype(float), unit(examples - mean).astype(float)
+    moments = x.T @ x / len(x)
+    kappa = KERNEL / np.linalg.norm(x @ x.T / len(x)) * 9**NARROWING
+    density = np.log(np.exp(kappa * x @ wanted.T).mean(axis=1))
+    expected = density - kappa**2 / 2 * np.einsum("ij,jk,ik->i", x, moments, x)
+    assert likeness(examples, rows) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_pool_s_side_is_its_kernel_density_to_second_order():
+    rows = pool(n=2000, dims=40)
+    x = unit(rows - rows.mean(axis=0)).astype(float)
+    kappa = 0.8 / np.linalg.norm(x.T @ x / len(x))
+    exact = np.log(np.exp(kappa * x @ x.T).mean(axis=1))
+    second_order = kappa**2 / 2 * np.einsum("ij,jk,ik->i", x, x.T @ x / len(x), x)
+    assert np.corrcoef(exact, second_order)[0, 1] > 0.9
+
+
+def test_rows_of_the_examples_kind_come_first():
+    rng = np.random.default_rng(1)
+    kind = rng.normal(size=12)
+    rows = np.concatenate([pool(2), unit(rng.normal(size=(40, 12)) * 0.4 + kind)])
+    examples = unit(rng.normal(size=(5, 12)) * 0.4 + kind)
+    best = np.argsort(-likeness(examples, rows))[:40]
+    assert np.mean(best >= 400) > 0.8
+
+
+def test_repeating_the_examples_only_narrows_the_kernel():
+    rows = pool()
+    once, twice = likeness(rows[:1], rows), likeness(rows[[0, 0]], rows)
+    assert np.argmax(once) == np.argmax(twice) == 0
+
+
+def test_of_more_examples_than_are_compared_the_evenly_spaced_are():
+    rows = pool(n=2 * MOST_EXAMPLES)
+    taken = rows[np.linspace(0, len(rows) - 1, MOST_EXAMPLES).astype(int)]
+    assert np.array_equal(likeness(rows, rows[:50]), likeness(taken, rows[:50]))
+
+
+def test_where_nothing_can_be_told_apart_all_rows_are_alike():
+    rows = pool()
+    assert likeness(rows[:0], rows).tolist() == [0.0] * 400
+    assert likeness(rows[:3], rows[:0]).shape == (0,)
+    same = np.repeat(rows[:1], 5, axis=0)
+    assert np.allclose(likeness(rows[:3], same), likeness(rows[:3], same)[0])
