@@ -4,8 +4,8 @@
     python benchmarks/selection_front.py --cache bed.pkl  # keeps the grounded pool for the next run
 
 Four tables, by the measures of ``alignment_probe.py`` (share of the picks truly of the target's domain, its
-mean over the targets; distinct sub-domains among them, the sum) with the mean quality of the picks,
-KL(T || P_S), its floor and the least certificate:
+mean over the targets; distinct sub-domains among them, the sum; even: the effective number of them, exp of
+their entropy, the sum) with the mean quality of the picks, KL(T || P_S), its floor and the least certificate:
 
 - *front*: lambda and breadth at 5% of the pool, beside nearest-to-centred-centroid and RDS+-like round robin;
 - *few*: 2 to 50 examples, with the target smoothed down the tree and not, by closeness alone;
@@ -35,6 +35,7 @@ from tags_assets.method.alignment import closeness, departure, target_from_pool
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import centred, row_texts, unit
 from tags_assets.method.grounding import ground
+from tags_assets.method.likeness import likeness
 from tags_assets.method.request import DEFAULT_ALIGNMENT, DEFAULT_BREADTH, Budget, SelectionRequest
 from tags_assets.method.scoring import score
 from tags_assets.method.selection import select
@@ -110,23 +111,29 @@ class Bench:
         self.supply = np.asarray(bed["grounding"].sum(axis=0)).ravel()
         self.n = bed["grounding"].shape[0]
 
-    def target(self, name, rows=None, back_off=None):
+    def target(self, name, rows=None, back_off=None, *, text=True):
         examples = self.bed["examples"][name]
-        examples = examples if rows is None else examples[rows]
-        return target_from_examples(examples, self.bed["tree"], self.supply, back_off=back_off)
+        vectors = self.bed["example_vectors"][name]
+        if rows is not None:
+            examples, vectors = examples[rows], vectors[rows]
+        found = target_from_examples(examples, self.bed["tree"], self.supply, back_off=back_off)
+        return replace(found, likeness=likeness(vectors, self.bed["vectors"])) if text else found
 
     def measure(self, picks_of_targets):
-        shares, variety, quality = [], [], []
+        shares, variety, even, quality = [], [], [], []
         for picks, true in zip(picks_of_targets, self.truth.is_true, strict=True):
             found = picks[true[picks]]
             shares.append(len(found) / len(picks))
-            variety.append(len(np.unique(self.truth.subdomain[found])))
+            counts = np.unique(self.truth.subdomain[found], return_counts=True)[1]
+            variety.append(len(counts))
+            p = counts / max(counts.sum(), 1)
+            even.append(np.exp(-np.sum(p * np.log(p))))
             quality.append(self.bed["quality"][picks].mean())
-        return np.mean(shares), sum(variety), np.mean(quality), shares
+        return np.mean(shares), sum(variety), sum(even), np.mean(quality), shares
 
     def line(self, name, picks, figures=()):
-        share, variety, quality, shares = self.measure(picks)
-        cells = [name, f"{share:.3f}", f"{variety}", f"{quality:.3f}"]
+        share, variety, even, quality, shares = self.measure(picks)
+        cells = [name, f"{share:.3f}", f"{variety}", f"{even:.0f}", f"{quality:.3f}"]
         cells += (
             [
                 f"{np.mean([f.kl for f in figures]):.3f}",
@@ -153,8 +160,15 @@ class Bench:
 
 def head(title):
     print(f"\n**{title}**\n")
-    print("| | share | variety | quality | KL | floor | least certificate | shares |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| | share | variety | even | quality | KL | floor | least certificate | shares |")
+    print("|---|---|---|---|---|---|---|---|---|")
+
+
+def round_robin(vectors, examples):
+    """RDS+-like: each example in turn takes its nearest row; scores whose order that is."""
+    cosines = [centred(vectors) @ unit(e - vectors.mean(axis=0)).T for e in examples]
+    ranks = [np.argsort(np.argsort(-like, axis=0), axis=0).min(axis=1) for like in cosines]
+    return [like.max(axis=1) * 1e-6 - rank for like, rank in zip(cosines, ranks, strict=True)]
 
 
 def front(bench):
@@ -164,15 +178,23 @@ def front(bench):
     bench.line("random", [rng.choice(bench.n, n, replace=False) for _ in bench.truth.names])
     vectors, examples = bench.bed["vectors"], bench.bed["example_vectors"].values()
     bench.line("nearest to the centred centroid", bench.top(centroid_scores(vectors, list(examples)), n))
-    likeness = [centred(vectors) @ unit(e - vectors.mean(axis=0)).T for e in examples]
-    ranks = [np.argsort(np.argsort(-like, axis=0), axis=0).min(axis=1) for like in likeness]
-    robin = [like.max(axis=1) * 1e-6 - rank for like, rank in zip(likeness, ranks, strict=True)]
-    bench.line("round robin over the examples", bench.top(robin, n))
+    bench.line("round robin over the examples", bench.top(round_robin(vectors, list(examples)), n))
     targets = [bench.target(name) for name in bench.truth.names]
     for breadth in (0.0, 0.1, 0.3, 1.0):
         bench.run(f"lambda 1, breadth {breadth}", targets, alignment=1.0, breadth=breadth)
-    for alignment in (0.9, 0.75, 0.5, 0.25, 0.0):
+    for alignment in (0.75, 0.5, 0.25, 0.0):
         bench.run(f"lambda {alignment}, breadth {DEFAULT_BREADTH}", targets, alignment=alignment)
+    for share in (0.0, 0.5, 1.0):
+        bench.run(f"the defaults, text share {share}", targets, text_share=share)
+    for count in (20, 5):
+        rows = {
+            name: np.sort(np.random.default_rng(count).choice(50, count, replace=False))
+            for name in bench.truth.names
+        }
+        fewer = [vectors[rows[name]] for name, vectors in bench.bed["example_vectors"].items()]
+        bench.line(f"{count} examples: centred centroid", bench.top(centroid_scores(vectors, fewer), n))
+        bench.line(f"{count} examples: round robin", bench.top(round_robin(vectors, fewer), n))
+        bench.run(f"{count} examples: the defaults", [bench.target(name, rows[name]) for name in rows])
 
 
 def few(bench):
@@ -190,15 +212,13 @@ def few(bench):
                 scores = []
                 for target in bench.truth.names:
                     rows = np.sort(rng.choice(50, count, replace=False))
-                    asked = bench.target(target, rows, weights)
+                    asked = bench.target(target, rows, weights, text=False)
                     near = closeness(bench.bed["grounding"], asked)
                     scores.append((near - near.mean()) / departs)
                 draws.append(bench.measure(bench.top(scores, 500)))
-            share, variety, quality = (np.mean([draw[part] for draw in draws]) for part in range(3))
-            print(
-                f"| {count} examples, {name} | {share:.3f} | {variety:.0f} | {quality:.3f} | | | | |",
-                flush=True,
-            )
+            share, variety, even, quality = (np.mean([draw[part] for draw in draws]) for part in range(4))
+            cells = f"{share:.3f} | {variety:.0f} | {even:.0f} | {quality:.3f} | | | | |"
+            print(f"| {count} examples, {name} | {cells}", flush=True)
 
 
 def ways(bench):
