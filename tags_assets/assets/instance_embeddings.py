@@ -1,50 +1,122 @@
 """`instance_embeddings`: where each row lies in the embedder's space."""
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
-from tags_assets.assets.kept import kept_texts
-from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.versioned import GROWN_FROM, Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
-from tags_assets.method.embedding import row_texts
-from tags_assets.method.student import embed_rows
+from tags_assets.method.embedding import Embed, row_texts
+from tags_assets.method.student import (
+    FIT_SCHEMA,
+    N_TEACHER,
+    WORD_SCHEMA,
+    RowEmbeddings,
+    Student,
+    embed_more,
+    embed_rows,
+)
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
+from tags_assets.store.fingerprint import canonical
 
-SCHEMA = pl.Schema({"instance_id": pl.String(), "vector": pl.List(pl.Float32()), "is_teacher": pl.Boolean()})
+SCHEMA = pl.Schema(
+    {
+        "instance_id": pl.String(),
+        "vector": pl.List(pl.Float32()),
+        "is_teacher": pl.Boolean(),
+        "content_hash": pl.String(),
+    }
+)
+
+OUTGROWN = 2.0
+"""A pool of so many times the rows that the student was fitted among has the student fitted anew."""
 
 
-@dg.asset(deps=["raw_instances", "filtered_rows"], code_version="1", **declare("instance_embeddings", SCHEMA))
+@dg.asset(
+    deps=["raw_instances", "filtered_rows"],
+    code_version="2",
+    **declare("instance_embeddings", SCHEMA, student_words=WORD_SCHEMA, student_fit=FIT_SCHEMA),
+)
 def instance_embeddings(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
 ) -> Materialized:
-    """Embed each row: by the embedder where rows are few, else by a student of it."""
+    """Embed each row: by the embedder where rows are few, else by a student that stays as rows come."""
     home = Home.resolve(store.home)
+    seed = home.pool().seed
+
+    def config(_partition: str) -> dict[str, object]:
+        return {"embedder": embedder_config(embedder, llm, home), "row_tokens": ROW_TOKENS, "seed": seed}
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
-        ids: list[str] = []
+        rows = pl.DataFrame(schema={"instance_id": pl.String(), "content_hash": pl.String()})
         texts: list[str] = []
-        for batch in kept_texts(inputs):
-            ids += batch["instance_id"].to_list()
+        for batch in kept_texts(inputs, ["content_hash"]):
+            rows = rows.vstack(batch.select(rows.columns))
             texts += row_texts(batch["prompt"], batch["response"])
         with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
-            embedded = embed_rows(texts, embed, seed=home.pool().seed, progress=inputs.progress)
-        frame = pl.DataFrame(
-            {"instance_id": ids, "vector": embedded.vectors, "is_teacher": embedded.is_teacher},
-            schema_overrides={"vector": pl.Array(pl.Float32(), embedded.vectors.shape[1])},
+            embedded = _grown(inputs, rows, texts, embed, seed)
+            fitted = embedded is None
+            if embedded is None:
+                embedded = embed_rows(texts, embed, seed=seed, progress=inputs.progress)
+        frame = rows.with_columns(
+            pl.Series("vector", embedded.vectors, dtype=pl.Array(pl.Float32(), embedded.vectors.shape[1])),
+            is_teacher=pl.Series(embedded.is_teacher),
         )
-        return Artifact({"data": frame.cast(SCHEMA)}, {**embedded.figures, **spent(embed)})
+        words, fit = pl.DataFrame(schema=WORD_SCHEMA), pl.DataFrame(schema=FIT_SCHEMA)
+        if embedded.student is not None:
+            words, fit = embedded.student.to_frames()
+        return Artifact(
+            {"data": frame.select(SCHEMA.names()).cast(SCHEMA), "student_words": words, "student_fit": fit},
+            {**embedded.figures, "student_fitted": int(fitted), **spent(embed)},
+        )
 
-    return materialize(
-        context,
-        store.artifacts,
-        compute,
-        config=lambda _: {
-            "embedder": embedder_config(embedder, llm, home),
-            "row_tokens": ROW_TOKENS,
-            "seed": home.pool().seed,
-        },
+    def grows(inputs: Inputs, _partition: str) -> bool:
+        base = inputs.base_of_same_code
+        if base is None or not base.tables["student_fit"].rows:
+            return False
+        if canonical({**base.config, GROWN_FROM: None}) != canonical({**config(""), GROWN_FROM: None}):
+            return False
+        n_rows = len(kept_rows(inputs, ["instance_id"]))
+        fitted_among = int(inputs.store.read_version(base, "student_fit", columns=["n_rows"])["n_rows"][0])
+        return N_TEACHER < n_rows <= OUTGROWN * fitted_among
+
+    return materialize(context, store.artifacts, compute, config=config, grows=grows)
+
+
+def _grown(
+    inputs: Inputs, rows: pl.DataFrame, texts: list[str], embed: Embed, seed: int
+) -> RowEmbeddings | None:
+    """Embed the rows that the version before lacks; None where there is none, or its student does badly."""
+    base = inputs.base
+    if base is None:
+        return None
+    read = inputs.store.read_version
+    student = Student.from_frames(read(base, "student_words"), read(base, "student_fit"))
+    if student is None:
+        return None
+    before = inputs.store.read_vectors(base.asset, id_column="content_hash", data_version=base.data_version)
+    places = pl.DataFrame({"content_hash": before.ids}).with_columns(
+        read(base, columns=["is_teacher"])["is_teacher"], at=pl.int_range(pl.len())
+    )
+    found = rows.join(
+        places.unique("content_hash", keep="first", maintain_order=True),
+        on="content_hash",
+        how="left",
+        maintain_order="left",
+    )
+    is_known = found["at"].is_not_null().to_numpy()
+    return embed_more(
+        texts,
+        embed,
+        student,
+        known=before.matrix[found["at"].drop_nulls().to_numpy()],
+        is_known=is_known,
+        is_teacher=np.asarray(found["is_teacher"].fill_null(value=False)),
+        seed=seed,
+        progress=inputs.progress,
     )

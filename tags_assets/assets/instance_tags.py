@@ -1,14 +1,23 @@
 """`instance_tags`: the canonical concepts of each row, those that it names and those that it does not."""
 
 import dagster as dg
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.assets.versioned import GROWN_FROM, Artifact, Inputs, Materialized, materialize
+from tags_assets.home import Home
 from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine
+from tags_assets.method.growth import PLACED_SCHEMA, placed_by, vocabulary_drift
 from tags_assets.method.vocabulary import Vocabulary
 from tags_assets.resources.store import StoreResource
+from tags_assets.store.artifact_file import Vectors
+
+CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "weight": pl.Float32()})
+"""One row per content and concept assigned to it, before the row's own tags join it."""
 
 
 @dg.asset(
@@ -20,21 +29,32 @@ from tags_assets.resources.store import StoreResource
         "tag_embeddings",
         "instance_embeddings",
     ],
-    code_version="1",
-    **declare("instance_tags", INSTANCE_TAG_SCHEMA),
+    code_version="2",
+    **declare("instance_tags", INSTANCE_TAG_SCHEMA, concepts=CONCEPT_SCHEMA, placed=PLACED_SCHEMA),
 )
 def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Map tags to their canonical form and add the concepts that lie nearest to the row as a whole."""
+    max_drift = Home.resolve(store.home).pool().max_drift
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tag_vectors = inputs.vectors("tag_embeddings", "tag")
         row_vectors = inputs.vectors("instance_embeddings", "instance_id")
         vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
         counts = vocabulary.tags["count"].to_numpy()
-        assigned = assign_concepts(row_vectors.matrix, tag_vectors.matrix, counts)
+        hashes = inputs.read("instance_embeddings", columns=["content_hash"])["content_hash"]
+        known, placed, drift = _known(inputs, vocabulary)
+        if known is None or placed is None or drift > max_drift:
+            known, placed = pl.DataFrame(schema=CONCEPT_SCHEMA), placed_by(vocabulary.tags["tag"], counts)
+        new = np.flatnonzero(~hashes.is_in(known["content_hash"].unique().implode()).to_numpy())
+        concepts = pl.concat(
+            [
+                known.filter(pl.col("content_hash").is_in(hashes.implode())),
+                _assigned(row_vectors, hashes, new, tag_vectors, counts),
+            ]
+        )
         tags = combine(
             vocabulary.canonical(inputs.read("atomic_tags")),
-            assigned,
+            _numbered(concepts, hashes, tag_vectors.ids),
             instance_ids=row_vectors.ids,
             tags=tag_vectors.ids,
         )
@@ -42,14 +62,59 @@ def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
         tagged = tags["instance_id"].n_unique()
         by_origin = tags.group_by("origin").len("tags").sort("origin")
         return Artifact(
-            {"data": tags},
+            {"data": tags, "concepts": concepts, "placed": placed},
             {
                 "rows": rows,
                 "rows_tagged": tagged,
                 "rows_untagged": rows - tagged,
                 "tags_per_row": round(len(tags) / tagged, 2) if tagged else 0.0,
+                "rows_assigned": len(new),
+                "drift": drift,
+                "drift_limit": max_drift,
             },
             {"by_origin": markdown_table(by_origin)},
         )
 
-    return materialize(context, store.artifacts, compute)
+    def grows(inputs: Inputs, _partition: str) -> bool:
+        base, rows = inputs.base_of_same_code, inputs.versions["instance_embeddings"]
+        if base is None or base.config["max_drift"] != max_drift:
+            return False
+        # Concepts assigned before hold as long as the vectors of their rows do.
+        before = base.upstream["instance_embeddings"]
+        kept = rows.config.get(GROWN_FROM) == before and not inputs.figures(rows.asset)["student_fitted"]
+        return kept or rows.data_version == before
+
+    return materialize(
+        context, store.artifacts, compute, config=lambda _: {"max_drift": max_drift}, grows=grows
+    )
+
+
+def _known(inputs: Inputs, vocabulary: Vocabulary) -> tuple[pl.DataFrame | None, pl.DataFrame | None, float]:
+    """Read the concepts assigned before that there still are, what they were chosen among, and its drift."""
+    if inputs.base is None:
+        return None, None, 0.0
+    placed = inputs.store.read_version(inputs.base, "placed")
+    drift = vocabulary_drift(vocabulary.tags["tag"], vocabulary.tags["count"].to_numpy(), placed)
+    concepts = inputs.store.read_version(inputs.base, "concepts")
+    return concepts.join(vocabulary.tags.select("tag"), on="tag", how="semi"), placed, drift
+
+
+def _assigned(
+    rows: Vectors, hashes: pl.Series, new: NDArray[np.int64], tags: Vectors, counts: NDArray[np.int64]
+) -> pl.DataFrame:
+    """Assign concepts to the new rows, read against the mean of all; ``CONCEPT_SCHEMA``."""
+    mean = rows.matrix.mean(axis=0, dtype=np.float64) if len(rows.matrix) else None
+    assigned = assign_concepts(rows.matrix[new], tags.matrix, counts, mean=mean)
+    return assigned.select(
+        hashes.gather(new).gather(assigned["row"]).alias("content_hash"),
+        pl.Series("tag", tags.ids, pl.String).gather(assigned["tag"]),
+        "weight",
+    ).cast(CONCEPT_SCHEMA)
+
+
+def _numbered(concepts: pl.DataFrame, hashes: pl.Series, tags: pl.Series) -> pl.DataFrame:
+    """Write concepts with numbers of rows and of tags, as `combine` takes them."""
+    rows = pl.DataFrame({"content_hash": hashes}).with_row_index("row")
+    numbers = pl.DataFrame({"tag": tags}).with_row_index("number")
+    joined = concepts.join(rows, on="content_hash").join(numbers, on="tag")
+    return joined.select("row", pl.col("number").alias("tag"), "weight").sort("row", "tag")

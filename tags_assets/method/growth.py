@@ -100,7 +100,15 @@ def grow(
     return Growth(_without_empty_nodes(grown), drift)
 
 
-def placed_by(tags: Sequence[str], counts: Sequence[int] | NDArray[np.number]) -> pl.DataFrame:
+def vocabulary_drift(
+    tags: Sequence[str] | pl.Series, counts: Sequence[int] | NDArray[np.number], placed: pl.DataFrame
+) -> float:
+    """Share of the tag mass that is new since the tags were placed, and of that placed which is gone."""
+    mass = np.asarray(counts, dtype=np.float64)
+    return _drift(list(tags), mass, np.zeros(len(mass)), placed).value
+
+
+def placed_by(tags: Sequence[str] | pl.Series, counts: Sequence[int] | NDArray[np.number]) -> pl.DataFrame:
     """Note what a build placed, ``PLACED_SCHEMA``, for the drift of those that grow from it."""
     return pl.DataFrame({"tag": list(tags), "mass": np.asarray(counts)}, schema=PLACED_SCHEMA).sort("tag")
 

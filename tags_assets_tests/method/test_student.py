@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tags_assets.method.student import embed_rows
+from tags_assets.method.student import Student, embed_more, embed_rows
 from tags_assets_tests.method.words import embed_words
 
 
@@ -63,3 +65,50 @@ def test_progress_ends_at_the_total():
     )
     assert seen[-1] == (120, 120)
     assert all(done <= total for done, total in seen)
+
+
+def grow(base, texts, new, **kwargs):
+    known = np.arange(len(texts) + len(new)) < len(texts)
+    return embed_more(
+        [*texts, *new],
+        embed_words,
+        base.student,
+        known=base.vectors,
+        is_known=known,
+        is_teacher=np.append(base.is_teacher, np.zeros(len(new), dtype=bool)),
+        **kwargs,
+    )
+
+
+def test_new_rows_move_no_known_vector_and_come_out_as_the_student_would_have_made_them():
+    texts = some_texts(900)
+    every = embed_rows(texts, embed_words, n_teacher=200)
+    base = embed_rows(texts[:600], embed_words, n_teacher=200)
+    grown = grow(base, texts[:600], texts[600:])
+    np.testing.assert_array_equal(grown.vectors[:600], base.vectors)
+    np.testing.assert_array_equal(grown.is_teacher[:600], base.is_teacher)
+    assert grown.is_teacher[600:].sum() == 100
+    taught = embed_words(texts)
+    np.testing.assert_array_equal(grown.vectors[grown.is_teacher], taught[grown.is_teacher])
+    likeness = np.einsum("ij,ij->i", grown.vectors[600:], taught[600:]).mean()
+    assert likeness > np.einsum("ij,ij->i", every.vectors[600:], taught[600:]).mean() - 0.02
+    assert grown.figures["n_teacher"] == 300
+
+
+def test_a_student_that_does_badly_on_new_rows_is_to_be_fitted_anew():
+    texts = some_texts(600)
+    base = embed_rows(texts, embed_words, n_teacher=200)
+    other = [f"quark{i} boson{i % 7} lepton{i % 5} hadron{i % 3}" for i in range(120)]
+    assert grow(base, texts, other) is None
+    assert grow(base, texts, other[:20]) is not None, "a few rows prove nothing"
+
+
+def test_a_student_read_back_gives_the_same_vectors():
+    texts = some_texts(300)
+    base = embed_rows(texts, embed_words, n_teacher=120)
+    again = Student.from_frames(*base.student.to_frames())
+    assert again.words == base.student.words
+    assert again.n_rows == 300
+    new = some_texts(320)[300:]
+    one, other = grow(base, texts, new), grow(replace(base, student=again), texts, new)
+    np.testing.assert_array_equal(one.vectors, other.vectors)
