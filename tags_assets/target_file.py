@@ -227,6 +227,7 @@ class TargetSpec(_Strict):
     constraints: ConstraintsField = Field(default_factory=ConstraintsField)
     min_quality: Share = 0.0
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
+    stability: Share = 0.0
 
     @classmethod
     def of_pool(cls) -> TargetSpec:

@@ -7,7 +7,7 @@ import polars as pl
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
 from tags_assets.assets.kept import kept_rows, kept_texts
-from tags_assets.assets.versioned import GROWN_FROM, Artifact, Inputs, Materialized, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.embedding import Embed, row_texts
 from tags_assets.method.student import (
@@ -22,6 +22,7 @@ from tags_assets.method.student import (
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.store.fingerprint import canonical
 
 SCHEMA = pl.Schema(

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.previews import markdown_table
-from tags_assets.assets.versioned import GROWN_FROM, Artifact, Inputs, Materialized, materialize
+from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine
 from tags_assets.method.growth import PLACED_SCHEMA, placed_by, vocabulary_drift
 from tags_assets.method.vocabulary import Vocabulary
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.store.artifact_file import Vectors
 
 CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "weight": pl.Float32()})

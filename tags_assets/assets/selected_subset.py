@@ -58,4 +58,7 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
             },
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    def grows(_inputs: Inputs, name: str) -> bool:
+        return registry.load(name).stability > 0
+
+    return materialize(context, store.artifacts, compute, config=config, grows=grows)

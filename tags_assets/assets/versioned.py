@@ -13,7 +13,7 @@ from tags_assets.checks import checks_of
 from tags_assets.errors import UserError
 from tags_assets.measure import measured
 from tags_assets.progress import Throttled, narrator, reporter
-from tags_assets.selection.inputs import Inputs, figures_of
+from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.versions import VersionRecord
 
@@ -38,9 +38,6 @@ TARGET_ASSETS = frozenset(
     }
 )
 """The assets that are partitioned by target."""
-
-GROWN_FROM = "grown_from"
-"""In a version's configuration: the version of the same asset that it grew from; absent where from none."""
 
 
 Materialized: TypeAlias = dg.MaterializeResult

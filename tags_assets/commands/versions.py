@@ -89,7 +89,7 @@ def run_reproduce(home: Home, manifest_file: Path) -> None:
     """Make a selection again from its manifest and compare; a difference is exit code 1."""
     warnings.simplefilter("ignore")  # Dagster's, about options of its own that it calls beta
     from tags_assets.assets.selected_subset import selected_subset  # noqa: PLC0415
-    from tags_assets.selection.inputs import Inputs  # noqa: PLC0415
+    from tags_assets.selection.inputs import GROWN_FROM, Inputs  # noqa: PLC0415
     from tags_assets.selection.selected import select_target  # noqa: PLC0415
     from tags_assets.selection.selection_inputs import SelectionInputs  # noqa: PLC0415
     from tags_assets.target_file import TargetSpec  # noqa: PLC0415
@@ -102,10 +102,13 @@ def run_reproduce(home: Home, manifest_file: Path) -> None:
         inputs: Mapping[str, ArtifactVersion], target: str, request: Mapping[str, Any]
     ) -> Mapping[str, pl.DataFrame]:
         # What the target asks of each leaf is an input; the wish behind it is not read again.
-        spec = TargetSpec.model_validate({"name": target, "target": "pool", **request})
-        return select_target(
-            SelectionInputs.read(Inputs(store, inputs, lambda *_: None), spec), target
-        ).tables
+        asked = {field: value for field, value in request.items() if field != GROWN_FROM}
+        spec = TargetSpec.model_validate({"name": target, "target": "pool", **asked})
+        base = None
+        if GROWN_FROM in request:
+            base = store.require("selected_subset", request[GROWN_FROM], target)
+        read = Inputs(store, inputs, lambda *_: None, base=base)
+        return select_target(SelectionInputs.read(read, spec), target).tables
 
     done = reproduce(
         store,

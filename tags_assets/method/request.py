@@ -108,6 +108,12 @@ class SelectionRequest:
         Identifier of each row, for messages.
     seed
         Order among rows of exactly equal gain: 0 is the order of the pool, any other a permutation.
+    stability
+        What a row of the selection before counts more, in mean gains of a pick, in [0, 1].
+    previous
+        Numbers of the rows of the selection before, ascending; None where there was none.
+    n_previous
+        Rows of the selection before, those that are gone included.
     """
 
     budget: Budget = field(default_factory=lambda: Budget(fraction=0.05))
@@ -124,3 +130,6 @@ class SelectionRequest:
     tokens: NDArray[np.integer] | None = None
     names: Sequence[str] | None = None
     seed: int = 0
+    stability: float = 0.0
+    previous: NDArray[np.int64] | None = None
+    n_previous: int = 0

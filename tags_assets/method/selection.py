@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from tags_assets.method.problem import Blend, Problem
 from tags_assets.method.request import MaxKL, SelectionRequest
 from tags_assets.method.selection_result import FRONTIER_SCHEMA, SelectionFigures, SelectionResult
 from tags_assets.method.solver import Solution, maximise
+from tags_assets.method.stability import Kept, keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from tags_assets.method.target import TargetDistribution
 
     Progress = Callable[[int, int], None]
+
+STABILITY_HALVINGS = 4
+"""How often stability is halved where it would break a ceiling on the KL, before it is given up."""
 
 ALIGNMENT_GRID = tuple(round(0.1 * step, 1) for step in range(11))
 """Values of lambda that a ceiling on the KL is tried with, smallest first."""
@@ -69,6 +73,7 @@ def select(
     """
     selector = _Selector(Problem.build(grounding, tree, quality, target, request), progress)
     blend, solution = selector.solve(request)
+    solution = selector.keep(blend, solution, request)
     return selector.result(blend, solution, request)
 
 
@@ -112,6 +117,7 @@ class _Selector:
         self.progress = progress
         self.messages: list[str] = [*problem.target.notes]
         self.aligned: dict[float, float] = {}  # A_g by breadth
+        self.kept: Kept | None = None
 
     def solve(self, request: SelectionRequest) -> tuple[Blend, Solution]:
         """Make the selection that the request asks for."""
@@ -125,6 +131,46 @@ class _Selector:
             )
             asked = 0.0
         return self._run(self._blend(asked, request.breadth))
+
+    def keep(self, blend: Blend, plain: Solution, request: SelectionRequest) -> Solution:
+        """Keep what the request wants kept of the selection before, within its ceiling on the KL."""
+        if request.previous is None or not request.stability:
+            return plain
+        problem, objective = self.problem, self.problem.objective(blend)
+        previous = np.flatnonzero(np.isin(problem.candidates, request.previous))
+        ceiling = request.alignment.ceiling if isinstance(request.alignment, MaxKL) else np.inf
+        # A ceiling that was not reached without stability is none that stability could break.
+        ceiling = max(ceiling, problem.kl(plain.rows))
+        strength, solution = request.stability, plain
+        for _ in range(STABILITY_HALVINGS):
+            found = keep(
+                problem, objective, plain, previous=previous, strength=strength, progress=self.progress
+            )
+            if np.isinf(ceiling) or problem.kl(found.rows) <= ceiling:
+                solution = found
+                break
+            strength /= 2
+        else:
+            strength = 0.0
+        if strength < request.stability:
+            self.messages.append(
+                f"Stability was lowered from {request.stability:g} to {strength:g}, "
+                "so that the KL stays at or under its ceiling."
+            )
+        self.kept = Kept(
+            strength,
+            n_previous=max(request.n_previous, len(request.previous)),
+            n_kept=len(np.intersect1d(solution.rows, previous)),
+            n_kept_without=len(np.intersect1d(plain.rows, previous)),
+            value_without=objective.value(plain.rows),
+        )
+        value = objective.value(solution.rows)
+        self.messages.append(
+            f"Stability {strength:g} kept {self.kept.n_kept:,} of the {self.kept.n_previous:,} rows selected "
+            f"before ({self.kept.n_kept_without:,} would have stayed without it); the value is {value:.4f} "
+            f"instead of {self.kept.value_without:.4f}."
+        )
+        return solution
 
     def _run(self, blend: Blend) -> tuple[Blend, Solution]:
         return blend, self._maximise(self.problem.objective(blend), self.progress)
@@ -241,6 +287,7 @@ class _Selector:
             n_evaluations=solution.n_evaluations,
             strategy=solution.strategy,
             other_value=solution.other_value,
+            **_figures_of(self.kept, len(rows)),
         )
 
     def _frontier(self, solution: Solution, attribution: Attribution) -> pl.DataFrame:
@@ -277,3 +324,16 @@ class _Selector:
                 f"{n:,} of the {len(gains):,} rows lower the value (they lie farther from the target "
                 "than the pool's mean row) and are there because the budget asks for so many rows."
             )
+
+
+def _figures_of(kept: Kept | None, n_selected: int) -> dict[str, Any]:
+    if kept is None:
+        return {}
+    return {
+        "stability": kept.strength,
+        "rows_kept": kept.n_kept,
+        "rows_dropped": kept.n_previous - kept.n_kept,
+        "rows_added": n_selected - kept.n_kept,
+        "rows_kept_without_stability": kept.n_kept_without,
+        "value_without_stability": kept.value_without,
+    }

@@ -53,6 +53,9 @@ class SelectionFigures:
         Gains that the last run of the solver computed.
     strategy, other_value
         Under a budget of tokens: the better of ``gain`` and ``gain per token``, and the value of the other.
+    stability, rows_kept, rows_dropped, rows_added, rows_kept_without_stability, value_without_stability
+        Where a selection before was leant on: how strongly, what became of its rows, and how many of them and
+        which value there would be without that. ``value_without_stability`` - ``value`` is what it cost.
     """
 
     n_eligible: int
@@ -79,6 +82,12 @@ class SelectionFigures:
     n_evaluations: int
     strategy: str
     other_value: float | None
+    stability: float = 0.0
+    rows_kept: int | None = None
+    rows_dropped: int | None = None
+    rows_added: int | None = None
+    rows_kept_without_stability: int | None = None
+    value_without_stability: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

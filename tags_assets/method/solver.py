@@ -27,13 +27,14 @@ no longer fit are passed over, and rows that would lower the value are left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 from tags_assets.errors import UserError
+from tags_assets.method.constraints import build_constraints
 from tags_assets.method.lazy_queue import (
     CLASS,
     EVALUATED,
@@ -165,6 +166,31 @@ def greedy(
         int(run.counters[EVALUATED]),
         "gain per token" if per_cost else "gain",
     )
+
+
+def in_order(
+    objective: Objective,
+    found: Solution,
+    *,
+    first: NDArray[np.integer],
+    priority: NDArray[np.int32] | None = None,
+) -> Solution:
+    """Put rows that were selected by another objective into the order in which this one picks them.
+
+    Parameters
+    ----------
+    objective
+        In whose gains the picks are told.
+    found
+        The selected rows.
+    first
+        Rows among them that come before all others.
+    """
+    constraints = build_constraints(objective.n_rows, len(found.rows), include=first)
+    run = _Run(objective, constraints, per_cost=False, priority=priority, progress=None)
+    run.fill(constraints.include)
+    run.fill(np.setdiff1d(found.rows, constraints.include))
+    return replace(found, rows=run.rows.copy(), gains=run.gains.copy())
 
 
 def _check_floors(constraints: Constraints, held: NDArray[np.int64]) -> None:

@@ -22,6 +22,10 @@ def _unheard(_standing: Standing) -> None:
     """Stand for a listener where nobody listens."""
 
 
+GROWN_FROM = "grown_from"
+"""In a version's configuration: the version of the same asset that it grew from; absent where from none."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The versions that one materialization reads, fixed when it starts.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tags_assets.errors import UserError
+from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.target_file import TargetSpec, Wish, spec_from
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ KNOBS: dict[str, str] = {
     "include": "`include=id-1,id-2`: rows that must be in",
     "exclude": "`exclude='response_tokens > 4096'`: rows that may not be in",
     "seed": "order among rows of equal gain",
+    "stability": "0 = anew, 1 = a row selected before counts an average pick more",
 }
 """Name -> what it takes. An empty value takes a knob back to its default."""
 
@@ -39,6 +41,7 @@ class Knobs(TypedDict, total=False):
     include: Sequence[str]
     exclude: str
     seed: int
+    stability: float
 
 
 _CONSTRAINTS = ("max_share", "min_share", "include", "exclude")
@@ -84,7 +87,9 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
     UserError
         One line: the knob, what is wrong, the mend.
     """
-    document: dict[str, Any] = {key: value for key, value in config.items() if value is not None}
+    document: dict[str, Any] = {
+        key: value for key, value in config.items() if value is not None and key != GROWN_FROM
+    }
     constraints: dict[str, Any] = {
         key: value for key, value in dict(document.get("constraints") or {}).items() if value is not None
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -63,7 +63,7 @@ class SelectionInputs:
             grounding=from_frame(inputs.read("grounded_instances"), tree, rows["instance_id"]),
             quality=rows["quality"].to_numpy(),
             target=distribution,
-            request=build_request(spec, rows),
+            request=replace(build_request(spec, rows), **_selected_before(inputs, spec, rows)),
         )
 
 
@@ -102,6 +102,29 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
         names=[own or ours for own, ours in zip(rows["id"], rows["instance_id"], strict=True)],
         seed=spec.seed,
     )
+
+
+def _selected_before(inputs: Inputs, spec: TargetSpec, rows: pl.DataFrame) -> dict[str, Any]:
+    """Find the rows of the selection before that are to be kept if possible; nothing where none are."""
+    base = inputs.base
+    if base is None or not spec.stability:
+        return {}
+    picked = inputs.store.read_version(base, columns=["instance_id"])
+    names, raw = "instance_id", base.upstream.get("raw_instances", "")
+    before = inputs.store.find("raw_instances", raw)
+    now = inputs.read("raw_instances", columns=["instance_id", "content_hash"])
+    if before is not None and raw != inputs.versions["raw_instances"].data_version:
+        # By content: a row that only moved within its file, or to another one, is the same row.
+        names = "content_hash"
+        then = inputs.store.read_version(before, columns=["instance_id", "content_hash"])
+        picked = picked.join(then, on="instance_id")
+    known = rows.select("instance_id").join(now, on="instance_id", how="left", maintain_order="left")
+    stays = known[names].is_in(picked[names].implode())
+    return {
+        "stability": spec.stability,
+        "previous": np.flatnonzero(stays.to_numpy()).astype(np.int64),
+        "n_previous": len(picked),
+    }
 
 
 def _numbers(spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.int64]:

@@ -110,7 +110,7 @@ def what_if(store: ArtifactStore, target: str, changes: Mapping[str, object]) ->
     lineage = Lineage.of(store, target)
     made = lineage.selection
     spec = turned(made.config, changes, target=target)
-    inputs = Inputs(store, lineage.versions, lambda _done, _total: None)
+    inputs = Inputs(store, lineage.versions, lambda _done, _total: None, base=lineage.selection)
     problem = SelectionInputs.read(inputs, spec)
     selected = select_target(problem, target)
     before = inputs.read("selected_subset")
@@ -139,7 +139,7 @@ def what_if(store: ArtifactStore, target: str, changes: Mapping[str, object]) ->
 def select_again(store: ArtifactStore, target: str, changes: Mapping[str, object]) -> Selected:
     """Make the selection of `what_if`, without comparing it."""
     lineage = Lineage.of(store, target)
-    inputs = Inputs(store, lineage.versions, lambda _done, _total: None)
+    inputs = Inputs(store, lineage.versions, lambda _done, _total: None, base=lineage.selection)
     spec = turned(lineage.selection.config, changes, target=target)
     return select_target(SelectionInputs.read(inputs, spec), target)
 

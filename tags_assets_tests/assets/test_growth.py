@@ -110,3 +110,26 @@ def test_a_tree_is_built_anew_when_the_drift_passes_the_limit_and_ids_live_on(ma
     assert figures["drift"] > figures["drift_limit"] == 0.0
     assert project.tree().config["grown_from"] == first.data_version
     assert figures["nodes_that_lived_on"] == len(project.ids() & ids) > len(ids) / 2
+
+
+def test_a_selection_with_stability_keeps_rows_and_says_which_selection_it_leant_on(make, tmp_path):
+    project = make("stable", max_drift=10.0)
+    write_target(tmp_path / "targets", stability=1.0)
+    project.run()
+    first = project.store.require("selected_subset", partition="maths")
+    assert "grown_from" not in first.config
+    assert first.metadata["figures"]["rows_kept"] is None
+    project.land()
+    project.run()
+    second = project.store.require("selected_subset", partition="maths")
+    figures = second.metadata["figures"]
+    assert second.config["grown_from"] == first.data_version
+    assert (
+        figures["rows_kept"] + figures["rows_dropped"] == figures["rows_kept"] + figures["rows_added"] == 12
+    )
+    assert figures["value"] <= figures["value_without_stability"] + 1e-9
+    assert {run.status for run in project.run().values()} == {"reused"}
+    # Without the wish for it the past has no part in a selection.
+    write_target(tmp_path / "targets", stability=0.0)
+    project.run()
+    assert "grown_from" not in project.store.require("selected_subset", partition="maths").config
