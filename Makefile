@@ -28,7 +28,7 @@ endif
 # uv leaves bytecode to the first import, and some machines never keep it: each start would take twice as long.
 compile = $(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null 2>&1 || true
 
-.PHONY: help demo test ui lint format types lock clean
+.PHONY: help demo test ui docs lint format types lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: .venv/dev ## install, then lint, check types and run all the tests
 
 ui: .venv/runtime ## serve the graph at http://127.0.0.1:3000 (Dagster's UI and daemon) until Ctrl-C
 	@$(BIN)/tags-assets ui --home $(HOME_DIR)
+
+docs: .venv/runtime ## write the reference pages from the code
+	@PYTHONWARNINGS=ignore $(BIN)/python docs/generate.py
 
 lint: .venv/dev
 	@$(BIN)/ruff check

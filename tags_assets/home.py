@@ -42,9 +42,13 @@ class PoolSettings(BaseModel):
     filters: dict[str, str] = Field(default_factory=dict)
     """Rules that take rows out: name -> SQL condition on the normal form."""
     tagger: Literal["keyphrase", "llm"] = "keyphrase"
+    """Who extracts the concepts of a row."""
     judge: Literal["none", "llm"] = "none"
+    """Who rates the answers."""
     namer: Literal["own-tags", "llm"] = "own-tags"
+    """Who names and refines the tree's nodes."""
     embedder: Literal["minilm", "api"] = "minilm"
+    """Who embeds rows and tags."""
     tag_share: float = Field(default=1.0, gt=0, le=1)
     """Share of the rows that the LLM tagger is asked for; their tags are carried over to the others."""
     llm: dict[str, Any] = Field(default_factory=dict)
@@ -55,6 +59,7 @@ class PoolSettings(BaseModel):
     """Drift of the tags (figure ``drift`` of `knowledge_tree`) above which the tree is built anew instead of
     grown; 0 builds it anew whenever a tag is new."""
     seed: int = 0
+    """Of whatever is drawn at random on the way to tags."""
 
 
 class TargetEntry(BaseModel):
@@ -63,7 +68,9 @@ class TargetEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file: str | None = None
+    """The target's file; none for the pool itself."""
     budget: str | None = None
+    """As `--budget` had it."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def offences(room: str, *forbidden: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("room", ["method", "models", "formats", "llm", "store", "report", "selection"])
+@pytest.mark.parametrize(
+    "room", ["method", "models", "formats", "llm", "store", "report", "selection", "notebook"]
+)
 def test_dagster_stays_in_the_assets_and_around_them(room):
     assert list((PACKAGE / room).rglob("*.py"))
     assert offences(room, "dagster", "dagster_duckdb") == []
@@ -62,7 +64,7 @@ def test_method_uses_nothing_of_ours_but_errors_and_the_form_of_a_row():
 
 
 @pytest.mark.parametrize(
-    "room", ["method", "models", "formats", "llm", "store", "report", "resources", "selection"]
+    "room", ["method", "models", "formats", "llm", "store", "report", "resources", "selection", "notebook"]
 )
 def test_arrows_go_one_way(room):
     above = ("assets", "cli", "commands", "definitions", "automation", "checks", "runner")

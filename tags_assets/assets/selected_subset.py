@@ -13,7 +13,7 @@ from tags_assets.method.alignment import SHORTAGE_SCHEMA
 from tags_assets.method.selection_result import FRONTIER_SCHEMA
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
-from tags_assets.selection.selected import RUNNERS_UP_SCHEMA, SCHEMA, select_target
+from tags_assets.selection.selected import CODE_VERSION, RUNNERS_UP_SCHEMA, SCHEMA, select_target
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_registry import TargetRegistry
 
@@ -28,7 +28,7 @@ from tags_assets.target_registry import TargetRegistry
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="2",
+    code_version=CODE_VERSION,
     **declare(
         "selected_subset",
         SCHEMA,

@@ -35,6 +35,7 @@ class Knobs(TypedDict, total=False):
     alignment: float
     max_kl: float
     breadth: float
+    text_share: float
     min_quality: float
     max_share: Mapping[str, Mapping[str, float]]
     min_share: Mapping[str, Mapping[str, float]]

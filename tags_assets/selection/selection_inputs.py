@@ -69,6 +69,8 @@ class SelectionInputs:
 
 def _likeness(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.float64] | None:
     """Line up what the target says of whole texts; a row without a vector is as like as the mean row."""
+    if "likeness" not in inputs.versions["target_distribution"].tables:  # made by older code
+        return None
     said = inputs.read("target_distribution", "likeness")
     if said.is_empty():
         return None

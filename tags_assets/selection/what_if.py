@@ -11,7 +11,7 @@ from tags_assets.explanation_text import clean, short, styled
 from tags_assets.lineage import Lineage
 from tags_assets.selection.inputs import Inputs, figures_of
 from tags_assets.selection.knobs import turned
-from tags_assets.selection.selected import Selected, select_target
+from tags_assets.selection.selected import CODE_VERSION, Selected, select_target
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_file import DEFAULT_BUDGET, BudgetField
 
@@ -59,6 +59,8 @@ class WhatIf:
         other, by the larger of the last two.
     concepts
         ``node_id, path, level, now, then, change``: every node's share of the selections, by falling change.
+    is_older
+        Whether the current selection was made by older code, so that part of the difference is the code's.
     levels
         ``level, nodes, covered_now, covered_then, effective_now, effective_then``: diversity, leaves last.
     """
@@ -73,6 +75,7 @@ class WhatIf:
     sources: pl.DataFrame
     concepts: pl.DataFrame
     levels: pl.DataFrame
+    is_older: bool = False
 
     @property
     def then(self) -> Mapping[str, Any]:
@@ -132,6 +135,7 @@ def what_if(store: ArtifactStore, target: str, changes: Mapping[str, object]) ->
         ),
         sources=_sources(problem.rows, before, selected.rows),
         concepts=_concepts(problem, inputs.read("selected_subset", "nodes"), selected.nodes),
+        is_older=made.code_version != CODE_VERSION,
         levels=_levels(inputs.read("selected_subset", "diversity"), selected.diversity),
     )
 
@@ -222,6 +226,8 @@ def _lines(one: WhatIf, most: int) -> Iterator[str]:
     yield f"  {'concepts touched':<22}{leaves['covered_now']:>12,}{leaves['covered_then']:>12,}"
     yield f"  {'effective concepts':<22}{leaves['effective_now']:>12,.0f}{leaves['effective_then']:>12,.0f}"
     yield from (f"  note: {message}" for message in one.then["messages"])
+    if one.is_older:
+        yield "  note: The current selection is older code's: part of the difference is. Select again first."
     yield ""
     yield f"{'Share by source':<24}{'pool':>12}{'now':>12}{'then':>12}"
     for row in one.sources.head(most).iter_rows(named=True):
@@ -229,6 +235,11 @@ def _lines(one: WhatIf, most: int) -> Iterator[str]:
             f"  {short(row['source'] or '(none)', 21):<22}"
             f"{row['pool']:>12.1%}{row['now']:>12.1%}{row['then']:>12.1%}"
         )
+    yield from _moved(one, most)
+
+
+def _moved(one: WhatIf, most: int) -> Iterator[str]:
+    """Tell which concepts and rows come and go."""
     for heading, some in (
         ("Concepts that gain most", one.concepts.filter(pl.col("change") >= 0.0005)),
         ("Concepts that lose most", one.concepts.filter(pl.col("change") <= -0.0005)),
