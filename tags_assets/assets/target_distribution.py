@@ -31,6 +31,7 @@ from tags_assets.partitions import targets
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.ceased import check_nodes
 from tags_assets.selection.inputs import read_tree
 from tags_assets.target_file import TargetSpec
 from tags_assets.target_registry import TargetRegistry
@@ -115,6 +116,7 @@ def _distribution(
     wish = spec.target
     none = pl.Series("instance_id", [], dtype=pl.String)
     if wish.weights is not None:
+        check_nodes(wish.weights, tree, inputs, where=spec.at("target.weights"))
         return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights")), tree, none
     if wish.pool is not None:
         return target_from_pool(tree, supply), tree, none
