@@ -10,6 +10,8 @@ import polars as pl
 from tags_assets.errors import UserError
 from tags_assets.explanation_text import clean, short, styled
 from tags_assets.lineage import Lineage
+from tags_assets.selection.data_changes import data_changes
+from tags_assets.selection.inputs import GROWN_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -212,11 +214,13 @@ def _reasons(one: Lineage, other: Lineage) -> Iterator[str]:
         rows = f", {abs(n):,} rows {'more' if n > 0 else 'fewer'}" if n else ""
         code = ", made by newer code" if before.code_version != after.code_version else ""
         versions = f"{before.data_version[:8]} to {after.data_version[:8]}"
+        if asset == "raw_instances":
+            rows = f", {data_changes(one.store, before, after)}"
         yield f"{asset} is another version ({versions}{rows}{code})"
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any], under: str = "") -> Iterator[str]:
-    for key in sorted({*before, *after}):
+    for key in sorted({*before, *after} - {GROWN_FROM}):
         a, b, name = before.get(key), after.get(key), f"{under}{key}"
         if isinstance(a, dict) and isinstance(b, dict):
             yield from _changed(a, b, f"{name}.")

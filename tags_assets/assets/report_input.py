@@ -21,6 +21,8 @@ from tags_assets.report.inputs import (
     Changes,
     ReportInput,
 )
+from tags_assets.selection.data_changes import data_changes
+from tags_assets.selection.inputs import GROWN_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +200,7 @@ def _changes(inputs: Inputs, selected: pl.DataFrame, target: str) -> Changes | N
         shares=_shares(inputs, last),
         dropped_rows=_told(dropped, some),
         added_rows=_told(added, some),
-        reasons=_reasons(last, now),
+        reasons=_reasons(inputs, last, now),
     )
 
 
@@ -217,16 +219,24 @@ def _shares(inputs: Inputs, last: ArtifactVersion) -> pl.DataFrame:
 
 
 _WHY = {
-    "raw_instances": "the data of the pool changed",
-    "knowledge_tree": "the knowledge tree was rebuilt",
     "instance_scores": "the scores changed",
     "target_distribution": "the target asks for something else",
 }
 
 
-def _reasons(last: ArtifactVersion, now: ArtifactVersion) -> list[str]:
-    reasons = [text for name, text in _WHY.items() if last.upstream.get(name) != now.upstream.get(name)]
+def _reasons(inputs: Inputs, last: ArtifactVersion, now: ArtifactVersion) -> list[str]:
+    changed = {name for name in now.upstream if last.upstream.get(name) != now.upstream[name]}
+    reasons = []
+    if "raw_instances" in changed:
+        before = inputs.store.find("raw_instances", last.upstream.get("raw_instances", ""))
+        raw = inputs.versions["raw_instances"]
+        more = "" if before is None else f": {data_changes(inputs.store, before, raw)}"
+        reasons.append(f"the data of the pool changed{more}")
+    if "knowledge_tree" in changed:
+        grew = not inputs.figures("knowledge_tree")["rebuilt"]
+        reasons.append(f"the knowledge tree {'grew' if grew else 'was built anew'}")
+    reasons += [text for name, text in _WHY.items() if name in changed]
     old: Mapping[str, Any] = last.config
     new: Mapping[str, Any] = now.config
-    fields = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    fields = sorted(key for key in {*old, *new} - {GROWN_FROM} if old.get(key) != new.get(key))
     return reasons + [f"the target's {field} changed" for field in fields]

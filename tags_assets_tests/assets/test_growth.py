@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tags_assets.comparison import diff
 from tags_assets.home import Home
 from tags_assets.runner import run_target
 from tags_assets.store.opening import open_store
@@ -128,7 +129,18 @@ def test_a_selection_with_stability_keeps_rows_and_says_which_selection_it_leant
         figures["rows_kept"] + figures["rows_dropped"] == figures["rows_kept"] + figures["rows_added"] == 12
     )
     assert figures["value"] <= figures["value_without_stability"] + 1e-9
+    report = project.store.read("selection_report", partition="maths")["html"][0]
+    assert "3 rows new, 0 rows withdrawn (+3 new.jsonl)" in report
+    assert "the knowledge tree grew" in report
     assert {run.status for run in project.run().values()} == {"reused"}
+
+    # A file that changes has its rows replaced; diff compares the two versions.
+    project.land(rows=NEW[:1])
+    project.run()
+    said = str(diff(project.store, "maths~1", "maths"))
+    assert "0 rows new, 2 rows withdrawn (-2 new.jsonl)" in said
+    assert "grown_from" not in said
+
     # Without the wish for it the past has no part in a selection.
     write_target(tmp_path / "targets", stability=0.0)
     project.run()
