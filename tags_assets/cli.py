@@ -49,6 +49,8 @@ VersionOption = Annotated[
 ]
 NamedTarget = Annotated[str, typer.Option("--target", "-t", help="Name of the target.")]
 
+_STOPPED = "tags-assets: stopped; what was finished is kept, the same command goes on from there\n"
+
 
 @app.command()
 def select(  # noqa: PLR0917 - a command line has as many parameters as it has options
@@ -191,10 +193,14 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
         columns=tuple(column or ()),
         filters=tuple(filter_ or ()),
     )
-    if dry_run:
-        run_dry(Home.resolve(home).prepare(), choices)
-    else:
-        run_select(Home.resolve(home).prepare(), choices, out)
+    try:
+        if dry_run:
+            run_dry(Home.resolve(home).prepare(), choices)
+        else:
+            run_select(Home.resolve(home).prepare(), choices, out)
+    except KeyboardInterrupt:  # before typer sees it, which ends without a word
+        sys.stderr.write(_STOPPED)
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -392,9 +398,7 @@ def main() -> None:
         sys.stderr.write(f"tags-assets: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "tags-assets: stopped; what was finished is kept, the same command goes on from there\n"
-        )
+        sys.stderr.write(_STOPPED)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)

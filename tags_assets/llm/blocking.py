@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 def run_blocking(main: Callable[[], Coroutine[object, object, T]]) -> T:
-    """Run a coroutine to its end, also where this thread's event loop is running already (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main())
+    """Run a coroutine to its end, also where this thread's event loop is running already (a notebook).
+
+    It has a thread of its own, so that an interruption reaches the thread that waits: a signal's handler that
+    raises amid the loop (Dagster's does) would end whatever task happens to run, and the rest would go on.
+    """
     result: list[T] = []
     errors: list[BaseException] = []
     loop = asyncio.new_event_loop()

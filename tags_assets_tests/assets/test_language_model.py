@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import dagster as dg
 import polars as pl
@@ -235,3 +239,27 @@ def test_what_is_wrong_is_said_in_a_line_and_not_remembered(server, chosen, said
     pools = "".join(file.read_text() for file in (Home.resolve().path / "pools").glob("*"))
     assert "oops" not in pools
     assert "secret" not in pools
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_that_waits_for_the_server_and_what_was_answered_is_kept(project, server):
+    def slowly(call):
+        reply = obliging(call)
+        return Reply(reply.body, delay_s=3600.0 if len(server.chats) > 20 else 0.0)
+
+    server.behave = slowly
+    command = [sys.executable, "-m", "tags_assets", "select", "data", "--tagger", "llm", "--model", "test"]
+    command += ["--base-url", server.url, "--llm", "concurrency=4"]
+    process = subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while len(server.chats) < 24 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "stopped; what was finished is kept" in said
+    assert "defect" not in said
+    server.behave = obliging
+    n_calls = len(server.chats)
+    select(server, tagger="llm")
+    assert len(server.chats) - n_calls == 74 - 20
