@@ -78,7 +78,8 @@ def defs() -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
     assets = dg.load_assets_from_modules(ASSET_MODULES, automation_condition=cascade())
     return dg.Definitions(
-        assets=[_landing.landing, *assets],
+        # The page of each asset links to its code.
+        assets=dg.with_source_code_references([_landing.landing, *assets]),
         jobs=[everything, read_pool, one_target, dry_run],
         sensors=[landing_sensor, targets_sensor, automation_sensor],
         schedules=[daily_reselection],

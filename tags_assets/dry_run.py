@@ -10,7 +10,7 @@ import polars as pl
 from tags_assets.assets.examples import read_examples
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.language_model import configured, language_model, retry_failed
-from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.previews import as_metadata, table
 from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.llm.client import CostEstimate
@@ -189,7 +189,7 @@ def estimate_language_model(
         }
         for job in jobs
     ]
-    metadata: dict[str, Any] = {"jobs": dg.MetadataValue.md(markdown_table(pl.DataFrame(facts)))}
+    metadata: dict[str, Any] = {"jobs": as_metadata(table(pl.DataFrame(facts)))}
     metadata["cost"] = total_cost(jobs) or "not known: a price is missing, or a job cannot be counted yet"
     if cap is not None:
         metadata["spending_cap"] = cap

@@ -92,6 +92,10 @@ class Home:
     def landing(self) -> Path:
         return self.path / "landing"
 
+    def report(self, target: str) -> Path:
+        """Where a browser finds the current report of a target."""
+        return self.path / "reports" / f"{target}.html"
+
     @property
     def dagster(self) -> Path:
         return self.path / "dagster"

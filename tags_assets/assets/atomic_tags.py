@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.language_model import LanguageModel, language_model, retry_failed
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.llm.sampling import tag_sample
@@ -65,22 +65,17 @@ def atomic_tags(
             tags = tags.with_columns(origin=pl.lit("extracted"))
         tags = pl.concat([given, tags.select(*SCHEMA).cast(SCHEMA)])
         tagged = tags["instance_id"].n_unique()
-        common = tags.group_by("tag").len("rows").sort("rows", "tag", descending=[True, False])
         return Artifact(
             {"data": tags, "failures": failures, "notes": notes},
             {
                 **figures,
                 "tags": len(tags),
-                "distinct_tags": len(common),
+                "distinct_tags": tags["tag"].n_unique(),
                 "rows_tagged": tagged,
                 "tags_per_row": round(len(tags) / tagged, 2) if tagged else 0.0,
                 "rows_failed": len(failures),
             },
-            {
-                "most_common": markdown_table(common),
-                "failures": markdown_table(failures),
-                "notes": markdown_table(notes),
-            },
+            pages.atomic_tags(tags, failures),
         )
 
     return materialize(context, store.artifacts, compute, config=config)

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.previews import markdown_table
+from tags_assets.assets.previews import escaped, place, table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.export import EXPORT_SCHEMA, export, export_frame
 from tags_assets.home import Home
@@ -44,8 +44,9 @@ def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
                 "folder": str(folder.relative_to(home.path)),
             },
             {
-                "files_written": markdown_table(frame.drop("target")),
-                "notes": "\n".join(f"- {note}" for file in files for note in file.notes) or "_none_",
+                "written_to": place(folder, home.path),
+                "files_written": table(frame.drop("target")),
+                "notes": "\n".join(f"- {escaped(note)}" for file in files for note in file.notes) or "_none_",
             },
         )
 

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.conversation import texts
@@ -39,9 +40,11 @@ def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
                 )
         removed = pl.concat(found).unique("instance_id", keep="first", maintain_order=True)
         counts = removed.group_by("rule").len().sort("rule")
+        named = inputs.read("raw_instances", columns=["instance_id", "id", "source"])
         return Artifact(
             {"data": removed},
             {"rows_filtered": len(removed), "by_rule": dict(counts.iter_rows())},
+            pages.filtered_rows(removed, filters, named),
         )
 
     return materialize(context, store.artifacts, compute, config=lambda _: {"filters": home.pool().filters})

@@ -3,9 +3,9 @@
 import dagster as dg
 import numpy as np
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.resources.store import StoreResource
@@ -27,7 +27,6 @@ def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) 
         total = np.asarray(masses.sum(axis=1)).ravel()
         held = total > 0
         frame = to_frame(masses, tree, order)
-        leaves = frame.group_by("node_id").len("rows").sort("rows", descending=True).head(20)
         names = inputs.read("knowledge_tree", columns=["node_id", "path"])
         return Artifact(
             {"data": frame},
@@ -38,7 +37,7 @@ def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) 
                 "leaves_per_row": round(masses.nnz / max(1, int(held.sum())), 2),
                 "mass_is_one": bool(np.allclose(total[held], 1.0, atol=1e-9)),
             },
-            {"fullest_leaves": markdown_table(leaves.join(names, on="node_id", how="left"))},
+            pages.grounded_instances(frame, names),
         )
 
     return materialize(context, store.artifacts, compute)

@@ -6,9 +6,9 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.scoring import SCORE_SCHEMA, ScoringConfig, score
@@ -49,7 +49,6 @@ def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> 
             given_score=kept_rows(inputs, ["given_score"])["given_score"],
             config=scoring,
         )
-        deciles = np.quantile(scores["quality"].to_numpy(), np.linspace(0, 1, 11)) if len(scores) else []
         defects = {name: int((scores[name] > 0.5).sum()) for name in SIGNALS}
         return Artifact(
             {"data": scores},
@@ -58,14 +57,7 @@ def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> 
                 "mean_quality": float(np.mean(scores["quality"].to_numpy())) if len(scores) else 0.0,
                 **{f"rows_{name}": count for name, count in defects.items()},
             },
-            {
-                "quality_by_decile": markdown_table(
-                    pl.DataFrame({"decile": range(len(deciles)), "quality": deciles})
-                ),
-                "defects": markdown_table(
-                    pl.DataFrame({"defect": list(defects), "rows": list(defects.values())})
-                ),
-            },
+            pages.instance_scores(inputs, scores, SIGNALS),
         )
 
     return materialize(context, store.artifacts, compute, config=config)

@@ -5,9 +5,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine
@@ -59,9 +59,9 @@ def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
             instance_ids=row_vectors.ids,
             tags=tag_vectors.ids,
         )
-        rows = len(kept_rows(inputs, ["instance_id"]))
+        kept = kept_rows(inputs, ["instance_id"])
+        rows = len(kept)
         tagged = tags["instance_id"].n_unique()
-        by_origin = tags.group_by("origin").len("tags").sort("origin")
         return Artifact(
             {"data": tags, "concepts": concepts, "placed": placed},
             {
@@ -73,7 +73,7 @@ def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
                 "drift": drift,
                 "drift_limit": max_drift,
             },
-            {"by_origin": markdown_table(by_origin)},
+            pages.instance_tags(inputs, tags, kept),
         )
 
     def grows(inputs: Inputs, _partition: str) -> bool:

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.language_model import language_model, retry_failed
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.growth import PLACED_SCHEMA, grow, placed_by
@@ -72,27 +72,25 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
         else:
             tree = growth.tree
         nodes, members = tree.to_frames()
-        return Artifact(
-            {"data": nodes, "tags": members, "placed": placed},
-            {
-                "nodes": tree.n_nodes,
-                "leaves": tree.n_leaves,
-                "levels": int(tree.level.max()) + 1,
-                "tags": len(tree.tags),
-                "nodes_that_lived_on": len(set(tree.node_ids) & set(before.node_ids)) if before else 0,
-                "rebuilt": int(rebuilt),
-                # Of the vocabulary against the last rebuild, as it was when this was decided.
-                "drift": drift.value if drift else 0.0,
-                "drift_limit": settings.max_drift,
-                "drift_of_attached": drift.attached if drift else 0.0,
-                "drift_of_vanished": drift.vanished if drift else 0.0,
-                "tags_attached": drift.n_attached if drift else 0,
-                "tags_vanished": drift.n_vanished if drift else 0,
-                "valid": _is_valid(tree),
-                **asked,
-            },
-            _previews(tree, nodes),
-        )
+        figures = {
+            "nodes": tree.n_nodes,
+            "leaves": tree.n_leaves,
+            "levels": int(tree.level.max()) + 1,
+            "tags": len(tree.tags),
+            "nodes_that_lived_on": len(set(tree.node_ids) & set(before.node_ids)) if before else 0,
+            "rebuilt": int(rebuilt),
+            # Of the vocabulary against the last rebuild, as it was when this was decided.
+            "drift": drift.value if drift else 0.0,
+            "drift_limit": settings.max_drift,
+            "drift_of_attached": drift.attached if drift else 0.0,
+            "drift_of_vanished": drift.vanished if drift else 0.0,
+            "tags_attached": drift.n_attached if drift else 0,
+            "tags_vanished": drift.n_vanished if drift else 0,
+            "valid": _is_valid(tree),
+            **asked,
+        }
+        tables = {"data": nodes, "tags": members, "placed": placed}
+        return Artifact(tables, figures, pages.knowledge_tree(nodes, figures, grown=not rebuilt))
 
     # Ids are carried over and a build leans on the tree before, so whatever is there is part of the version.
     return materialize(
@@ -112,17 +110,6 @@ def _base(inputs: Inputs) -> tuple[KnowledgeTree | None, pl.DataFrame | None]:
 def _named_alike(inputs: Inputs, config: Mapping[str, Any]) -> bool:
     """Whether the tree before was named as this one is to be: a new namer is to be seen at once."""
     return inputs.base is not None and inputs.base.config.get("namer") == config["namer"]
-
-
-def _previews(tree: KnowledgeTree, nodes: pl.DataFrame) -> dict[str, str]:
-    levels = nodes.group_by("level").agg(
-        pl.len().alias("nodes"), pl.col("n_tags").max().alias("tags_in_largest")
-    )
-    top = nodes.filter(pl.col("level") == int(tree.level.max()) - 1).sort("n_tags", descending=True)
-    return {
-        "levels_of_the_tree": markdown_table(levels.sort("level", descending=True)),
-        "top": markdown_table(top.select("name", "n_tags", "description")),
-    }
 
 
 def _is_valid(tree: KnowledgeTree) -> bool:

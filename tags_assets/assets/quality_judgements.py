@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.language_model import language_model, retry_failed
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
@@ -39,7 +39,9 @@ def quality_judgements(
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         if settings.judge == "none":
             empty = {"data": JUDGEMENTS_SCHEMA, "failures": FAILURES_SCHEMA}
-            return Artifact({name: pl.DataFrame(schema=of) for name, of in empty.items()}, {"rows_judged": 0})
+            told = {"ratings": "No judge is set: quality comes from the text and the tree alone."}
+            tables = {name: pl.DataFrame(schema=schema) for name, schema in empty.items()}
+            return Artifact(tables, {"rows_judged": 0}, told)
         rows = kept_rows(inputs, ["messages"])
         with language_model(llm, home, "judge") as model:
             result = model.judge().judge(
@@ -51,7 +53,7 @@ def quality_judgements(
         return Artifact(
             {"data": result.judgements, "failures": result.failures},
             {"rows_judged": len(result.judgements), "rows_failed": len(result.failures), **result.figures},
-            {"failures": markdown_table(result.failures)},
+            pages.quality_judgements(result.judgements, result.failures),
         )
 
     return materialize(context, store.artifacts, compute, config=config)

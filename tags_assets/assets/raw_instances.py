@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
@@ -29,9 +29,6 @@ def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
         read = read_pool(
             landed(home).sources, cache=home.cache, columns=home.pool().columns, progress=inputs.progress
         )
-        reasons = (
-            read.rejected.group_by("reason").len("rows").sort("rows", "reason", descending=[True, False])
-        )
         return Artifact(
             {"data": read.batches()},
             {
@@ -41,7 +38,7 @@ def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
                 "rows_duplicate": read.rows_duplicate,
                 "files": len(read.counts),
             },
-            {"files_read": markdown_table(read.counts), "why_rejected": markdown_table(reasons)},
+            pages.raw_instances(read),
         )
 
     return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))

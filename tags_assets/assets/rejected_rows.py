@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.raw_instances import pool_configuration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import REJECTED_SCHEMA
@@ -21,9 +21,6 @@ def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
     def compute(_inputs: Inputs, _partition: str) -> Artifact:
         sources = landed(home).sources
         rejected = read_pool(sources, cache=home.cache, columns=home.pool().columns).rejected
-        first = rejected.select("file", "line", "reason").head(20)
-        return Artifact(
-            {"data": rejected}, {"rows_rejected": len(rejected)}, {"first": markdown_table(first)}
-        )
+        return Artifact({"data": rejected}, {"rows_rejected": len(rejected)}, pages.rejected_rows(rejected))
 
     return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.alignment import SHORTAGE_SCHEMA
@@ -39,7 +39,8 @@ from tags_assets.target_registry import TargetRegistry
 )
 def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Pick rows by tree-level information gain, aligned with the target, under its budget and constraints."""
-    registry = TargetRegistry(Home.resolve(store.home))
+    home = Home.resolve(store.home)
+    registry = TargetRegistry(home)
 
     def config(name: str) -> Mapping[str, Any]:
         spec = registry.load(name)
@@ -48,15 +49,7 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = registry.load(name)
         made = select_target(SelectionInputs.read(inputs, spec), name, progress=inputs.progress)
-        first = made.rows.select("rank", "id", "source", "gain", "quality")
-        return Artifact(
-            made.tables,
-            made.figures,
-            {
-                "first_picks": markdown_table(first, 10),
-                "in_short_supply": markdown_table(made.shortages, 10),
-            },
-        )
+        return Artifact(made.tables, made.figures, pages.selected_subset(inputs, made, home))
 
     def grows(_inputs: Inputs, name: str) -> bool:
         return registry.load(name).stability > 0

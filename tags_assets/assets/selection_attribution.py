@@ -4,8 +4,8 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.selection import attribute_selection
@@ -63,16 +63,6 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
         amounts = parts.to_frame(problem.tree, picked["instance_id"].to_list())
         totals = parts.totals(len(rows)).sum(axis=1)
         difference = float(np.abs(totals - picked["gain"].to_numpy()).max(initial=0.0))
-        tree = problem.tree
-        paths = pl.DataFrame({"node_id": tree.node_ids, "path": tree.paths, "level": tree.level})
-        drivers = (
-            amounts.group_by("node_id")
-            .agg(pl.col("amount").sum(), pl.col("instance_id").n_unique().alias("rows"))
-            .join(paths, on="node_id")
-            .filter(pl.col("level") == 0)
-            .sort("amount", "node_id", descending=[True, False])
-            .select("path", "rows", "amount", share=pl.col("amount") / amounts["amount"].sum())
-        )
         by_part = amounts.group_by("part").agg(pl.col("amount").sum()).sort("part")
         return Artifact(
             {"data": amounts.select(pl.lit(name).alias("target"), pl.all()).cast(SCHEMA)},
@@ -83,7 +73,7 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
                     for part, amount in by_part.iter_rows()
                 },
             },
-            {"what_drove_it": markdown_table(drivers)},
+            pages.selection_attribution(amounts, problem.tree),
         )
 
     return materialize(context, store.artifacts, compute)

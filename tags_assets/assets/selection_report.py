@@ -4,7 +4,9 @@ import dagster as dg
 import orjson
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.previews import place
 from tags_assets.assets.report_input import report_input
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -44,7 +46,8 @@ def selection_report(context: dg.AssetExecutionContext, store: StoreResource) ->
         frame = pl.DataFrame(
             {"target": [name], "html": [html], "figures": [orjson.dumps(figures).decode()]}, schema=SCHEMA
         )
-        return Artifact({"data": frame}, {"html_bytes": len(html.encode())})
+        told = {"report": place(home.report(name), home.path), **pages.selection_report(report)}
+        return Artifact({"data": frame}, {"html_bytes": len(html.encode())}, told)
 
     result = materialize(context, store.artifacts, compute)
     for name in context.partition_keys:
@@ -56,6 +59,6 @@ def _lay_out(home: Home, store: StoreResource, name: str) -> None:
     """Put the current report where a browser finds it: ``HOME/reports/<target>.html``."""
     version = store.artifacts.require("selection_report", partition=name)
     html = store.artifacts.read_version(version, columns=["html"])["html"][0]
-    file = home.path / "reports" / f"{name}.html"
+    file = home.report(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html, encoding="utf-8")

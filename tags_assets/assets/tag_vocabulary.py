@@ -2,9 +2,9 @@
 
 import dagster as dg
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
@@ -28,14 +28,12 @@ def tag_vocabulary(
         tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight"])
         with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
             vocabulary = build_vocabulary(tags, embed)
-        merged = vocabulary.tags.filter(vocabulary.tags["aliases"].list.len() > 0)
+        before = store.artifacts.current("tag_vocabulary")
+        tags_before = store.artifacts.read_version(before, columns=["tag"]) if before is not None else None
         return Artifact(
             {"data": vocabulary.tags, "aliases": vocabulary.aliases},
             {"tags": len(vocabulary.tags), "written_forms": len(vocabulary.aliases), **spent(embed)},
-            {
-                "most_common": markdown_table(vocabulary.tags.select("tag", "count")),
-                "merged": markdown_table(merged.head(20)),
-            },
+            pages.tag_vocabulary(vocabulary.tags, tags_before),
         )
 
     return materialize(

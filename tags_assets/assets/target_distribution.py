@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import open_embedder
 from tags_assets.assets.examples import ExampleTagger, ground_examples
-from tags_assets.assets.previews import markdown_table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.embedding import Embed
@@ -35,8 +35,6 @@ from tags_assets.selection.ceased import check_nodes
 from tags_assets.selection.inputs import read_tree
 from tags_assets.target_file import TargetSpec
 from tags_assets.target_registry import TargetRegistry
-
-TOP_CONCEPTS = 15
 
 LIKENESS_SCHEMA = pl.Schema({"instance_id": pl.String(), "likeness": pl.Float32()})
 """Columns of the table ``target_distribution_likeness``, one row per instance that has a vector;
@@ -91,7 +89,7 @@ def target_distribution(
                 "back_off": [round(float(weight), 4) for weight in distribution.back_off],
                 "notes": list(distribution.notes),
             },
-            {"asks_most_for": markdown_table(_top_concepts(distribution, tree))},
+            pages.target_distribution(spec, distribution, tree),
         )
 
     return materialize(context, store.artifacts, compute, config=config)
@@ -134,16 +132,3 @@ def _distribution(
     examples, vectors = ground_examples(spec, inputs, tree, embed, tagger, mean=mean)
     asked = target_from_examples(examples, tree, supply)
     return replace(asked, likeness=likeness(vectors, rows.matrix)), tree, rows.ids
-
-
-def _top_concepts(distribution: TargetDistribution, tree: KnowledgeTree) -> pl.DataFrame:
-    top = np.argsort(-distribution.mass, kind="stable")[:TOP_CONCEPTS]
-    return pl.DataFrame(
-        {
-            "concept": [tree.paths[leaf] for leaf in top],
-            "asked": distribution.mass[top],
-            "in pool": distribution.pool[top],
-            "rows in pool": distribution.supply[top],
-            "from": [distribution.origin[leaf] for leaf in top],
-        }
-    )

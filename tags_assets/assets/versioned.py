@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from tags_assets.assets.catalogue import TABLES
+from tags_assets.assets.previews import as_metadata, figures_shown
 from tags_assets.checks import checks_of
 from tags_assets.errors import UserError
 from tags_assets.measure import measured
@@ -19,7 +20,9 @@ from tags_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from tags_assets.assets.previews import Preview
     from tags_assets.measure import Measured
     from tags_assets.progress import Standing
     from tags_assets.store.artifact_file import Rows
@@ -55,12 +58,12 @@ class Artifact:
     figures
         Numbers and short texts about the artifact; stored with the version, shown and plotted in the UI.
     previews
-        Markdown that answers the first question that one has on the asset's page.
+        What answers the first question that one has on the asset's page, in the order in which it is shown.
     """
 
     tables: Mapping[str, Rows]
     figures: Mapping[str, Any] = field(default_factory=dict)
-    previews: Mapping[str, str] = field(default_factory=dict)
+    previews: Mapping[str, Preview] = field(default_factory=dict)
 
 
 def materialize(
@@ -107,7 +110,7 @@ def materialize(
             errors[partition] = error
             continue
         made.append((partition, version))
-        shown[partition] = _metadata(version, status, measure)
+        shown[partition] = _metadata(version, status, measure, store.home)
     if made:
         store.publish(TABLES)
     if errors:
@@ -257,24 +260,17 @@ def _record_of_inputs(record: VersionRecord) -> str:
     return canonical([record.code_version, config, record.upstream])
 
 
-def _metadata(version: ArtifactVersion, status: str, measure: Measured) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _metadata(version: ArtifactVersion, status: str, measure: Measured, home: Path) -> dict[str, Any]:
+    previews: Any = version.metadata["previews"]
+    return {
+        # The answer first, then the numbers, then what the run cost.
+        **{name: as_metadata(preview, home) for name, preview in previews.items()},
+        **figures_shown(figures_of(version)),
         "status": status,
-        "dagster/row_count": version.rows,
         "seconds": round(measure.seconds, 3),
         "peak_mb": round(measure.peak_mb, 1),
+        "dagster/row_count": version.rows,
         "dagster/column_schema": dg.TableSchema(
             columns=[dg.TableColumn(name, kind) for name, kind in version.tables["data"].columns]
         ),
     }
-    for name, figure in figures_of(version).items():
-        if isinstance(figure, int | float) and not isinstance(figure, bool):
-            shown[name] = figure
-        elif isinstance(figure, dict | list):
-            shown[name] = dg.MetadataValue.json(figure)
-        else:
-            shown[name] = dg.MetadataValue.text(str(figure))
-    previews: Any = version.metadata["previews"]
-    for name, text in previews.items():
-        shown[name] = dg.MetadataValue.md(text)
-    return shown

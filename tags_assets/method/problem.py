@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tags_assets.method.target import TargetDistribution
 
 
+RANDOM_DRAWS = 5
+"""Samples that the KL of random rows is the mean of."""
+
+
 @dataclass(frozen=True)
 class Blend:
     """How the two parts of F are weighed against each other.
@@ -224,6 +228,13 @@ class Problem:
     def kl(self, rows: NDArray[np.int64]) -> float:
         """KL(T || P_S) in nats."""
         return kl(self.target.mass, self.sample(rows))
+
+    def kl_of_random(self, n_picks: int) -> float:
+        """Mean KL(T || P_S) of `RANDOM_DRAWS` samples of `n_picks` candidates, drawn from a fixed seed."""
+        random = np.random.default_rng(0)
+        n = len(self.candidates)
+        draws = [self.kl(random.choice(n, size=min(n_picks, n), replace=False)) for _ in range(RANDOM_DRAWS)]
+        return float(np.mean(draws))
 
     def kl_floor(self, n_picks: int) -> float:
         """Bound from below the KL of every selection of `n_picks` candidates."""

@@ -281,6 +281,7 @@ class _Selector:
             kl=kl(problem.target.mass, sample),
             kl_reverse=kl(sample, problem.target.mass),
             kl_pool=problem.target.divergence_from_pool,
+            kl_random=problem.kl_of_random(len(rows)),
             kl_floor=problem.kl_floor(len(rows)),
             certificate=certificate.ratio,
             bound=certificate.bound,

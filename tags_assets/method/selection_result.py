@@ -44,9 +44,10 @@ class SelectionFigures:
         above the pool's in nats (None where the target has no text), and coverage before it is weighed.
     gain_scale, alignment_scale
         G_g and A_g: what greedy reaches on either part alone (A_g is None where no alignment took part).
-    kl, kl_reverse, kl_pool, kl_floor
-        KL(T || P_S); KL(P_S || T); KL(T || pi), which a random sample would be near; and a lower bound of the
-        first over all selections of this many rows.
+    kl, kl_reverse, kl_pool, kl_random, kl_floor
+        KL(T || P_S); KL(P_S || T); KL(T || pi); the first for as many random rows, more than KL(T || pi)
+        because few rows leave concepts empty; and a lower bound of the first over all selections of this many
+        rows.
     certificate, bound
         value / bound, and the bound on the value of every feasible selection.
     n_evaluations
@@ -76,6 +77,7 @@ class SelectionFigures:
     kl: float
     kl_reverse: float
     kl_pool: float
+    kl_random: float
     kl_floor: float
     certificate: float
     bound: float

@@ -36,9 +36,12 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
         chosen.append(
             ("Rows selected", words.number(selected), f"{words.number(tokens)} tokens" if tokens else "")
         )
-    kl, pool, floor = (words.real(figures.get(name)) for name in ("kl", "kl_pool", "kl_floor"))
+    kl, floor, (other, against) = (
+        *(words.real(figures.get(name)) for name in ("kl", "kl_floor")),
+        _other(figures),
+    )
     if kl is not None:
-        notes = [f"pool as a whole {words.number(pool)}"] if pool is not None else []
+        notes = [f"{against} {words.number(other)}"] if other is not None else []
         notes += [f"limit {words.number(floor)}"] if floor is not None and floor > words.NEAR_NOTHING else []
         chosen.append(("KL to the target", words.number(kl), ", ".join(notes)))
     certificate = words.real(figures.get("certificate"))
@@ -67,7 +70,10 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
 
 def ruler(figures: Mapping[str, object]) -> Context | None:
     """Place floor, selection and pool on a line, in percent of its length; nothing where it would mislead."""
-    kl, floor, pool = (words.real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
+    kl, floor, (pool, against) = (
+        *(words.real(figures.get(name)) for name in ("kl", "kl_floor")),
+        _other(figures),
+    )
     # A selection too small to be compared with the pool by its KL, or a target that is the pool: no line.
     if kl is None or floor is None or pool is None or kl > pool or pool <= words.NEAR_NOTHING:
         return None
@@ -87,8 +93,17 @@ def ruler(figures: Mapping[str, object]) -> Context | None:
         "kl_side": side(place["kl"]),
         "floor_side": "toleft" if place["floor"] > 22 else "",
         "words": f"Distance from the target: limit {texts['floor_text']}, this selection {texts['kl_text']}, "
-        f"the pool as a whole {texts['pool_text']} nats",
+        f"{against} {texts['pool_text']} nats",
+        "against": against,
     }
+
+
+def _other(figures: Mapping[str, object]) -> tuple[float | None, str]:
+    """What the KL is compared with: random rows, as many, or the pool where an older version has no such."""
+    random = words.real(figures.get("kl_random"))
+    if random is not None:
+        return random, "as many random rows"
+    return words.real(figures.get("kl_pool")), "pool as a whole"
 
 
 def asked_section(parts: pl.DataFrame, plots: Charts) -> Context:

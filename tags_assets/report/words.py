@@ -27,6 +27,7 @@ FIGURES: dict[str, str] = {
     "kl": "KL(T, P_S): how far the selection is from the target, in nats",
     "kl_reverse": "KL(P_S, T): how far it strays outside the target, in nats",
     "kl_pool": "KL(T, P) of the pool as it is, in nats",
+    "kl_random": "KL(T, P_S) of as many random rows, in nats",
     "kl_floor": "lower bound of KL(T, P_S) over all selections of this size, in nats",
     "certificate": "value reached over an upper bound of the best possible",
     "bound": "upper bound of the value of any selection",
@@ -38,6 +39,13 @@ FIGURES: dict[str, str] = {
     "faith_pd_selection": "Faith's phylogenetic diversity, selection",
     "rao_pool": "Rao's quadratic entropy, pool",
     "rao_selection": "Rao's quadratic entropy, selection",
+    "mean_quality_of_pool": "mean quality, pool",
+    "mean_quality": "mean quality, selection",
+    "gain_scale": "information gain that greedy reaches by itself, G_g",
+    "alignment_scale": "alignment that greedy reaches by itself, A_g",
+    "n_evaluations": "gains that the solver computed",
+    "strategy": "picks by",
+    "other_value": "value of the other way to pick under a budget of tokens",
     "seed": "seed",
 }
 """Figures that the report knows, and how it names them. Others are listed by their own names."""
@@ -139,11 +147,18 @@ def intake(figures: Mapping[str, object]) -> str | None:
 def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     """Say how near the target the selection came, and how near it could have come."""
     kl, floor, pool = (real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
+    random = real(figures.get("kl_random"))
     if kl is None:
         return []
     wish = "the pool's own mix" if target == "pool" else "the target"
     said = [f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match)."]
-    if pool is not None and pool > NEAR_NOTHING:
+    if random is not None:
+        # Of as many rows: fewer leave more concepts empty, and KL(T || P_S) counts every one of them.
+        said = [
+            f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match). "
+            f"As many random rows would be {number(random)} away."
+        ]
+    elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
         said = [f"{whole}; this selection is {number(kl)} away."]
         if kl > pool:
@@ -156,8 +171,9 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
             f"No selection of this size from this pool can come nearer than {number(floor)} "
             "(a lower bound: the true limit may be higher)."
         )
-        if pool is not None and pool > kl and pool > floor:
-            closed = min((pool - kl) / (pool - floor), 1.0)
+        start = random if random is not None else pool
+        if start is not None and start > kl and start > floor:
+            closed = min((start - kl) / (start - floor), 1.0)
             said.append(f"It went at least {percent(closed, 0)} of the way that this pool allows.")
     reverse = real(figures.get("kl_reverse"))
     if reverse is not None:

@@ -40,6 +40,10 @@ RUNNERS_UP_SCHEMA = pl.Schema(
 )
 
 
+FIRST_PICKS = 20
+REASONS_EACH = 3
+
+
 @dataclass(frozen=True, eq=False)
 class Selected:
     """A selection, whether it is stored or not.
@@ -62,6 +66,9 @@ class Selected:
     diversity
         ``level, nodes, covered_selection, effective_selection, covered_pool, effective_pool``: concepts
         touched on each level, and their effective number (Hill number of order 1).
+    reasons
+        What gave most to the first picks: ``rank, path, share``, the concepts of each by falling share of its
+        gain, all levels but the root.
     figures
         The numbers of `tags_assets.method.selection_result.SelectionFigures`, ``rows_selected``, mean quality
         and diversity of selection and pool, and ``messages``: what the user should know.
@@ -74,6 +81,7 @@ class Selected:
     shortages: pl.DataFrame
     runners_up: pl.DataFrame
     diversity: pl.DataFrame
+    reasons: pl.DataFrame
     figures: Mapping[str, Any]
 
     @property
@@ -117,6 +125,7 @@ def select_target(
         shortages=result.shortages,
         runners_up=_runners_up(problem, result),
         diversity=_diversity_by_level(variety.levels, variety_of_pool.levels),
+        reasons=_reasons(problem, result),
         figures={
             **figures,
             "mean_quality": float(rows["quality"].to_numpy().mean()),
@@ -155,6 +164,31 @@ def _runners_up(problem: SelectionInputs, result: SelectionResult) -> pl.DataFra
             "reason": result.runners_up.reasons,
         },
         schema=RUNNERS_UP_SCHEMA,
+    )
+
+
+def _reasons(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:
+    tree, parts = problem.tree, result.attribution
+    first = parts.pick < FIRST_PICKS
+    amounts = pl.DataFrame(
+        {
+            "rank": parts.pick[first].astype(np.int64) + 1,
+            "node": parts.node[first].astype(np.int64),
+            "amount": parts.amount[first],
+        }
+    )
+    gains = pl.DataFrame({"rank": np.arange(1, len(result.gains) + 1), "whole": result.gains})
+    paths = pl.DataFrame({"node": np.arange(tree.n_nodes), "path": list(tree.paths)})
+    return (
+        amounts.filter(pl.Series(tree.level[amounts["node"].to_numpy()] < int(tree.level.max())))
+        .group_by("rank", "node")
+        .agg(pl.col("amount").sum())
+        .join(gains, on="rank")
+        .sort("rank", pl.col("amount").round(9), "node", descending=[False, True, False])
+        .group_by("rank", maintain_order=True)
+        .head(REASONS_EACH)
+        .join(paths, on="node", maintain_order="left")
+        .select("rank", "path", share=pl.col("amount") / pl.col("whole"))
     )
 
 
