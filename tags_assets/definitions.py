@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from tags_assets.assets import atomic_tags as _atomic_tags
@@ -77,9 +79,12 @@ one_target = dg.define_asset_job(
 def defs() -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
     assets = dg.load_assets_from_modules(ASSET_MODULES, automation_condition=cascade())
-    return dg.Definitions(
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
         # The page of each asset links to its code.
-        assets=dg.with_source_code_references([_landing.landing, *assets]),
+        linked = dg.with_source_code_references([_landing.landing, *assets])
+    return dg.Definitions(
+        assets=linked,
         jobs=[everything, read_pool, one_target, dry_run],
         sensors=[landing_sensor, targets_sensor, automation_sensor],
         schedules=[daily_reselection],

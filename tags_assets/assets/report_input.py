@@ -36,6 +36,7 @@ SNIPPET_CHARS = 600
 
 TOP_DRIVERS = 20
 EXAMPLES_PER_DRIVER = 3
+SHARED_TAGS = 3
 
 
 def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
@@ -160,9 +161,34 @@ def _nearly(inputs: Inputs, runners: pl.DataFrame, snippets: pl.DataFrame) -> pl
         runners.join(facts, on="instance_id", how="left", maintain_order="left")
         .join(snippets, on="instance_id", how="left", maintain_order="left")
         .join(beaten, on="beaten_by", how="left", maintain_order="left")
+        .join(_in_common(inputs, runners), on=["instance_id", "beaten_by"], how="left", maintain_order="left")
+        .join(
+            inputs.read("selected_subset", columns=["instance_id", "rank"]).rename({"rank": "winner_rank"}),
+            left_on="beaten_by",
+            right_on="instance_id",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(beaten_by=pl.col("winner"))
     )
     return _fit(rows, NEARLY_SCHEMA)
+
+
+def _in_common(inputs: Inputs, runners: pl.DataFrame) -> pl.DataFrame:
+    """Find the tags of rows and of what beat them: ``instance_id, beaten_by, overlap, shared``."""
+    pairs = runners.select("instance_id", "beaten_by").drop_nulls()
+    tags = inputs.read("instance_tags", columns=["instance_id", "tag", "weight"]).filter(
+        pl.col("instance_id").is_in([*pairs["instance_id"], *pairs["beaten_by"]])
+    )
+    theirs = tags.rename({"instance_id": "beaten_by", "weight": "winner_weight"})
+    return (
+        pairs.join(tags, on="instance_id")
+        .join(theirs, on=["beaten_by", "tag"])
+        .with_columns(both=pl.min_horizontal("weight", "winner_weight"))
+        .sort("both", "tag", descending=[True, False])
+        .group_by("instance_id", "beaten_by", maintain_order=True)
+        .agg(overlap=pl.col("both").sum(), shared=pl.col("tag").head(SHARED_TAGS))
+    )
 
 
 def _request(spec: TargetSpec) -> dict[str, object]:

@@ -110,6 +110,16 @@ def knee(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(x[int(np.argmax(up - across))])
 
 
+def knee_of(curve: pl.DataFrame) -> tuple[int, float]:
+    """Find the knee of a gain curve: its rows, and how far above the chord it lies, as a share."""
+    curve = curve.filter(pl.col("value").is_finite()).sort("rows")
+    n = np.r_[0.0, curve["rows"].to_numpy().astype(np.float64)]
+    value = np.r_[0.0, curve["value"].to_numpy().astype(np.float64)]
+    bend = knee(n, value)
+    whole = value[-1] or 1.0
+    return round(bend), float(np.interp(bend, n, value) / whole - bend / (n[-1] or 1.0))
+
+
 def thinned(
     x: NDArray[np.float64], y: NDArray[np.float64], most: int = 400
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

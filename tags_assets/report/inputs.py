@@ -70,10 +70,14 @@ NEARLY_SCHEMA: dict[str, pl.DataType] = {
     "gain": pl.Float64(),
     "quality": pl.Float64(),
     "beaten_by": pl.String(),
+    "winner_rank": pl.Int64(),
+    "overlap": pl.Float64(),
+    "shared": pl.List(pl.String()),
     "reason": pl.String(),
 }
 """Rows that came closest to being picked, with the gain that they would add now and the selected row that
-took their place (``beaten_by``: the beginning of its text)."""
+took their place (``beaten_by``: the beginning of its text, ``winner_rank``), the weight of the tags of both
+(``overlap``) and the heaviest of these (``shared``)."""
 
 DIVERSITY_SCHEMA: dict[str, pl.DataType] = {
     "level": pl.Int64(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,9 @@ Charts = dict[str, charts.Chart]
 
 SNIPPET = 420
 """Characters of a row's prompt and of its answer that are shown."""
+
+BEND = 0.12
+"""How far above its chord, as a share of the value, a curve lies at a knee that is worth a sentence."""
 
 NAMED = 8
 """Shortages told in a sentence each; the rest stand in a table."""
@@ -187,10 +190,29 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
         f"for a budget of n. {words.budget_buys(max(1, round(budget / 2)), half or 1.0).capitalize()}"
     )
     lead += f"; {words.budget_buys(*beyond[-1])}." if beyond else "."
+    lead += f" {_knee_told(curve)} {_last_rows_told(curve, budget)}"
     return {
         "curve_lead": lead,
         "curve_rows": [[f"{at:,}", words.percent(share)] for at, share in table],
     }
+
+
+def _knee_told(curve: pl.DataFrame) -> str:
+    bend, depth = charts.knee_of(curve)
+    if depth < BEND:
+        return "The curve hardly bends, so no smaller budget stands out."
+    return f"Its knee is at {words.rows(bend)}: from there on a row adds less than the mean row does."
+
+
+def _last_rows_told(curve: pl.DataFrame, budget: int) -> str:
+    within = curve.filter(pl.col("rows") <= budget).sort("rows")
+    rows, value = within["rows"].to_numpy(), within["value"].to_numpy()
+    back = int(np.searchsorted(rows, 0.95 * rows[-1]))
+    if back >= len(rows) - 1:
+        return ""
+    return words.marginal(
+        float(value[-1] - value[back]) / float(rows[-1] - rows[back]), float(value[-1]) / float(rows[-1])
+    )
 
 
 def drivers_section(report: ReportInput) -> Context:
@@ -261,12 +283,15 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
     lengths = [_numbers(frame.select(length).to_series()) for frame in (pool, chosen)]
     plots["chart-lengths"] = charts.histogram(*lengths, title="tokens", logarithmic=True)
     for name, column in (("source", "source"), ("language", "language")):
-        plots[f"chart-{name}s"], table = charts.shares(pool.select("selected", column), column)
+        chart, table = charts.shares(pool.select("selected", column), column)
+        context[f"only_{name}"] = None if table.height > 1 else table["value"][0]
+        if table.height > 1:
+            plots[f"chart-{name}s"] = chart
         context[f"{name}_rows"] = [
             [row["value"], words.percent(row["pool"]), words.percent(row["selection"])]
             for row in table.iter_rows(named=True)
         ]
-    lines = []
+    lines: list[str] = []
     before, after = pool["quality"].mean(), chosen["quality"].mean()
     if before is not None and after is not None:
         lines.append(
@@ -347,11 +372,39 @@ def nearly_section(report: ReportInput) -> Context:
                 "quality": words.number(row["quality"]),
                 "prompt": snippet(row["prompt"], 260),
                 "beaten_by": snippet(row["beaten_by"], 200),
+                "winner": _winner(row),
                 "reason": row["reason"] or "",
             }
             for row in report.nearly.head(20).iter_rows(named=True)
-        ]
+        ],
+        "nearly_lead": _nearly_lead(report),
     }
+
+
+def _winner(row: Mapping[str, Any]) -> str:
+    """Name the pick that beat a row, and what both are about."""
+    pick = f"pick {row['winner_rank']:,}" if row["winner_rank"] else "a pick"
+    shared = row["shared"] or []
+    about = (
+        f", which shares {words.percent(row['overlap'], 0)} of its tags ({', '.join(shared)})"
+        if shared
+        else ""
+    )
+    return f"Beaten by {pick}{about}:"
+
+
+def _nearly_lead(report: ReportInput) -> str:
+    lead = "These rows would be next: each would still add something, but less than the picks before it."
+    curve = report.gain_curve.sort("rows")
+    if curve.height < 2 or report.nearly.is_empty():
+        return lead
+    last = float(curve["value"][-1] - curve["value"][-2])
+    next_one = words.real(report.nearly["gain"][0])
+    if last <= 0 or next_one is None:
+        return lead
+    return (
+        f"{lead} The last pick added {words.number(last, 4)}, the next would add {words.number(next_one, 4)}."
+    )
 
 
 def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:

@@ -154,10 +154,7 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     said = [f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match)."]
     if random is not None:
         # Of as many rows: fewer leave more concepts empty, and KL(T || P_S) counts every one of them.
-        said = [
-            f"The selection is {number(kl)} nats away from {wish} (KL divergence; 0 is a perfect match). "
-            f"As many random rows would be {number(random)} away."
-        ]
+        said.append(f"As many random rows would be {number(random)} away.")
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
         said = [f"{whole}; this selection is {number(kl)} away."]
@@ -215,6 +212,23 @@ def shortage(name: str, wanted: float, supply: float, reached: float | None = No
     return (
         f"The pool has {rows(supply)} on {name}, the target wants {rows(wanted)}: "
         f"{rows(wanted - supply)} missing.{got}"
+    )
+
+
+def marginal(last: float, mean: float) -> str:
+    """Say whether more budget would still pay: what the last rows add against the mean row."""
+    if mean <= 0:
+        return ""
+    ratio = last / mean
+    verdict = (
+        "a larger budget would still pay"
+        if ratio >= 0.5
+        else "a larger budget would pay little"
+        if ratio >= 0.1
+        else "a larger budget would add next to nothing"
+    )
+    return (
+        f"At the budget, one more row adds {percent(max(ratio, 0.0), 0)} of what the mean row did: {verdict}."
     )
 
 

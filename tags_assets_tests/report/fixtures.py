@@ -216,6 +216,9 @@ def sample_report(
         .select(
             *("instance_id", "id", "source", "prompt", "response", "gain", "quality"),
             pl.lit(texts[12]).alias("beaten_by"),
+            pl.lit(12).alias("winner_rank"),
+            pl.lit(0.61).alias("overlap"),
+            pl.lit(["unit prices", "percentages"]).alias("shared"),
             pl.lit("It shares 3 of its 4 concepts with 41 selected rows.").alias("reason"),
         )
         .cast(NEARLY_SCHEMA)
