@@ -260,7 +260,7 @@ def _fill(
 
 
 def two_round_greedy(rows: BlockedRows, n_picks: int) -> Streamed:
-    """Select `n_picks` from each block, then from the union of what they gave; the better of that and the
+    """Pick `n_picks` rows of each block, then of the union of what they gave; the better of that and the
     best block.
 
     Held at once are one block and the features of ``n_blocks n_picks`` rows. The blocks may as well lie on
