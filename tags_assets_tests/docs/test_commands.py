@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tags_assets.store.artifacts import ArtifactStore
 from tags_assets_tests.docs.blocks import EVERY, PAGES, blocks
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
@@ -48,7 +49,9 @@ def project(tmp_path_factory):
 @pytest.fixture
 def fresh_project(project, tmp_path):
     """A copy of the project, to be changed at will."""
-    return Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+    folder = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+    ArtifactStore(folder / ".tags").warehouse.open().close()  # its views name files by their place
+    return folder
 
 
 def serve(block, cwd, *, seconds):
