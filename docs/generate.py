@@ -54,7 +54,6 @@ TARGET_FIELDS = {
     "alignment": "From 0 (information gain alone) to 1 (the target alone).",
     "alignment.max_kl": "In place of a number: the smallest alignment that keeps the KL to the target under this, in nats.",
     "breadth": "Within the alignment, from 0: the rows most typical of the target; the larger, the more of its concepts.",
-    "stability": "0 to 1: how much the selection made again keeps of the rows of the one before it. At 0 it is made anew.",
     "text_share": "How much of closeness is the likeness of the row's whole text, 0 to 1; the rest is its concepts'.",
     "target": "What is wanted: one of the four below. `target: pool` is the pool itself.",
     "target.examples": "File of rows like those that are wanted, in any layout that a pool may have; 20 to 50 are good. "
