@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ from tags_assets_tests.requirements_of_tests import CHECKOUT
 BASH = [block for block in EVERY if block.language == "bash"]
 RUN_PAGES = sorted({block.page for block in BASH if block.not_run is None})
 PYTHON_PAGES = [CHECKOUT / "docs" / "python.md", CHECKOUT / "docs" / "exports.md"]
+NOT_RUN = {
+    "it needs a language model's server": 5,
+    "the public pool is not in the repository": 3,
+    "it installs an environment of its own": 1,
+    "it needs DuckDB's own command line, version 2.0": 1,
+    "it needs a second machine": 1,
+    "they install and test this very checkout": 1,
+}
+"""Why blocks are not run, and how many: whoever adds one counts it here."""
+
 PROGRAM = re.compile(
     r"^\s*(?:\$ )?(?:\.venv/bin/)?(?:tags-assets|make|dg|dagster[a-z-]*|duckdb) ", re.MULTILINE
 )
@@ -124,10 +135,9 @@ def test_python_of_a_page_runs(page, fresh_project):
 
 
 def test_what_is_not_run_is_counted_and_has_a_reason():
-    left_out = {block.place: block.not_run for block in BASH if block.not_run is not None}
-    assert all(len(reason) > 10 for reason in left_out.values())
-    assert len(left_out) <= 8, left_out
-    assert len(BASH) - len(left_out) >= 20
+    reasons = Counter(block.not_run for block in BASH if block.not_run is not None)
+    assert reasons == NOT_RUN
+    assert len(BASH) - reasons.total() >= 20
 
 
 def test_commands_stand_in_blocks_that_are_run():

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "docs"))
@@ -36,6 +38,7 @@ def test_every_variable_that_the_code_reads_is_in_the_reference():
     assert "TAGS_HOME" in read
 
 
+@pytest.mark.filterwarnings("ignore")  # typer's, of click
 def test_picture_keeps_what_leads_where():
     """Arrows that follow from others are left out, and every way stays a way."""
     from generate import reduced
