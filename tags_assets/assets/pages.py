@@ -14,6 +14,7 @@ from tags_assets.assets import pictures
 from tags_assets.assets.previews import drawn_tree, escaped, place, table
 from tags_assets.formats.conversation import texts
 from tags_assets.report import words
+from tags_assets.report.charts import last_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 Page = dict[str, "Preview"]
 
-SAID_CHARS = 140
+SAID_CHARS = 80
 """Characters of a row's text in a table."""
 
 EXAMPLES = 8
@@ -225,7 +226,7 @@ def instance_scores(inputs: Inputs, scores: pl.DataFrame, terms: Sequence[str]) 
         ),
         "defects": table(found),
         "worst_and_best": table(
-            ends.join(read, on="instance_id", how="left", maintain_order="left").drop("instance_id")
+            ends.join(read, on="instance_id", how="left", maintain_order="left").drop("instance_id", "source")
         ),
     }
 
@@ -299,11 +300,10 @@ def target_distribution(spec: TargetSpec, distribution: TargetDistribution, tree
         "asks_most_for": table(
             pl.DataFrame(
                 {
-                    "concept": [tree.paths[leaf] for leaf in leaves],
+                    "concept": [last_steps(tree.paths[leaf]) for leaf in leaves],
                     "target": [f"{mass[leaf]:.2%}" for leaf in leaves],
                     "pool": [f"{pool[leaf]:.2%}" for leaf in leaves],
-                    "rows in the pool": [f"{distribution.supply[leaf]:,.1f}" for leaf in leaves],
-                    "from": [distribution.origin[leaf] for leaf in leaves],
+                    "its rows": [f"{distribution.supply[leaf]:,.1f}" for leaf in leaves],
                 }
             )
         ),
@@ -332,7 +332,7 @@ def selected_subset(inputs: Inputs, made: Selected, home: Home) -> Page:
 
 
 def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:
-    picks = made.rows.head(WHY_ROWS).select("instance_id", "rank", "gain", "quality")
+    picks = made.rows.head(WHY_ROWS).select("instance_id", "rank")
     last = pl.col("path").str.split(" > ").list.last()
     because = made.reasons.group_by("rank", maintain_order=True).agg(
         pl.format("{} {}%", last, (pl.col("share") * 100).round(0).cast(pl.Int64)).alias("because")
@@ -342,12 +342,7 @@ def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:
         .join(because, on="rank", how="left")
         .sort("rank")
         .select(
-            "rank",
-            "row",
-            "prompt",
-            pl.col("because").list.join(", ").alias("because of (share of its gain)"),
-            "gain",
-            "quality",
+            "rank", pl.col("because").list.join(", ").alias("because (of its gain)"), "row", says="prompt"
         )
     )
 
@@ -379,7 +374,8 @@ def selection_attribution(amounts: pl.DataFrame, tree: KnowledgeTree) -> Page:
         .sort("amount", "node_id", descending=[True, False])
     )
     share = pl.format("{}%", (pl.col("amount") / whole * 100).round(2))
-    shown = gave.select(share.alias("of the gain"), "rows", pl.col("path").alias("concept"), "level")
+    steps = pl.col("path").str.split(" > ").list.tail(2).list.join(" > ")
+    shown = gave.select(share.alias("of the gain"), "rows", steps.alias("concept"), "level")
     return {
         "what_drove_it": table(shown.filter(pl.col("level") == 0).drop("level"), 15),
         "above_the_leaves": table(

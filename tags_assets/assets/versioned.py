@@ -194,7 +194,7 @@ class _Maker:
             made_of,
             metadata={
                 "figures": artifact.figures,
-                "previews": artifact.previews,
+                "previews": list(artifact.previews.items()),  # in their order
                 "seconds": round(measure.seconds, 3),
                 "peak_mb": round(measure.peak_mb, 1),
             },
@@ -261,7 +261,7 @@ def _record_of_inputs(record: VersionRecord) -> str:
 
 
 def _metadata(version: ArtifactVersion, status: str, measure: Measured, home: Path) -> dict[str, Any]:
-    previews: Any = version.metadata["previews"]
+    previews: Any = dict(version.metadata["previews"])  # type: ignore[call-overload]
     return {
         # The answer first, then the numbers, then what the run cost.
         **{name: as_metadata(preview, home) for name, preview in previews.items()},
