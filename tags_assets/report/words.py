@@ -157,8 +157,8 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
         said.append(f"As many random rows would be {number(random)} away.")
         if kl >= random:
             said.append(
-                "The picks crowd on what the target asks most for, and this measure counts every concept that "
-                "they leave empty. A larger breadth or a smaller alignment brings it down."
+                "The picks crowd on what the target asks most for, and this measure counts every concept "
+                "that they leave empty. A larger breadth or a smaller alignment brings it down."
             )
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
