@@ -43,7 +43,8 @@ class Explanation:
         Whether the row is in.
     why
         ``selected``, or as in the view ``why_not_selected``: ``rejected``, ``filtered``, ``duplicate``,
-        ``near_duplicate``, ``untagged``, ``not_eligible``, ``not_picked``.
+        ``near_duplicate``, ``untagged``, ``not_eligible``, ``excluded``, ``below_min_quality``,
+        ``not_picked``.
     reason
         The same in a sentence.
     row
@@ -289,6 +290,8 @@ def _not_selected(
         "duplicate": f"It is {detail}; only the first of such rows can be chosen.",
         "near_duplicate": f"It is {detail}; only the first of such rows can be chosen.",
         "filtered": f"A rule of yours took it out ({detail}).",
+        "excluded": f"The target's own file leaves it out: {detail}.",
+        "below_min_quality": f"The target's own file leaves it out: {detail}.",
     }
     return replace(one, why=why, reason=reasons.get(why, f"It cannot be chosen: {detail}."))
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from tags_assets.errors import UserError
+from tags_assets.selection.selected import LEFT_OUT_SCHEMA
 from tags_assets.store.sql import is_sql_name, load_sql, sql_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import polars as pl
 
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
@@ -118,8 +119,15 @@ class Lineage:
                 where=str(self.store.home),
                 mend="Run the selection again.",
             )
+        absent: dict[str, pl.DataFrame] = {}
+        if "selected_subset" in needed and "left_out" not in self.selection.tables:
+            # Selections of older code have no such table.
+            absent["selected_subset_left_out"] = pl.DataFrame(schema=LEFT_OUT_SCHEMA)
         return self.store.query(
-            sql, {asset: self.versions[asset] for asset in sorted(needed)}, params, frames=frames
+            sql,
+            {asset: self.versions[asset] for asset in sorted(needed)},
+            params,
+            frames={**absent, **(frames or {})},
         )
 
 

@@ -49,7 +49,10 @@ def stored(home, tables, version="v1"):
         frame = tables[asset]
         if "target" in frame.columns:
             for (target,), part in frame.group_by("target", maintain_order=True):
-                more = {"runners_up": runners_up(tables, target)} if asset == "selected_subset" else {}
+                more = {}
+                if asset == "selected_subset":
+                    own = tables["selected_subset_left_out"].filter(pl.col("target") == target)
+                    more = {"runners_up": runners_up(tables, target), "left_out": own}
                 store.write(asset, version, {"data": part, **more}, partition=target, record=record)
         else:
             store.write(asset, version, {"data": frame, **extra}, record=record)
@@ -212,3 +215,22 @@ def test_selection_without_its_attribution_says_what_is_missing(tables, tmp_path
     with pytest.raises(UserError, match="selection_attribution has not been made yet"):
         explain_row(store, pick["instance_id"], "maths")
     assert explain_row(store, pick["instance_id"], "maths", data_version="v1").rank == pick["rank"]
+
+
+def test_a_row_that_the_targets_own_file_leaves_out_says_so(tmp_path, tables):
+    store = stored(tmp_path, tables)
+    own = tables["selected_subset_left_out"]
+    for row in own.iter_rows(named=True):
+        one = explain_row(store, row["instance_id"], row["target"])
+        assert one.why == row["why"]
+        assert row["detail"] in one.reason
+        assert "own file" in one.to_text()
+
+
+def test_a_selection_of_older_code_is_explained_without_the_table(tmp_path, tables):
+    store = stored(tmp_path, tables)
+    version = store.current("selected_subset", "maths")
+    only = {"data": tables["selected_subset"].filter(pl.col("target") == "maths")}
+    store.write("selected_subset", "v0", only, partition="maths", record=version.record)
+    excluded = tables["selected_subset_left_out"]["instance_id"][0]
+    assert explain_row(store, excluded, "maths", data_version="v0").why == "not_picked"

@@ -1,6 +1,7 @@
 -- Why a row is not in: one row per target and row of the pool that it does not hold, lines that could not be read included
 -- (those have a file and a line and no instance_id). `why` is `rejected`, `filtered`, `duplicate`, `near_duplicate`,
--- `untagged`, `not_eligible` or `not_picked`; `detail` says it in words. A row that was not picked could have been: other
+-- `untagged`, `not_eligible`, `excluded` or `below_min_quality` (both by the target's own file), or `not_picked`; `detail` says
+-- it in words. A row that was not picked could have been: other
 -- rows added more for the same budget (see `rivals` for which).
 with targets as (
     select target, count(*) as picks, min(gain) as least_gain
@@ -23,6 +24,7 @@ left_out as (
             when raw.duplicate_of is not null then 'duplicate'
             when tagged.instance_id is null then 'untagged'
             when not scores.eligible then 'not_eligible'
+            when own.why is not null then own.why
             else 'not_picked'
         end as why,
         case
@@ -31,6 +33,7 @@ left_out as (
             when raw.duplicate_of is not null then 'the same as ' || raw.duplicate_of
             when tagged.instance_id is null then 'no tag was found in it, so it has no place in the tree'
             when not scores.eligible then 'not among the rows to choose from'
+            when own.why is not null then own.detail
             else format('{} rows added more', targets.picks)
         end as detail
     from raw_instances as raw
@@ -38,6 +41,7 @@ left_out as (
     left join filtered_rows as filtered on filtered.instance_id = raw.instance_id
     left join (select distinct instance_id from grounded_instances) as tagged on tagged.instance_id = raw.instance_id
     left join instance_scores as scores on scores.instance_id = raw.instance_id
+    left join selected_subset_left_out as own on own.target = targets.target and own.instance_id = raw.instance_id
     anti join selected_subset as picked on picked.target = targets.target and picked.instance_id = raw.instance_id
 )
 

@@ -13,7 +13,13 @@ from tags_assets.method.alignment import SHORTAGE_SCHEMA
 from tags_assets.method.selection_result import FRONTIER_SCHEMA
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
-from tags_assets.selection.selected import CODE_VERSION, RUNNERS_UP_SCHEMA, SCHEMA, select_target
+from tags_assets.selection.selected import (
+    CODE_VERSION,
+    LEFT_OUT_SCHEMA,
+    RUNNERS_UP_SCHEMA,
+    SCHEMA,
+    select_target,
+)
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_registry import TargetRegistry
 
@@ -35,6 +41,7 @@ from tags_assets.target_registry import TargetRegistry
         frontier=FRONTIER_SCHEMA,
         shortages=SHORTAGE_SCHEMA,
         runners_up=RUNNERS_UP_SCHEMA,
+        left_out=LEFT_OUT_SCHEMA,
     ),
 )
 def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:

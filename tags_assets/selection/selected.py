@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tags_assets.method.selection_result import SelectionResult
     from tags_assets.selection.selection_inputs import SelectionInputs
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Of `selected_subset`: raised whenever equal input gives another selection."""
 
 SCHEMA = pl.Schema(
@@ -39,6 +39,11 @@ RUNNERS_UP_SCHEMA = pl.Schema(
     {"instance_id": pl.String(), "gain": pl.Float64(), "beaten_by": pl.String(), "reason": pl.String()}
 )
 
+
+LEFT_OUT_SCHEMA = pl.Schema(
+    {"target": pl.String(), "instance_id": pl.String(), "why": pl.String(), "detail": pl.String()}
+)
+"""Rows that the target's own file takes out: ``why`` is ``excluded`` or ``below_min_quality``."""
 
 FIRST_PICKS = 20
 REASONS_EACH = 3
@@ -66,6 +71,9 @@ class Selected:
     diversity
         ``level, nodes, covered_selection, effective_selection, covered_pool, effective_pool``: concepts
         touched on each level, and their effective number (Hill number of order 1).
+    left_out
+        Rows that the target's ``exclude`` or ``min_quality`` took out before anything was picked:
+        `LEFT_OUT_SCHEMA`.
     reasons
         What gave most to the first picks: ``rank, path, share``, the concepts of each by falling share of its
         gain, all levels but the root.
@@ -81,6 +89,7 @@ class Selected:
     shortages: pl.DataFrame
     runners_up: pl.DataFrame
     diversity: pl.DataFrame
+    left_out: pl.DataFrame
     reasons: pl.DataFrame
     figures: Mapping[str, Any]
 
@@ -94,6 +103,7 @@ class Selected:
             "shortages": self.shortages,
             "runners_up": self.runners_up,
             "diversity": self.diversity,
+            "left_out": self.left_out,
         }
 
 
@@ -125,6 +135,7 @@ def select_target(
         shortages=result.shortages,
         runners_up=_runners_up(problem, result),
         diversity=_diversity_by_level(variety.levels, variety_of_pool.levels),
+        left_out=_left_out(problem, target),
         reasons=_reasons(problem, result),
         figures={
             **figures,
@@ -165,6 +176,19 @@ def _runners_up(problem: SelectionInputs, result: SelectionResult) -> pl.DataFra
         },
         schema=RUNNERS_UP_SCHEMA,
     )
+
+
+def _left_out(problem: SelectionInputs, target: str) -> pl.DataFrame:
+    request, quality = problem.request, problem.rows["quality"]
+    excluded = np.zeros(len(quality), dtype=np.bool_) if request.exclude is None else request.exclude
+    poor = pl.format("quality {} is below the target's min_quality {}", quality.round(4), request.min_quality)
+    rows = problem.rows.select(
+        pl.lit(target).alias("target"),
+        "instance_id",
+        why=pl.when(pl.Series(excluded)).then(pl.lit("excluded")).otherwise(pl.lit("below_min_quality")),
+        detail=pl.when(pl.Series(excluded)).then(pl.lit("the target's exclude rule")).otherwise(poor),
+    )
+    return rows.filter(pl.Series(excluded) | (quality < request.min_quality)).cast(LEFT_OUT_SCHEMA)
 
 
 def _reasons(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:

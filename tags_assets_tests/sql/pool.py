@@ -92,6 +92,16 @@ def lineage_tables(
     picked = {t: rng.choice(n_good, picks, replace=False).tolist() for t in ("maths", "pool")}
     subset, attribution = _selections(picked, raw, scores, grounded, nodes)
     leaves = nodes.filter(pl.col("level") == 0)
+    taken = set(subset["instance_id"])
+    spare = [one for one in scores.filter("eligible")["instance_id"] if one not in taken][-2:]
+    left_out = pl.DataFrame(
+        {
+            "target": [next(iter(picked))] * 2,
+            "instance_id": spare,
+            "why": ["excluded", "below_min_quality"],
+            "detail": ["the target's exclude rule", "quality 0.1 is below the target's min_quality 0.5"],
+        }
+    )
     return {
         "raw_instances": raw,
         "rejected_rows": pl.DataFrame(
@@ -124,6 +134,7 @@ def lineage_tables(
             ]
         ),
         "selected_subset": subset,
+        "selected_subset_left_out": left_out,
         "selection_attribution": attribution,
     }
 

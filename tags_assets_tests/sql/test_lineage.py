@@ -97,7 +97,7 @@ def test_every_row_of_the_pool_is_selected_or_says_why_not(ask, tables):
     assert left["why"].null_count() == 0
     assert left["detail"].null_count() == 0
     counts = dict(left["why"].value_counts().iter_rows())
-    for why in (*FATE, "rejected"):
+    for why in (*FATE, "rejected", "excluded", "below_min_quality"):
         assert counts[why] == 1
 
 
