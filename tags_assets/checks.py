@@ -65,9 +65,7 @@ class FigureCheck:
             check_name=self.name,
             asset_key=self.asset,
             passed=all(passed for _, passed, _ in verdicts),
-            severity=dg.AssetCheckSeverity.ERROR
-            if self.blocks(limits)
-            else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if self.blocks(limits) else dg.AssetCheckSeverity.WARN,
             description="; ".join(lines),
         )
 
@@ -102,8 +100,8 @@ def _source_shares(judged: Judged) -> Verdict:
     jumps = {name: now.get(name, 0.0) - before.get(name, 0.0) for name in {*now, *before}}
     name = min(jumps, key=lambda source: (-abs(jumps[source]), source))
     text = (
-        f"the largest change is of {name!r}: {before.get(name, 0.0):.1%} to {now.get(name, 0.0):.1%} of the rows "
-        f"(limit {judged.limits.source_jump:.0%})"
+        f"the largest change is of {name!r}: {before.get(name, 0.0):.1%} to {now.get(name, 0.0):.1%} "
+        f"of the rows (limit {judged.limits.source_jump:.0%})"
     )
     return abs(jumps[name]) <= judged.limits.source_jump, text
 
@@ -142,7 +140,10 @@ def _certificate(judged: Judged) -> Verdict:
     certificate, rows = judged.figures["certificate"], judged.figures["rows_selected"]
     # The bound is loose for small budgets (docs/method.md), so that the bar holds from 1,000 rows up.
     bar = judged.limits.certificate if rows >= 1_000 else judged.limits.certificate_small
-    return certificate >= bar, f"the selection reaches {certificate:.4f} of what any could reach (bar {bar:g})"
+    return (
+        certificate >= bar,
+        f"the selection reaches {certificate:.4f} of what any could reach (bar {bar:g})",
+    )
 
 
 def _kl_above_floor(judged: Judged) -> Verdict:

@@ -128,6 +128,21 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
             "--filter", help="Take rows out: `name=SQL condition`, as `long=response_tokens > 4096`."
         ),
     ] = None,
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(help="Take rows out that repeat a benchmark: a file of it, as `gsm8k_test.jsonl`."),
+    ] = None,
+    pii: Annotated[
+        Literal["off", "mark", "filter"] | None,
+        typer.Option(help="Mark rows with personal data, or take them out. [default: off]"),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where a check draws the line: `rejected=5%`, `untagged=0.2`, `source_jump=10%`; which "
+            "checks stop the run: `blocking=few_rejected,few_untagged`."
+        ),
+    ] = None,
     what_if: Annotated[
         bool,
         typer.Option(
@@ -170,6 +185,9 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
             "--retry-failed": retry_failed,
             "--column": column,
             "--filter": filter_,
+            "--decontaminate": decontaminate,
+            "--pii": pii,
+            "--limit": limit,
             "--out": out,
         }
         run_what_if(Home.resolve(home), target, pool or [], budget, others)
@@ -192,6 +210,9 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
         retry_failed=retry_failed,
         columns=tuple(column or ()),
         filters=tuple(filter_ or ()),
+        decontaminate=tuple(decontaminate or ()),
+        pii=pii,
+        limits=tuple(limit or ()),
     )
     try:
         if dry_run:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psutil
+
+from tags_assets.errors import UserError
+from tags_assets.store.durable import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +39,8 @@ load_from:
   - python_module: {module_name: tags_assets.definitions, location_name: tags_assets}
 """
 """Written into ``HOME/dagster/workspace.yaml``: what the UI loads."""
+
+_NEARLY_FULL = 1_000_000  # bytes; SQLite cannot extend its log then, and calls it an I/O error
 
 PROCESS_TAG = "tags_assets/process"
 """Run tag that names the process which a run in process lives in."""
@@ -72,6 +78,47 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
         _bury_dead_runs(instance)
     with instance:
         yield instance
+
+
+@contextmanager
+def storage_errors(home: Home) -> Iterator[None]:
+    """Turn what Dagster's own storage, the disk or the memory refuses into one line each.
+
+    Raises
+    ------
+    UserError
+        That says what to do. Nothing that was computed is lost: artifacts do not lie in Dagster's storage.
+    """
+    from sqlalchemy.exc import DatabaseError  # noqa: PLC0415 - Dagster's own; `--help` must not wait for it
+
+    try:
+        with disk_errors(home.path):
+            yield
+    except DatabaseError as error:
+        said = str(error.orig)
+        free = shutil.disk_usage(home.path).free
+        if "full" in said or (free < _NEARLY_FULL and "I/O" in said):
+            raise UserError(
+                f"the disk is full ({free / 1e6:.1f} MB free now), nothing half-written was kept",
+                where=str(home.path),
+                mend="Free some space, then run again.",
+            ) from error
+        raise UserError(
+            f"Dagster's storage cannot be used: {said}",
+            where=str(home.dagster),
+            mend="Change its permissions, or move the folder away: it holds the history of runs and no "
+            "artifact.",
+        ) from error
+    except MemoryError as error:
+        raise out_of_memory("the run") from error
+
+
+def out_of_memory(what: str) -> UserError:
+    """Build the error for a machine that is too small."""
+    return UserError(
+        f"{what} needs more memory than there is",
+        mend="Close other programs, or select on a larger machine; what was finished is kept.",
+    )
 
 
 def _bury_dead_runs(instance: dg.DagsterInstance) -> None:

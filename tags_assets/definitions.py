@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from datetime import timedelta
+from typing import TypeAlias
 
 import dagster as dg
+from dagster._core.definitions.assets.definition.cacheable_assets_definition import CacheableAssetsDefinition
 
+from tags_assets.alarms import alarm_on_failed_check, alarm_on_failed_run
 from tags_assets.assets import atomic_tags as _atomic_tags
 from tags_assets.assets import exported_subset as _exported_subset
 from tags_assets.assets import filtered_rows as _filtered_rows
@@ -33,6 +37,7 @@ from tags_assets.automation import (
     targets_sensor,
 )
 from tags_assets.dry_run import dry_run
+from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.resources.embedder import EmbedderResource
 from tags_assets.resources.llm import LLMResource
@@ -75,6 +80,32 @@ one_target = dg.define_asset_job(
 )
 
 
+Asset: TypeAlias = dg.AssetsDefinition | dg.SourceAsset | CacheableAssetsDefinition | dg.AssetSpec
+
+FRESH = frozenset({"landing", "selected_subset"})
+"""Assets whose age the UI shows, where the pool says how old they may be."""
+
+
+def fresh(asset: Asset) -> Asset:
+    """Put the pool's ``freshness_hours`` on an asset that has an age."""
+    hours = _freshness_hours()
+    if hours is None or not isinstance(asset, dg.AssetSpec | dg.AssetsDefinition):
+        return asset
+    if asset.key.to_user_string() not in FRESH:
+        return asset
+    policy = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
+    if isinstance(asset, dg.AssetSpec):
+        return asset.replace_attributes(freshness_policy=policy)
+    return asset.map_asset_specs(lambda spec: spec.replace_attributes(freshness_policy=policy))
+
+
+def _freshness_hours() -> float | None:
+    try:
+        return Home.resolve().pool().freshness_hours
+    except UserError:  # the sensors and the assets say what is wrong with the settings
+        return None
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
@@ -84,9 +115,15 @@ def defs() -> dg.Definitions:
         # The page of each asset links to its code.
         linked = dg.with_source_code_references([_landing.landing, *assets])
     return dg.Definitions(
-        assets=linked,
+        assets=[fresh(asset) for asset in linked],
         jobs=[everything, read_pool, one_target, dry_run],
-        sensors=[landing_sensor, targets_sensor, automation_sensor],
+        sensors=[
+            landing_sensor,
+            targets_sensor,
+            automation_sensor,
+            alarm_on_failed_run,
+            alarm_on_failed_check,
+        ],
         schedules=[daily_reselection],
         executor=dg.in_process_executor,
         resources={

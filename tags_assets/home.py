@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tags_assets.errors import UserError
+from tags_assets.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,20 @@ class PoolSettings(BaseModel):
     max_drift: float = Field(default=0.15, ge=0)
     """Drift of the tags (figure ``drift`` of `knowledge_tree`) above which the tree is built anew instead of
     grown; 0 builds it anew whenever a tag is new."""
+    limits: Limits = Field(default_factory=Limits)
+    """Where the checks draw the line; no part of versions."""
+    freshness_hours: float | None = Field(default=None, gt=0)
+    """Age of data and of selections from which the UI shows them as stale; never, unless set."""
+    decontaminate: list[str] = Field(default_factory=list)
+    """Files of benchmarks: rows that repeat one of theirs are taken out."""
+    contamination_words: int = Field(default=13, ge=4)
+    """Words in a row that a row and a benchmark must share to count as the same text."""
+    pii: Literal["off", "mark", "filter"] = "off"
+    """Whether personal data is looked for, and whether rows that hold some are taken out."""
+    pii_kinds: list[str] = Field(default_factory=list)
+    """Kinds of personal data to look for; empty: all that `tags_assets.formats.pii` knows."""
+    pii_region: str = "US"
+    """Country, as in ISO 3166, in whose form a telephone number without a + is read."""
     seed: int = 0
     """Of whatever is drawn at random on the way to tags."""
 

@@ -8,15 +8,27 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tags_assets.dagster_home import PROCESS_TAG, open_instance, prepare_dagster_home, process_mark
+from tags_assets.dagster_home import (
+    PROCESS_TAG,
+    open_instance,
+    out_of_memory,
+    prepare_dagster_home,
+    process_mark,
+    storage_errors,
+)
 from tags_assets.errors import UserError
 from tags_assets.progress import watched_by
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import dagster as dg
 
     from tags_assets.home import Home
     from tags_assets.progress import Watcher
+
+
+_EVALUATED = "ASSET_CHECK_EVALUATION"
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def _run(home: Home, job: str, watcher: Watcher, target: str | None) -> list[Ass
     from tags_assets.pool import landed  # noqa: PLC0415
 
     data = landed(home)
-    with open_instance(home) as instance, watched_by(watcher):
+    with storage_errors(home), open_instance(home) as instance, watched_by(watcher):
         if target is not None and not instance.has_dynamic_partition(str(targets.name), target):
             instance.add_dynamic_partitions(str(targets.name), [target])
         _report_landing(instance, landing_event(data), data.version)
@@ -88,7 +100,7 @@ def _run(home: Home, job: str, watcher: Watcher, target: str | None) -> list[Ass
         )
         for event in result.all_events:
             if event.is_step_failure:
-                raise _failure(event)
+                raise _blocked(result.all_events) if _is_blocked(event) else _failure(event)
             if event.is_failure and not result.success:
                 raise UserError(
                     f"the run failed: {event.message}", mend="Look at the run in the UI: tags-assets ui."
@@ -115,10 +127,28 @@ def _failure(event: dg.DagsterEvent) -> UserError:
     if os.environ.get("TAGS_DEBUG"):
         sys.stderr.write(data.error_display_string)
     cause = data.error.cause if data.error and data.error.cause else data.error
+    if cause is not None and cause.cls_name in {"MemoryError", "_ArrayMemoryError"}:
+        return out_of_memory(event.step_key or "the run")
     first = cause.message.strip().splitlines()[0] if cause else "unknown error"
     return UserError(
         f"{event.step_key} failed: {first}",
         mend="This is a defect of tags-assets; set TAGS_DEBUG=1 to see where, and please report it.",
+    )
+
+
+def _is_blocked(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
+
+
+def _blocked(events: Sequence[dg.DagsterEvent]) -> UserError:
+    """Say which check stopped the run, and what it saw."""
+    told = [event.asset_check_evaluation_data for event in events if event.event_type_value == _EVALUATED]
+    failed = [one for one in told if not one.passed and one.severity.value == "ERROR"]
+    lines = [f"{one.asset_key.to_user_string()}: check {one.check_name}: {one.description}" for one in failed]
+    return UserError(
+        "stopped by a check that blocks: " + "; ".join(lines),
+        mend="What was selected before stays. Mend the data, or move the limit: --limit NAME=VALUE.",
     )
 
 

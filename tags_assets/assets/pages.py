@@ -69,7 +69,9 @@ def rejected_rows(rejected: pl.DataFrame) -> Page:
     }
 
 
-def filtered_rows(removed: pl.DataFrame, filters: Mapping[str, str], rows: pl.DataFrame) -> Page:
+def filtered_rows(
+    removed: pl.DataFrame, filters: Mapping[str, str], rows: pl.DataFrame, personal: pl.DataFrame
+) -> Page:
     """Show what each rule took out.
 
     Parameters
@@ -77,18 +79,24 @@ def filtered_rows(removed: pl.DataFrame, filters: Mapping[str, str], rows: pl.Da
     removed
         ``instance_id, rule, detail``.
     filters
-        Rule to condition, as the pool's settings name them.
+        Rule to what it says, as the pool's settings have it.
     rows
         ``instance_id, id, source`` of all rows.
+    personal
+        ``kind, rows``: rows that hold personal data; empty where none was looked for.
     """
+    marked: Page = {"personal_data": table(personal)} if len(personal) else {}
     if not filters:
-        return {"rules": "No rule is set, so every row that could be read goes on."}
+        return {"rules": "No rule is set, so every row that could be read goes on.", **marked}
     counts = dict(removed.group_by("rule").len().iter_rows())
     rules = [(rule, condition, counts.get(rule, 0)) for rule, condition in filters.items()]
     named = removed.head(EXAMPLES).join(rows, on="instance_id", how="left", maintain_order="left")
     return {
         "rules": table(pl.DataFrame(rules, schema=["rule", "condition", "rows taken out"], orient="row")),
-        "first": table(named.select("rule", row=pl.coalesce("id", "instance_id"), source="source")),
+        "first": table(
+            named.select("rule", row=pl.coalesce("id", "instance_id"), source="source", why="detail")
+        ),
+        **marked,
     }
 
 

@@ -10,8 +10,9 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from tags_assets.assets.catalogue import TABLES
 from tags_assets.assets.previews import as_metadata, figures_shown
-from tags_assets.checks import checks_of
+from tags_assets.checks import Judged, check_limits, checks_of
 from tags_assets.errors import UserError
+from tags_assets.home import Home
 from tags_assets.measure import measured
 from tags_assets.progress import Throttled, narrator, reporter
 from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tags_assets.assets.previews import Preview
+    from tags_assets.limits import Limits
     from tags_assets.measure import Measured
     from tags_assets.progress import Standing
     from tags_assets.store.artifact_file import Rows
@@ -98,6 +100,11 @@ def materialize(
         With one line, for everything that the user can mend.
     """
     maker = _Maker(context, store, compute, config, grows)
+    try:
+        limits = check_limits(Home(store.home).pool().limits)
+    except UserError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    judged: list[tuple[str | None, Judged]] = []
     partitions = list(context.partition_keys) if maker.asset in TARGET_ASSETS else [None]
     made: list[tuple[str | None, ArtifactVersion]] = []
     shown: dict[str | None, dict[str, Any]] = {}
@@ -106,6 +113,7 @@ def materialize(
         try:
             with measured() as measure:
                 version, status = maker.find_or_make(partition)
+            judged.append((partition, maker.settle(version, limits)))
         except UserError as error:
             errors[partition] = error
             continue
@@ -128,10 +136,7 @@ def materialize(
             one if len(made) == 1 else fingerprint(maker.asset, None, "", {}, data_versions)
         ),
         metadata=shown[made[0][0]] if len(made) == 1 else {"partitions": len(made)},
-        check_results=[
-            check.result([(partition, figures_of(version)) for partition, version in made])
-            for check in checks_of(maker.asset)
-        ],
+        check_results=[check.result(judged, limits) for check in checks_of(maker.asset)],
     )
 
 
@@ -178,8 +183,26 @@ class _Maker:
                 if found is None:
                     made_of = replace(made_of, config=config)
                     return self._make(inputs, partition, data_version, made_of), "ran"
-        self.store.set_current(found)
         return found, "reused"
+
+    def settle(self, version: ArtifactVersion, limits: Limits) -> Judged:
+        """Make a version current, unless a check that blocks fails: then what was current stays so."""
+        judged = Judged(figures_of(version), self._figures_before(version), limits)
+        for check in checks_of(self.asset):
+            passed, text = check.verdict(judged)
+            if not passed and check.blocks(limits):
+                self.store.withhold(version, f"check {check.name} failed: {text}")
+                return judged
+        self.store.set_current(version)
+        return judged
+
+    def _figures_before(self, version: ArtifactVersion) -> Mapping[str, Any] | None:
+        """Figures of the version that is replaced; of the one before where this one is current already."""
+        current = self.store.current(*version.key)
+        if current is None or current.data_version == version.data_version:
+            older = [v for v in self.store.versions(*version.key) if v.created_at < version.created_at]
+            current = older[-1] if older else None
+        return None if current is None else figures_of(current)
 
     def _say_waiting(self) -> None:
         self.context.log.info("Another process is making this very version; waiting for it.")
@@ -199,7 +222,9 @@ class _Maker:
                 "peak_mb": round(measure.peak_mb, 1),
             },
         )
-        return self.store.write(self.asset, data_version, artifact.tables, partition=partition, record=record)
+        return self.store.write(
+            self.asset, data_version, artifact.tables, partition=partition, record=record, make_current=False
+        )
 
     def _made_before(self, made_of: VersionRecord, partition: str | None) -> ArtifactVersion | None:
         """Find the version that was made of these inputs, the current one or else the newest."""

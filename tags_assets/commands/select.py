@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+from pydantic import ValidationError
 from rich.table import Table
 
 from tags_assets.assets.language_model import RETRY_VARIABLE, configured, with_settings
 from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.errors import UserError
+from tags_assets.limits import Limits
 from tags_assets.llm.settings import KEY_VARIABLE
 from tags_assets.outputs import write_outputs
 from tags_assets.resources.llm import LLMResource
@@ -46,6 +48,9 @@ class Choices:
     retry_failed: bool
     columns: tuple[str, ...]
     filters: tuple[str, ...]
+    decontaminate: tuple[str, ...]
+    pii: Literal["off", "mark", "filter"] | None
+    limits: tuple[str, ...]
 
 
 def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
@@ -91,6 +96,9 @@ def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
         "paths": [_absolute(path) for path in choices.pool],
         "columns": _pairs(choices.columns, "--column", "tags=my_tags"),
         "filters": _pairs(choices.filters, "--filter", "long=response_tokens > 4096"),
+        "decontaminate": [_absolute(path) for path in choices.decontaminate],
+        "pii": choices.pii,
+        "limits": _limits(before, choices),
         "tagger": choices.tagger,
         "judge": choices.judge,
         "namer": choices.namer,
@@ -128,6 +136,29 @@ def _share(text: str) -> float:
     if rest or not 0 < share <= 1:
         raise UserError(f"{text!r} is no share of the rows", where="--tag-share", mend="Write 10% or 0.1.")
     return share
+
+
+def _limits(before: PoolSettings, choices: Choices) -> Limits:
+    """Lay the limits of the command line over those of the pool."""
+    said = _pairs(choices.limits, "--limit", "rejected=5%")
+    values: dict[str, Any] = {}
+    for name, text in said.items():
+        if name == "blocking":
+            values[name] = [part.strip() for part in text.split(",")]
+        elif text.endswith("%"):
+            values[name] = float(text[:-1]) / 100 if text[:-1].replace(".", "", 1).isdigit() else text
+        else:
+            values[name] = yaml.safe_load(text)
+    from tags_assets.checks import check_limits  # noqa: PLC0415 - loads Dagster
+
+    try:
+        return check_limits(Limits.model_validate(before.limits.model_dump() | values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            raise UserError.unknown("limit", name, Limits.model_fields, where="--limit") from None
+        raise UserError(first["msg"], where=f"--limit {name}={said.get(name)}") from None
 
 
 def _language_model(choices: Choices) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
     from tags_assets.store.connections import Connections
-    from tags_assets.store.versions import Columns
+    from tags_assets.store.versions import ArtifactVersion, Columns
 
 Rows = pl.DataFrame | pl.LazyFrame | Iterable[pl.DataFrame]
 """A table to write: whole, lazy, or in pieces of one schema. The last two are never whole in memory."""
@@ -303,3 +303,18 @@ def _columns(cursor: duckdb.DuckDBPyConnection, relation: str) -> Columns:
 def _select(table: str, columns: Iterable[str] | None) -> str:
     names = "*" if columns is None else ", ".join(quote_name(column) for column in columns)
     return f"select {names} from artifact.{quote_name(table)}"
+
+
+def database_name(version: ArtifactVersion) -> str:
+    """Return the name under which a version is attached for a query."""
+    return f"{version.asset} {version.partition} {version.data_version}"
+
+
+def define_views(cursor: duckdb.DuckDBPyConnection, alias: str, versions: Sequence[ArtifactVersion]) -> None:
+    """Create the temporary views of one alias over versions that are attached under their `database_name`."""
+    names = {table: None for version in versions for table in version.tables}
+    for table in names:
+        view = quote_name(alias if table == "data" else f"{alias}_{table}")
+        holders = [version for version in versions if table in version.tables]
+        parts = (f"from {quote_name(database_name(version))}.{quote_name(table)}" for version in holders)
+        cursor.execute(f"create temp view {view} as {' union all by name '.join(parts)}")

@@ -15,7 +15,7 @@ from tags_assets.store import artifact_file
 from tags_assets.store.connections import Connections, connect_in_memory
 from tags_assets.store.durable import disk_errors, replace_file, scratch_file, sync
 from tags_assets.store.health import Health, health
-from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, quote_name, resolve_home
+from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, resolve_home
 from tags_assets.store.leases import leased, removed_meanwhile, turn
 from tags_assets.store.lock import locked
 from tags_assets.store.retention import Pruning, prune
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    import duckdb
     import polars as pl
 
     from tags_assets.store.artifact_file import Rows, Vectors
@@ -228,6 +227,19 @@ class ArtifactStore:
                     raise removed_meanwhile(version)
                 self._point(*version.key, {"data_version": version.data_version})
 
+    def withhold(self, version: ArtifactVersion, why: str) -> None:
+        """Keep a version from being current: what was current stays so, or nothing is; see `require`."""
+        with disk_errors(self.home), locked(self.layout.commit_lock):
+            before = self._before(version)
+            pointed = (
+                {"retired": True, "why": why} if before is None else {"data_version": before.data_version}
+            )
+            self._point(*version.key, pointed)
+
+    def _before(self, version: ArtifactVersion) -> ArtifactVersion | None:
+        current = self.current(*version.key)
+        return None if current is None or current.data_version == version.data_version else current
+
     def using(self, versions: Iterable[ArtifactVersion]) -> AbstractContextManager[None]:
         """Keep versions from being pruned for the time of a block: see `leases.leased`."""
         return leased(self.layout, versions)
@@ -357,11 +369,11 @@ class ArtifactStore:
         }
         files: dict[str, Path] = {}
         for version in (version for group in sources.values() for version in group):
-            files.setdefault(_database(version), version.path)
+            files.setdefault(artifact_file.database_name(version), version.path)
         with self._shelf.reading(*(version for group in sources.values() for version in group)):  # noqa: SIM117
             with self.connections.attached(files) as cursor:
                 for alias, group in sources.items():
-                    _define(cursor, check_identifier("alias", alias), group)
+                    artifact_file.define_views(cursor, check_identifier("alias", alias), group)
                 for name, frame in (frames or {}).items():
                     cursor.register(check_identifier("alias", name), frame)
                 return artifact_file.fetch(cursor, load_sql(sql) if is_sql_name(sql) else sql, params)
@@ -385,6 +397,9 @@ class ArtifactStore:
             return version
         version = self.current(asset, partition)
         if version is None:
+            withheld = (self._pointed(asset, partition) or {}).get("why")
+            if withheld:
+                raise UserError(f"{name} is withheld: {withheld}", where=str(self.home))
             raise UserError(
                 f"{name} has not been made yet", where=str(self.home), mend=f"Materialise {asset} first."
             )
@@ -480,18 +495,3 @@ class ArtifactStore:
 
 def _age(version: ArtifactVersion) -> tuple[datetime, str]:
     return version.created_at, version.data_version
-
-
-def _database(version: ArtifactVersion) -> str:
-    """Return the name under which a version is attached for a query."""
-    return f"{version.asset} {version.partition} {version.data_version}"
-
-
-def _define(cursor: duckdb.DuckDBPyConnection, alias: str, versions: Sequence[ArtifactVersion]) -> None:
-    """Create the temporary views of one alias."""
-    names = {table: None for version in versions for table in version.tables}
-    for table in names:
-        view = quote_name(alias if table == "data" else f"{alias}_{table}")
-        holders = [version for version in versions if table in version.tables]
-        parts = (f"from {quote_name(_database(version))}.{quote_name(table)}" for version in holders)
-        cursor.execute(f"create temp view {view} as {' union all by name '.join(parts)}")

@@ -10,6 +10,7 @@ import pytest
 
 from tags_assets.assets.versioned import TARGET_ASSETS
 from tags_assets.dagster_home import open_instance
+from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.runner import run_target
 from tags_assets.store.opening import open_store
@@ -157,3 +158,68 @@ def test_checks_are_part_of_the_run(project):
         key = dg.AssetCheckKey(dg.AssetKey("raw_instances"), "rows_add_up")
         record = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)[0]
         assert json.loads(json.dumps(record.status.value)) == "SUCCEEDED"
+
+
+def test_a_check_that_blocks_keeps_the_selection_that_there_was(project):
+    home, _ = project
+    runs_of(home, "maths")
+    store = open_store(home.path)
+    before = store.require("raw_instances"), store.require("selected_subset", None, "maths")
+    pool = home.pool()
+    bad = home.targets_folder.parent / "data" / "bad.jsonl"
+    bad.write_text("no row at all\n" * 40, encoding="utf-8")
+    limits = pool.limits.model_copy(update={"rejected": 0.2, "blocking": ["few_rejected"]})
+    home.save_pool("default", pool.model_copy(update={"limits": limits, "paths": [*pool.paths, str(bad)]}))
+    with pytest.raises(
+        UserError, match="stopped by a check that blocks: raw_instances: check few_rejected"
+    ) as stop:
+        runs_of(home, "maths")
+    assert "36.5% of the rows could not be read (limit 20%)" in str(stop.value)
+    # What is built on the rows meanwhile is built on those that passed.
+    assert store.require("raw_instances").data_version == before[0].data_version
+    assert store.require("selected_subset", None, "maths").data_version == before[1].data_version
+    limits = limits.model_copy(update={"rejected": 0.5})
+    home.save_pool("default", home.pool().model_copy(update={"limits": limits}))
+    assert runs_of(home, "maths")["raw_instances"].status == "reused"
+    assert store.require("raw_instances").data_version != before[0].data_version
+    bad.unlink()
+    home.save_pool("default", pool)
+    assert {run.status for run in runs_of(home, "maths").values()} == {"reused"}
+    assert store.require("raw_instances").data_version == before[0].data_version
+
+
+def test_rows_that_a_rule_takes_out_are_listed_with_the_rule_and_cannot_be_selected(project):
+    home, _ = project
+    pool = home.pool()
+    store = open_store(home.path)
+    kept = store.read("raw_instances").filter(pl.col("duplicate_of").is_null())
+    benchmark = home.targets_folder.parent / "benchmark.jsonl"
+    repeated = kept.row(30, named=True)
+    benchmark.write_text(json.dumps({"question": repeated["messages"][0]["content"]}), encoding="utf-8")
+    home.save_pool(
+        "default",
+        pool.model_copy(
+            update={
+                "filters": {"short": "response_tokens < 12", "private": "list_contains(pii, 'phone')"},
+                "decontaminate": [str(benchmark)],
+                "pii": "mark",
+            }
+        ),
+    )
+    runs_of(home, "maths")
+    version = store.require("filtered_rows")
+    filtered = store.read_version(version)
+    assert (
+        repeated["instance_id"] in filtered.filter(pl.col("rule") == "contamination")["instance_id"].to_list()
+    )
+    short = kept.filter(pl.col("response_tokens") < 12)["instance_id"].to_list()
+    assert set(filtered.filter(pl.col("rule") == "short")["instance_id"]) == set(short)
+    assert store.read_version(version, "pii").schema.names() == ["instance_id", "role", "kind", "count"]
+    tagged = store.read("instance_tags")["instance_id"]
+    assert set(tagged).isdisjoint(filtered["instance_id"])
+    figures = version.metadata["figures"]
+    assert figures["rows"] == len(kept)
+    assert figures["rows_filtered"] == len(filtered) == filtered["instance_id"].n_unique()
+    assert sum(figures["rows_by_source"].values()) == len(kept)
+    home.save_pool("default", pool)
+    runs_of(home, "maths")

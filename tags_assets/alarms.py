@@ -1,0 +1,97 @@
+"""Alarms: a failed run or a failed check reaches Slack, or any webhook, by Dagster's own sensors."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WEBHOOK_VARIABLE = "TAGS_ALARM_WEBHOOK"
+"""Environment variable with the address to post to. It is a secret: it is no setting, and is never logged."""
+
+_TIMEOUT_S = 10.0
+_STATUS = (
+    dg.DefaultSensorStatus.RUNNING if os.environ.get(WEBHOOK_VARIABLE) else dg.DefaultSensorStatus.STOPPED
+)
+
+
+@dg.run_failure_sensor(
+    name="alarm_on_failed_run",
+    default_status=_STATUS,
+    description=f"Posts each failed run to the webhook in {WEBHOOK_VARIABLE}; off where there is none.",
+)
+def alarm_on_failed_run(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    """Tell of a run that failed, with the line that says what to do."""
+    failures = context.get_step_failure_events()
+    lines = [f"{event.step_key}: {_reason(event)}" for event in failures]
+    return _alarm(
+        context.dagster_run, "failed", lines or [context.failure_event.message or "no reason given"]
+    )
+
+
+@dg.run_status_sensor(
+    name="alarm_on_failed_check",
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=_STATUS,
+    description=f"Posts checks that failed in a run that went on, to the webhook in {WEBHOOK_VARIABLE}.",
+)
+def alarm_on_failed_check(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+    """Tell of checks that failed in a run that succeeded."""
+    records = context.instance.all_logs(
+        context.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    )
+    told = [record.get_dagster_event().asset_check_evaluation_data for record in records]
+    lines = [
+        f"{one.asset_key.to_user_string()}: check {one.check_name}: {one.description}"
+        for one in told
+        if not one.passed
+    ]
+    if not lines:
+        return dg.SkipReason("every check passed")
+    return _alarm(context.dagster_run, "succeeded, but checks failed", lines)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error.cause if data.error and data.error.cause else data.error
+    return error.message.strip().splitlines()[0] if error else "no reason given"
+
+
+def _alarm(run: dg.DagsterRun, what: str, lines: Iterable[str]) -> dg.SkipReason | None:
+    url = os.environ.get(WEBHOOK_VARIABLE)
+    if not url:
+        return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set")
+    partition = run.tags.get("dagster/partition")
+    name = f"{run.job_name}[{partition}]" if partition else run.job_name
+    problem = post(url, "\n".join([f"tags-assets: run {run.run_id[:8]} of {name} {what}", *lines]))
+    # An alarm that cannot be sent must not become an error whose text shows the address.
+    return None if problem is None else dg.SkipReason(f"the alarm could not be sent: {problem}")
+
+
+def post(url: str, text: str) -> str | None:
+    """Post ``{"text": ...}``, which Slack and its like take; returns what went wrong, if anything.
+
+    Nothing that is returned or raised holds the address.
+    """
+    if not url.startswith(("https://", "http://")):
+        return f"{WEBHOOK_VARIABLE} is no http address"
+    request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
+        url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 - as above
+            return None
+    except urllib.error.HTTPError as error:
+        error.close()
+        return f"the webhook answered HTTP {error.code}"
+    except (OSError, ValueError) as error:
+        return f"{type(error).__name__}"
