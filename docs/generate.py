@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "TAGS_HOME": "Folder of artifacts, caches and Dagster's state, where no `--home` is given. Default `.tags`.",
     "TAGS_POOL": "Name of the pool that is read. Default: the one named last on the command line.",
     "TAGS_TARGETS": "Folder of the target files. Default `targets`.",
+    "TAGS_ALARM_WEBHOOK": "Address to which failed runs and checks are posted, as Slack gives one. Never stored or shown.",
     "TAGS_DEBUG": "Anything: an error ends in its traceback instead of one line.",
     "OPENAI_BASE_URL": "Address of the language model's server, as `http://127.0.0.1:8000/v1`.",
     "OPENAI_API_KEY": "Its key. Not needed for a server on this machine. Never stored, hashed or shown.",
