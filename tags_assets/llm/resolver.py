@@ -217,8 +217,10 @@ class Resolver:
         context = min(known, default=_UNKNOWN_CONTEXT)
         max_tokens = min(task.max_tokens * 2**item.cut_off, max(context // 2, task.max_tokens))
         room = context - task.opening_tokens * per_estimate - max_tokens - _MARGIN_TOKENS
-        limit = max(min(room, self.settings.row_tokens), _LEAST_ROW_TOKENS) * _CUT_FACTOR**cuts
-        rendered = question.render(limit / per_estimate)
+        # The limit of one's own counts estimated tokens: what is shown of a row must not hang on how many
+        # answers had come, and corrected the estimate, when its turn came.
+        limit = max(min(room / per_estimate, self.settings.row_tokens), _LEAST_ROW_TOKENS)
+        rendered = question.render(limit * _CUT_FACTOR**cuts)
         estimate = task.opening_tokens + count_tokens_of(rendered.text)
         prompt_tokens = estimate * per_estimate
         price = self.settings.price

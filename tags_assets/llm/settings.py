@@ -93,7 +93,7 @@ class ClientSettings:
     context_tokens
         Tokens that prompt and answer may take together; asked of the server where absent.
     row_tokens
-        Tokens of a row that are shown to the model; a longer row is cut in its middle.
+        Tokens of a row, as we estimate them, that are shown to the model; a longer row is cut in its middle.
     parameters
         More fields of the request's body, as ``{"reasoning_effort": "low"}``. Part of every answer's key.
     transport

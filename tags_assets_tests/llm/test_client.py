@@ -11,6 +11,10 @@ import pytest
 
 from tags_assets.errors import UserError
 from tags_assets.llm import LLMTagger, Price
+from tags_assets.llm.conversation import Conversation
+from tags_assets.llm.resolver import Item, Resolver
+from tags_assets.llm.status import Tally
+from tags_assets.llm.task import Question
 from tags_assets_tests.llm.conftest import rows
 from tags_assets_tests.llm.loopback import Reply, completion, error, tags_of, tokens_of, well_behaved
 
@@ -446,3 +450,17 @@ def test_tags_of_the_double_are_what_the_tests_think():
         "number",
         "alpha",
     ]
+
+
+def test_what_is_shown_of_a_long_row_does_not_hang_on_the_answers_before(connect):
+    client = connect(row_tokens=200)
+    task = LLMTagger(client).task
+    resolver = Resolver(client.settings, client.cache, client.account, Tally(1, None))
+    question = Question(task, Conversation.of([{"role": "user", "content": "one two three four " * 400}]))
+    before = resolver.request(Item(0, question, b"k"), "json_schema")
+    for _ in range(50):
+        resolver.scope(task).dialect.observe(100.0, 140, 10)
+    after = resolver.request(Item(0, question, b"k"), "json_schema")
+    assert before.cut
+    assert after.body == before.body
+    assert after.prompt_tokens > before.prompt_tokens
