@@ -26,25 +26,28 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
-def cascade() -> dg.AutomationCondition[dg.AssetKey]:
+def cascade(*, of_target: bool = False) -> dg.AutomationCondition[dg.AssetKey]:
     """Build the condition under which an asset follows what it depends on.
 
     It asks for an asset once when data versions upstream have changed, when its code has, when it goes
     missing, and once more after a failure; a re-run upstream that gave the same version asks for nothing.
     The signal is held until the asset is requested, so that a change that arrives during a run is not lost.
+
+    Parameters
+    ----------
+    of_target
+        Whether the asset is partitioned by target. What it shares with all targets may have changed in a run
+        that made the asset for one of them alone.
     """
     condition = dg.AutomationCondition
-    changed = condition.data_version_changed() | condition.will_be_requested()
-    # A run that made several assets of a target made them from one another: it need not be followed. That
-    # holds among them alone, where a partition depends on the same partition.
-    changed_alone = (
-        condition.data_version_changed() & ~condition.executed_with_root_target()
-    ) | condition.will_be_requested()
-    of_target = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
-    behind = (
-        condition.any_deps_match(changed).ignore(of_target)
-        | condition.any_deps_match(changed_alone).allow(of_target)
-    ).with_label("new data upstream")
+    # A run that makes several assets makes them from one another: what changed in it need not be followed.
+    changed = condition.data_version_changed() & ~condition.executed_with_root_target()
+    alone = condition.any_deps_match(changed | condition.will_be_requested())
+    targets = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
+    shared = condition.any_deps_match(condition.data_version_changed() | condition.will_be_requested())
+    behind = ((alone.allow(targets) | shared.ignore(targets)) if of_target else alone).with_label(
+        "new data upstream"
+    )
     failed = condition.execution_failed().newly_true()
     failed_before = failed.since(behind | condition.newly_updated()) & ~failed
     # A running asset has not failed, so the failure of a retry is new as well. What was requested after a

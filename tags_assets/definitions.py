@@ -109,7 +109,12 @@ def _freshness_hours() -> float | None:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
-    assets = dg.load_assets_from_modules(ASSET_MODULES, automation_condition=cascade())
+    of_targets = [module for module in ASSET_MODULES if module.__name__.rsplit(".", 1)[-1] in TARGET_ASSETS]
+    of_pool = [module for module in ASSET_MODULES if module not in of_targets]
+    assets = [
+        *dg.load_assets_from_modules(of_pool, automation_condition=cascade()),
+        *dg.load_assets_from_modules(of_targets, automation_condition=cascade(of_target=True)),
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         # The page of each asset links to its code.

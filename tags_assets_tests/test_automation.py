@@ -24,7 +24,8 @@ class Graph:
 
     def __init__(self, instance):
         self.instance, self.cursor = instance, None
-        self.version, self.fails, self.within = "0", False, lambda: None
+        self.version, self.fails = "0", False
+        self.within = self.between = lambda: None
         graph = self
 
         @dg.asset(deps=["landing"], automation_condition=cascade())
@@ -36,6 +37,7 @@ class Graph:
 
         @dg.asset(deps=[first], automation_condition=cascade())
         def second():
+            graph.between()
             return dg.MaterializeResult(data_version=dg.DataVersion(graph.version))
 
         self.assets = [dg.AssetSpec("landing"), first, second]
@@ -81,6 +83,16 @@ def test_new_data_is_followed_all_the_way_down_in_one_tick(graph):
     assert graph.tick() == set()
     graph.land("b")
     assert graph.tick() == set(), "the same version again is nothing new"
+
+
+def test_what_a_run_made_of_one_another_is_not_asked_for_again(graph):
+    seen = []
+    graph.between = lambda: seen.append(graph.tick())
+    graph.land("b")
+    assert graph.tick() == {"first", "second"}
+    graph.run()
+    assert seen == [set()]
+    assert graph.tick() == set()
 
 
 def test_a_change_that_arrives_during_a_run_is_not_lost(graph):
