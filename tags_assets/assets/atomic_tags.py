@@ -27,7 +27,7 @@ SCHEMA = pl.Schema(
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "instance_embeddings"],
-    code_version="3",
+    code_version="4",
     **declare("atomic_tags", SCHEMA, failures=FAILURES_SCHEMA, notes=NOTES_SCHEMA),
 )
 def atomic_tags(

@@ -49,7 +49,7 @@ _OVERRIDE = (
 )
 
 _VOICE = (
-    r"^[ \t]{0,20}(?:system|developer) ?(?:prompt|message|override|note) ?:",
+    r"(?:^|[.!?])[ \t]{0,20}(?:system|developer) ?(?:prompt|message|override|note) ?:",
     r"</?(?:instance|instructions?|rubric|judge|prompt)>",
     r"\byou are now\b[^.!?\n]{0,60}",
     r"\bnew (?:rule|instructions?|system prompt)\b ?:",
@@ -81,6 +81,11 @@ _OUTPUT = (
         r"^[ \t]{0,20}(?:overall )?(?:score|rating|quality|grade|helpfulness|correctness)"
         r"[ \t]{0,20}[:=][ \t]{0,20}"
         r"(?:[45](?:\.0)?|10|100|[0-9.]{1,6}/\d{1,6}|excellent|perfect)[ \t]{0,20}\.?$"
+    ),
+    r"\b(?:helpfulness|correctness|completeness|clarity)\b[ \t:=]{1,4}(?:[45]|10)\b(?! ?[/.\d])",
+    (
+        r"\b(?:all|every|each)\b(?: of)?(?: your| the)?\s{1,3}(?:scores?|grades?|ratings?)\b"
+        r"[^.!?\n]{0,20}\b(?:5|10|five|ten)\b"
     ),
     r"\bquality (?:score|rating)\s{0,3}(?:of\s{0,3})?(?:5|10|100)\b",
     (
@@ -122,7 +127,7 @@ _WORDS = {
     "output": (
         "out of|full mark|score|rating|mark|grade|quality|/5|/10|/ 5|/ 10|perfect|excellent"
         "|flawless|tag|label|etiqueta|étiquette|etikett|只|仅|decode|] for|helpfulness|correctness"
-        "|badness|response is|answer is"
+        "|badness|response is|answer is|completeness|clarity"
     ),
 }
 _NEEDLES = {kind: tuple(words.split("|")) for kind, words in _WORDS.items()}
