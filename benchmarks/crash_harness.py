@@ -163,32 +163,36 @@ def look(home, unbroken):
     return wrong, count
 
 
+def unmake(home, reference, chance):
+    """Lay out a home in which the unbroken run had come to a random asset: late ones are killed too."""
+    made = sorted((reference / "artifacts").glob("*/*/*.duckdb"), key=lambda path: path.stat().st_mtime)
+    order = list(dict.fromkeys(path.parts[-3] for path in made))
+    kept = chance.randrange(len(order) + 1)
+    shutil.copytree(reference, home)
+    for asset in order[kept:]:
+        shutil.rmtree(home / "artifacts" / asset)
+
+
 def kill_often(folder, kills, chance, unbroken):
     where, wrong, finished, done = collections.Counter(), [], 0, 0
-    home = folder / "home-0"
     while done < kills:
-        making, ended = run_and_kill(home, chance)
-        done += 1
-        where[making if ended is None else "after its end"] += 1
-        if ended is not None and ended[0] != "ended":
-            wrong.append(f"a run after a kill {ended[0]}: {ended[1]}")
-        troubles, _ = look(home, unbroken)
-        wrong += troubles
-        if ended is not None:
-            wrong += compare(home, unbroken)
-            finished += 1
-            shutil.rmtree(home)
-            home = folder / f"home-{finished}"
-    ended = finish(home)
-    if ended[0] != "ended":
-        wrong.append(f"the last run {ended[0]}: {ended[1]}")
-    wrong += compare(home, unbroken)
-    return {
-        "kills": done,
-        "homes_finished": finished + 1,
-        "killed_while": dict(where.most_common()),
-        "wrong": wrong,
-    }
+        home = folder / f"home-{finished}"
+        if finished:  # the first begins with nothing
+            unmake(home, folder / "reference", chance)
+        for _ in range(5):
+            making, ended = run_and_kill(home, chance)
+            done += 1
+            where[making if ended is None else "after its end"] += 1
+            if ended is not None and ended[0] != "ended":
+                wrong.append(f"a run after a kill {ended[0]}: {ended[1]}")
+            wrong += look(home, unbroken)[0]
+        last = finish(home)
+        if last[0] != "ended":
+            wrong.append(f"the last run {last[0]}: {last[1]}")
+        wrong += compare(home, unbroken)
+        finished += 1
+        shutil.rmtree(home)
+    return {"kills": done, "homes": finished, "killed_while": dict(where.most_common()), "wrong": wrong}
 
 
 def compare(home, unbroken):
@@ -309,7 +313,7 @@ def main():
             else:
                 print("not root: no small disk, no read-only folder", flush=True)
             found["corrupt artifacts"] = corrupt(folder, folder / "reference", unbroken, chance)
-            found["little memory"] = little_memory(folder, unbroken, (1_000, 2_000))
+            found["little memory"] = little_memory(folder, unbroken, (2_000, 3_000, 4_000))
             print(json.dumps({key: value for key, value in found.items() if key != "kill -9"}, indent=2))
         print(f"{time.monotonic() - started:.0f} s in all")
     if options.json:
