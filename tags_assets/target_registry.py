@@ -68,7 +68,8 @@ class TargetRegistry:
         known = self.home.named_targets()
         if target in known and not Path(target).is_file():
             file = known[target].file
-            path = Path(file) if file else resolve_target(target, self.home.targets_folder)
+            is_there = file is not None and Path(file).exists()  # not where the project was moved
+            path = Path(str(file)) if is_there else resolve_target(target, self.home.targets_folder)
         else:
             path = resolve_target(target, self.home.targets_folder).resolve()
         name = target_name(path)
