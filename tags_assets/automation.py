@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
-def cascade(*, of_target: bool = False) -> dg.AutomationCondition[dg.AssetKey]:
+def cascade(*, of_target: bool = False, of_selection: bool = False) -> dg.AutomationCondition[dg.AssetKey]:
     """Build the condition under which an asset follows what it depends on.
 
     It asks for an asset once when data versions upstream have changed, when its code has, when it goes
@@ -38,16 +38,12 @@ def cascade(*, of_target: bool = False) -> dg.AutomationCondition[dg.AssetKey]:
     of_target
         Whether the asset is partitioned by target. What it shares with all targets may have changed in a run
         that made the asset for one of them alone.
+    of_selection
+        Whether it is made from a selection. Whatever it reads of the pool the selection is made from too, so
+        that it follows the selection alone: not the new rows, while the selection is still the old one.
     """
     condition = dg.AutomationCondition
-    # A run that makes several assets makes them from one another: what changed in it need not be followed.
-    changed = condition.data_version_changed() & ~condition.executed_with_root_target()
-    alone = condition.any_deps_match(changed | condition.will_be_requested())
-    targets = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
-    shared = condition.any_deps_match(condition.data_version_changed() | condition.will_be_requested())
-    behind = ((alone.allow(targets) | shared.ignore(targets)) if of_target else alone).with_label(
-        "new data upstream"
-    )
+    behind = _behind(of_target=of_target, of_selection=of_selection)
     failed = condition.execution_failed().newly_true()
     failed_before = failed.since(behind | condition.newly_updated()) & ~failed
     # A running asset has not failed, so the failure of a retry is new as well. What was requested after a
@@ -66,6 +62,21 @@ def cascade(*, of_target: bool = False) -> dg.AutomationCondition[dg.AssetKey]:
         & ~condition.any_deps_in_progress()
         & ~condition.in_progress()
     ).with_label("follows its inputs")
+
+
+def _behind(*, of_target: bool, of_selection: bool) -> dg.AutomationCondition[Any]:
+    """Whether what an asset is made from has changed since a tick ago, or is about to."""
+    condition, label = dg.AutomationCondition, "new data upstream"
+    # A run that makes several assets makes them from one another: what changed in it need not be followed.
+    changed = condition.data_version_changed() & ~condition.executed_with_root_target()
+    alone = condition.any_deps_match(changed | condition.will_be_requested())
+    targets = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
+    if of_selection:
+        return alone.allow(targets).with_label(label)
+    if not of_target:
+        return alone.with_label(label)
+    shared = condition.any_deps_match(condition.data_version_changed() | condition.will_be_requested())
+    return (alone.allow(targets) | shared.ignore(targets)).with_label(label)
 
 
 def landing_event(data: Landed) -> dg.AssetMaterialization:

@@ -109,11 +109,13 @@ def _freshness_hours() -> float | None:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
-    of_targets = [module for module in ASSET_MODULES if module.__name__.rsplit(".", 1)[-1] in TARGET_ASSETS]
-    of_pool = [module for module in ASSET_MODULES if module not in of_targets]
+    of_selection = [_selection_attribution, _selection_report, _exported_subset]
+    of_target = [_target_distribution, _selected_subset]
+    of_pool = [module for module in ASSET_MODULES if module not in (*of_selection, *of_target)]
     assets = [
         *dg.load_assets_from_modules(of_pool, automation_condition=cascade()),
-        *dg.load_assets_from_modules(of_targets, automation_condition=cascade(of_target=True)),
+        *dg.load_assets_from_modules(of_target, automation_condition=cascade(of_target=True)),
+        *dg.load_assets_from_modules(of_selection, automation_condition=cascade(of_selection=True)),
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)

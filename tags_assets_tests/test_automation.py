@@ -128,6 +128,19 @@ def test_a_failure_is_retried_once_and_then_waits_for_new_data(graph, seen_while
             assert requests == 1
 
 
+@pytest.mark.parametrize("name", ["selection_attribution", "selection_report", "exported_subset"])
+def test_what_is_made_from_a_selection_reads_nothing_that_the_selection_is_not_made_from(name):
+    # This is why it may follow the selection alone.
+    from tags_assets.definitions import defs
+
+    graph = defs().resolve_asset_graph()
+    key = dg.AssetKey(name)
+    selection = dg.AssetKey("selected_subset")
+    above = graph.get_ancestor_asset_keys(selection) | {selection}
+    of_pool = {dep for dep in graph.get(key).parent_keys if dep.to_user_string() not in TARGET_ASSETS}
+    assert of_pool <= above
+
+
 # The sensors --------------------------------------------------------------------------------------------
 
 
