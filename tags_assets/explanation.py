@@ -161,7 +161,7 @@ def explain_row(
         For a row or a target that does not exist (with the nearest that do), and for an ``id`` that several
         rows have.
     """
-    lineage = Lineage.of(store, target, data_version)
+    lineage = Lineage.of(store, target, data_version, attributed=True)
     found = _find_row(lineage, row)
     one = Explanation(
         target=target,
@@ -229,7 +229,7 @@ def why_node(
         raise UserError(
             "nothing was selected yet", where=str(store.home), mend="Run `tags-assets select` first."
         )
-    lineages = [Lineage.of(store, name) for name in names]
+    lineages = [Lineage.of(store, name, attributed=True) for name in names]
     kind, key, name, path = _find_concept(lineages[0], node_or_tag)
     totals = [
         lineage.ask(f"explain/{kind}_total", {"key": key, "target": lineage.target}) for lineage in lineages

@@ -48,7 +48,9 @@ class Lineage:
     versions: Mapping[str, ArtifactVersion]
 
     @classmethod
-    def of(cls, store: ArtifactStore, target: str, data_version: str | None = None) -> Lineage:
+    def of(
+        cls, store: ArtifactStore, target: str, data_version: str | None = None, *, attributed: bool = False
+    ) -> Lineage:
         """Follow a target's selection upstream.
 
         Parameters
@@ -59,6 +61,9 @@ class Lineage:
             The target's name.
         data_version
             Of `selected_subset`; the current one unless said.
+        attributed
+            Whether it must have its attribution: while a run is between the two, the selection before it is
+            taken for the current one.
 
         Raises
         ------
@@ -69,6 +74,8 @@ class Lineage:
         if data_version is None and target not in known:
             raise UserError.unknown("selection for a target", target, known, where=str(store.home))
         selection = store.require("selected_subset", data_version, target)
+        if attributed and data_version is None:
+            selection = _attributed(store, selection)
         versions: dict[str, ArtifactVersion] = {}
         for version in (selection, _attribution(store, selection)):
             if version is not None:
@@ -185,6 +192,16 @@ def _mentions(sql: str, name: str) -> bool:
     # An auxiliary table is `<asset>_<table>`: what begins with the asset's name counts.
     code = re.sub(r"--[^\n]*", "", sql)
     return re.search(rf"\b{name}(_[a-z_]+)?\b", code) is not None
+
+
+def _attributed(store: ArtifactStore, current: ArtifactVersion) -> ArtifactVersion:
+    """Return the current selection, or the newest before it that has an attribution."""
+    versions = store.versions("selected_subset", current.partition)
+    before = [version for version in versions if version.created_at < current.created_at]
+    for version in (current, *reversed(before)):
+        if _attribution(store, version) is not None:
+            return version
+    return current
 
 
 def _attribution(store: ArtifactStore, selection: ArtifactVersion) -> ArtifactVersion | None:

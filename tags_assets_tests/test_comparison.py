@@ -7,6 +7,7 @@ import pytest
 
 from tags_assets.errors import UserError
 from tags_assets.explanation import diff
+from tags_assets.lineage import Lineage
 from tags_assets.store.versions import VersionRecord
 from tags_assets_tests.sql.pool import lineage_tables
 from tags_assets_tests.test_explanation import UPSTREAM, stored
@@ -87,3 +88,11 @@ def test_a_selection_compared_with_itself_has_not_moved(store):
 def test_unknown_selection_is_one_clear_line(store, name, said):
     with pytest.raises(UserError, match=said):
         diff(store, name, "maths")
+
+
+def test_a_reader_who_asks_why_sees_the_last_selection_that_has_its_attribution(store):
+    """As while a run is between the two."""
+    assert store.require("selected_subset", None, "maths").data_version == "v2abc"
+    assert Lineage.of(store, "maths", attributed=True).selection.data_version == "v1"
+    assert Lineage.of(store, "maths").selection.data_version == "v2abc"
+    assert Lineage.of(store, "maths", "v2abc", attributed=True).selection.data_version == "v2abc"
