@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from tags_assets.report.render import render_report
+from tags_assets_tests.browsing import WAIT_MS, browsers, picture
 from tags_assets_tests.report.fixtures import sample_report
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
 def browser(chromium):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    yield from browsers(chromium)
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +29,13 @@ def report(tmp_path_factory):
 def loaded(request, browser, report):
     """The report in a window, and everything that it complained of or asked for."""
     page = browser.new_page(viewport=request.param)
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(WAIT_MS)
     heard: list[str] = []
     page.on("console", lambda message: heard.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: heard.append(f"error: {error}"))
     page.on("request", lambda asked: heard.append(f"request: {asked.url}"))
     page.goto(report.as_uri())
-    page.wait_for_selector("html[data-ready=yes]", timeout=30_000)
+    page.wait_for_selector("html[data-ready=yes]", timeout=WAIT_MS)
     yield page, heard
     page.close()
 
@@ -60,13 +52,6 @@ def opened(loaded):
     return page, heard
 
 
-def picture(page, name: str) -> None:
-    """Keep a screenshot for the docs, where TAGS_SCREENSHOTS names a folder."""
-    folder = os.environ.get("TAGS_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}-{page.viewport_size['width']}.png", full_page=False)
-
-
 def test_it_draws_without_a_word_and_asks_nobody(opened, report):
     page, heard = opened
     assert heard == [f"request: {report.as_uri()}"]
@@ -75,7 +60,7 @@ def test_it_draws_without_a_word_and_asks_nobody(opened, report):
     assert page.locator("#treemap .slice").count() > 5
     assert page.locator(".needs-script").inner_text() == ""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    picture(page, "report")
+    picture(page, "report" if page.viewport_size == DESK else "report-phone")
 
 
 def test_zoom_goes_in_and_out(opened):
@@ -89,7 +74,8 @@ def test_zoom_goes_in_and_out(opened):
     assert "rows of the pool" in page.locator("#concept").inner_text()
     page.wait_for_timeout(900)  # plotly's own transition
     assert page.locator("#treemap .slice text", has_text="arithmetic").count() >= 1
-    picture(page, "report-zoomed")
+    if page.viewport_size == DESK:
+        picture(page, "report-zoomed")
     page.locator("#top").click()
     page.wait_for_function("document.getElementById('concept').dataset.concept === 'root'")
     assert not heard[1:]

@@ -1,0 +1,151 @@
+"""The Dagster UI in a real browser: a target is materialized by clicks, and its page says why."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tags_assets.home import Home
+from tags_assets.runner import run_target
+from tags_assets.target_registry import TargetRegistry
+from tags_assets_tests.browsing import WAIT_MS, browsers, picture
+from tags_assets_tests.small_pool import write_pool, write_target
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+class Silent:
+    def step(self, task, done, total):
+        pass
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    yield from browsers(chromium)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A home whose knowledge, scores and target are there, and whose selection was taken away again."""
+    folder = tmp_path_factory.mktemp("ui")
+    variables = {"TAGS_TARGETS": str(folder / "targets"), "TAGS_HOME": str(folder / "home")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        home = Home.resolve().prepare()
+        pool = {"paths": [str(write_pool(folder / "data"))]}
+        home.save_pool("default", home.pool("default").model_copy(update=pool))
+        write_target(folder / "targets")
+        TargetRegistry(home).name("maths", None)
+        run_target(home, "maths", Silent())
+    shutil.rmtree(home.path / "artifacts" / "selected_subset")
+    return home, {**os.environ, **variables}
+
+
+@pytest.fixture(scope="module")
+def server(project, tmp_path_factory):
+    """``tags-assets ui`` on a free port of loopback; gives its address."""
+    home, environment = project
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("log") / "ui.log"
+    command = [sys.executable, "-m", "tags_assets", "ui", "--home", str(home.path), "--port", str(port)]
+    with log.open("wb") as out:
+        running = subprocess.Popen(
+            command, env=environment, stdout=out, stderr=out, start_new_session=True, cwd=home.path
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/server_info", running, log)
+        yield address
+    finally:
+        os.killpg(running.pid, signal.SIGINT)
+        try:
+            running.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait(60)
+
+
+def wait_for(url, running, log, seconds=300):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if running.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=10):  # noqa: S310 (loopback)
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(1)
+    pytest.fail(f"the UI did not come up:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+@pytest.fixture
+def page(browser, server):
+    page = browser.new_page(viewport={"width": 1500, "height": 1100}, base_url=server)
+    page.set_default_timeout(WAIT_MS)
+    page.asked = []
+    page.on("request", lambda request: page.asked.append(request.url))
+    yield page
+    page.close()
+
+
+def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
+    page.goto("/assets/selected_subset")
+    page.get_by_role("button", name="Materialize").first.click()  # its name begins with its icon's
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="All", exact=True).click()  # of the targets: there is one
+    dialog.locator("button", has_text="Launch 1 run").click()
+
+    # The notice that the run was launched leads to it.
+    page.locator("a[href*='/runs/']", has_text="View").click()
+    page.wait_for_url("**/runs/*")
+    page.get_by_text("Success", exact=True).first.wait_for()
+
+    page.goto("/assets/selected_subset")
+    why = page.locator("table", has=page.get_by_text("because (of its gain)")).last
+    why.wait_for()
+    assert re.search(r"\d+%", why.inner_text())
+    assert "maths-" in why.inner_text()
+    main = page.locator("body").inner_text()
+    assert "12 rows of" in main
+    assert "reports/maths.html" in main
+    assert "Open selected_subset.py in editor" in main
+    why.scroll_into_view_if_needed()
+    picture(page, "ui-why")
+    # Nothing outside of this machine was asked for.
+    assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {server.split("/")[2]}
+
+
+@pytest.mark.parametrize(
+    ("asset", "answer"),
+    [
+        ("raw_instances", "rows came in from 1 file"),
+        ("rejected_rows", "first at"),
+        ("tag_vocabulary", "This is the first version: every tag is new."),
+        ("knowledge_tree", "nodes kept their ids"),
+        ("instance_scores", "Half of the rows are above"),
+        ("target_distribution", "Half of what it asks lies in"),
+    ],
+)
+def test_a_page_answers_its_first_question(page, asset, answer):
+    page.goto(f"/assets/{asset}")
+    page.get_by_text(answer).first.wait_for()
+    picture(page, f"ui-{asset.replace('_', '-')}")
+
+
+def test_the_graph_is_drawn(page):
+    page.goto("/asset-groups")
+    page.get_by_text("sampling", exact=True).first.wait_for()
+    picture(page, "ui-graph")
