@@ -121,7 +121,7 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
     main = page.locator("body").inner_text()
     assert "12 rows of" in main
     assert "reports/maths.html" in main
-    assert "Open selected_subset.py in editor" in main
+    page.get_by_text("Open selected_subset.py").first.wait_for()
     why.scroll_into_view_if_needed()
     picture(page, "ui-why")
     # Nothing outside of this machine was asked for.
@@ -141,7 +141,9 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
 )
 def test_a_page_answers_its_first_question(page, asset, answer):
     page.goto(f"/assets/{asset}")
-    page.get_by_text(answer).first.wait_for()
+    said = page.get_by_text(answer).first
+    said.wait_for()
+    said.scroll_into_view_if_needed()
     picture(page, f"ui-{asset.replace('_', '-')}")
 
 
