@@ -28,7 +28,7 @@ endif
 # uv leaves bytecode to the first import, and some machines never keep it: each start would take twice as long.
 compile = $(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null 2>&1 || true
 
-.PHONY: help demo test ui docs lint format types lock clean
+.PHONY: help demo test pictures ui docs lint format types lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ demo: .venv/runtime ## install, then select from the sample data for the two tar
 test: .venv/dev ## install, then lint, check types and run all the tests
 	@$(MAKE) lint types
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+pictures: .venv/dev ## take the screenshots of docs/images anew, from the browser tests
+	@PICTURES=docs/images $(BIN)/python -m pytest -q -m browser tags_assets_tests/report tags_assets_tests/ui
 
 ui: .venv/runtime ## serve the graph at http://127.0.0.1:3000 (Dagster's UI and daemon) until Ctrl-C
 	@$(BIN)/tags-assets ui --home $(HOME_DIR)
