@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -86,10 +87,10 @@ def project(tmp_path, monkeypatch):
 
 def choices(server, **chosen) -> Choices:
     llm = chosen.pop("llm", ())
-    every = {
-        "pool": ("data",), "pool_name": "default", "target": "maths", "budget": None, "tagger": None,
-        "judge": None, "namer": None, "model": "test", "base_url": server.url, "embedder": None,
-        "tag_share": None, "retry_failed": False, "columns": (), "filters": (),
+    unsaid = {field.name: () if "tuple" in field.type else None for field in dataclasses.fields(Choices)}
+    every = unsaid | {
+        "pool": ("data",), "pool_name": "default", "target": "maths", "model": "test",
+        "base_url": server.url, "retry_failed": False,
     }  # fmt: skip
     return Choices(**{**every, **chosen, "llm": ("concurrency=4", "price={prompt: 1, completion: 2}", *llm)})
 
