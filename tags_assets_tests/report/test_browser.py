@@ -60,7 +60,7 @@ def test_it_draws_without_a_word_and_asks_nobody(opened, report):
     assert page.locator("#treemap .slice").count() > 5
     assert page.locator(".needs-script").inner_text() == ""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    picture(page, "report" if page.viewport_size == DESK else "report-phone")
+    picture(page, "report-tree" if page.viewport_size == DESK else "report-tree-phone")
 
 
 def test_zoom_goes_in_and_out(opened):
