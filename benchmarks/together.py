@@ -140,12 +140,12 @@ def main():
         shutil.copy(ROOT / "targets" / "grade_school_math.jsonl", extra)
         pool = place.pool()
         place.save_pool("default", pool.model_copy(update={"paths": [*pool.paths, str(extra)]}))
-        others = ("python_programming", "everything_else")
-        place.name_target(others[0], TargetEntry(file=str(ROOT / f"targets/{others[0]}.yaml"), budget="10%"))
+        other = "python_programming"
+        place.name_target(other, TargetEntry(file=str(ROOT / f"targets/{other}.yaml"), budget="10%"))
         place.name_target("pool", TargetEntry(budget="10%"))
         answers, stop = CONTEXT.Queue(), CONTEXT.Event()
         started = time.monotonic()
-        runs = [(home, (TARGET,), answers), (home, (TARGET,), answers), (home, (others[0], "pool"), answers)]
+        runs = [(home, (TARGET,), answers), (home, (TARGET,), answers), (home, (other, "pool"), answers)]
         processes = [CONTEXT.Process(target=select, args=arguments, daemon=True) for arguments in runs]
         processes += [
             CONTEXT.Process(target=repeat, args=(n, home, stop, answers), daemon=True) for n in ACTIONS

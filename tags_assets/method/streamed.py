@@ -200,18 +200,7 @@ def threshold_greedy(rows: BlockedRows, n_picks: int, *, loss: float = 0.05) -> 
             start, block = int(rows.starts[b]), rows.read(b)
             n_read += 1
             mine = bounds[start : rows.starts[b + 1]]
-            found, looked = _take(
-                block.indptr,
-                block.indices,
-                block.values,
-                scale,
-                filled,
-                block.bonus,
-                mine,
-                tau - shift,
-                picks[n:],
-                taken[n:],
-            )
+            found, looked = _take_from(block, scale, filled, mine, tau - shift, picks[n:], taken[n:])
             picks[n : n + found] += start
             n += found
             n_evaluations += looked
@@ -242,21 +231,26 @@ def _fill(
         inside = rest[(rest >= start) & (rest < rows.starts[b + 1])] - start
         mine = np.full(block.n_rows, -np.inf, dtype=np.float32)
         mine[inside] = np.inf
-        found, _ = _take(
-            block.indptr,
-            block.indices,
-            block.values,
-            scale,
-            filled,
-            block.bonus,
-            mine,
-            -np.inf,
-            picks[n:],
-            taken[n:],
-        )
+        found, _ = _take_from(block, scale, filled, mine, -np.inf, picks[n:], taken[n:])
         picks[n : n + found] += start
         n += found
     return n
+
+
+def _take_from(
+    block: Objective,
+    scale: NDArray[np.float64],
+    filled: NDArray[np.float64],
+    bounds: NDArray[np.float32],
+    tau: float,
+    picks: NDArray[np.int64],
+    taken: NDArray[np.float64],
+) -> tuple[int, int]:
+    """Hand a block's arrays to `_take`."""
+    found, looked = _take(
+        block.indptr, block.indices, block.values, scale, filled, block.bonus, bounds, tau, picks, taken
+    )
+    return int(found), int(looked)
 
 
 def two_round_greedy(rows: BlockedRows, n_picks: int) -> Streamed:
