@@ -28,10 +28,10 @@ endif
 # uv leaves bytecode to the first import, and some machines never keep it: each start would take twice as long.
 compile = $(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null 2>&1 || true
 
-.PHONY: help demo test pictures ui docs lint format types lock clean
+.PHONY: help demo test pictures benchmarks ui docs lint format types lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/runtime ## install, then select from the sample data for the two targets in targets/
 	@for target in grade_school_math python_programming; do \
@@ -47,6 +47,9 @@ test: .venv/dev ## install, then lint, check types and run all the tests
 
 pictures: .venv/dev ## take the screenshots of docs/images anew, from the browser tests
 	@PICTURES=docs/images $(BIN)/python -m pytest -q -m browser tags_assets_tests/report tags_assets_tests/ui
+
+benchmarks: .venv/dev ## run every benchmark (hours; the public data at ../shared/data) and write docs/benchmarks.md
+	@$(BIN)/python benchmarks/run.py $(HOME_DIR)
 
 ui: .venv/runtime ## serve the graph at http://127.0.0.1:3000 (Dagster's UI and daemon) until Ctrl-C
 	@$(BIN)/tags-assets ui --home $(HOME_DIR)

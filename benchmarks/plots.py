@@ -1,0 +1,164 @@
+"""Plots of the benchmarks' page, as figures of plotly.js (plain dictionaries). ``render.py`` draws them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Figure = dict[str, Any]
+
+INK, GRID, QUIET = "#2b3138", "#e6e8eb", "#9aa3ad"
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+"""Okabe and Ito's palette, told apart with the common colour-vision deficiencies; shapes differ as well."""
+SHAPES = ["circle", "diamond", "square", "triangle-up", "cross", "x"]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot by its name, which is that of its SVG file."""
+
+    alt: str
+    needs: str
+    draw: Callable[[Mapping[str, Any]], Figure]
+
+
+PLOTS: dict[str, Plot] = {}
+
+
+def plot(name: str, alt: str, *, needs: str) -> Callable[..., Callable[..., Figure]]:
+    """Register a function that makes a figure of the result `needs`.
+
+    Parameters
+    ----------
+    alt
+        What the picture shows, in a sentence, for those who do not see it.
+    """
+
+    def register(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+        PLOTS[name] = Plot(alt, needs, draw)
+        return draw
+
+    return register
+
+
+def records(result: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
+    """Give a table's rows by header; of ``[mean, half]`` the mean, and the half-width as "HEADER ±"."""
+    table = result["tables"][title]
+    found = []
+    for row in table["rows"]:
+        record = {}
+        for (header, _), cell in zip(table["columns"], row, strict=True):
+            record[header] = cell[0] if isinstance(cell, list) else cell
+            record[f"{header} ±"] = cell[1] if isinstance(cell, list) else 0.0
+        found.append(record)
+    return found
+
+
+def layout(x: str, y: str, *, height: int = 420, width: int = 760, **more: Any) -> Figure:
+    """Axes with their titles; `more` is merged over it (``xaxis={...}`` over its axis)."""
+    axis = {"gridcolor": GRID, "linecolor": QUIET, "zeroline": False, "ticks": "outside", "tickcolor": QUIET}
+    base = {
+        "width": width,
+        "height": height,
+        "margin": {"l": 64, "r": 24, "t": 36, "b": 56},
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": INK},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "xaxis": {"title": {"text": x}, **axis},
+        "yaxis": {"title": {"text": y}, **axis},
+    }
+    for key, value in more.items():
+        base[key] = {**base[key], **value} if isinstance(base.get(key), dict) else value
+    return base
+
+
+def points(
+    rows: list[dict[str, Any]],
+    x: str,
+    y: str,
+    *,
+    label: str = "",
+    emphasised: Callable[[str], bool] = lambda name: name.startswith("ours"),
+    place: Mapping[str, str] | None = None,
+) -> list[Figure]:
+    """Draw labelled points with their intervals, ours in blue.
+
+    Parameters
+    ----------
+    label
+        Header of the names.
+    place
+        Where a name stands about its point ("top center" unless told).
+    """
+    traces = []
+    for index, ours in enumerate((False, True)):
+        some = [row for row in rows if emphasised(row[label]) == ours]
+        colour = COLOURS[0] if ours else QUIET
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": [row[x] for row in some],
+                "y": [row[y] for row in some],
+                "error_x": _bars([row[f"{x} ±"] for row in some], colour),
+                "error_y": _bars([row[f"{y} ±"] for row in some], colour),
+                "text": [row[label] for row in some],
+                "textposition": [(place or {}).get(row[label], "top center") for row in some],
+                "textfont": {"size": 12, "color": COLOURS[0] if ours else INK},
+                "marker": {"size": 10, "color": colour, "symbol": SHAPES[index]},
+                "cliponaxis": False,
+                "showlegend": False,
+            }
+        )
+    return traces
+
+
+def _bars(halves: list[float], colour: str) -> Figure:
+    return {
+        "type": "data",
+        "array": halves,
+        "visible": any(halves),
+        "color": colour,
+        "thickness": 1,
+        "width": 3,
+    }
+
+
+def line(name: str, x: list[float], y: list[float], nth: int = 0, **more: Any) -> Figure:
+    """Draw one line with marks; `nth` chooses its colour and shape."""
+    colour = COLOURS[nth % len(COLOURS)]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": x,
+        "y": y,
+        "line": {"color": colour, "width": 2},
+        "marker": {"color": colour, "symbol": SHAPES[nth % len(SHAPES)], "size": 8},
+        **more,
+    }
+
+
+@plot(
+    "front",
+    "Share of the picks of the target's domain against the effective number of its sub-domains among them, "
+    "both over eight targets: ours at several breadths and alignments beside the baselines.",
+    needs="selection_front",
+)
+def front(result: Mapping[str, Any]) -> Figure:
+    rows = [
+        row for row in records(result, "front") if "text" not in row["50 examples"] and row["share"] > 0.5
+    ]
+    for row in rows:
+        row["50 examples"] = row["50 examples"].replace("alignment", "λ")
+    drawn = layout(
+        "share of the picks truly of the target's domain, mean of 8 targets",
+        "effective sub-domains among them, sum of 8 targets",
+        xaxis={"range": [min(row["share"] for row in rows) - 0.03, max(row["share"] for row in rows) + 0.05]},
+    )
+    place = {"ours, the defaults": "bottom right"}
+    return {"data": points(rows, "share", "even", label="50 examples", place=place), "layout": drawn}

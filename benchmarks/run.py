@@ -1,0 +1,83 @@
+"""Runs every benchmark, one after the other, and writes docs/benchmarks.md of what they found.
+
+    python benchmarks/run.py HOME                   # or: make benchmarks HOME_DIR=HOME
+    python benchmarks/run.py HOME --only peers
+    python benchmarks/run.py HOME --missing         # those without a result
+
+HOME holds the artifacts of the public pool (``--data``, ../shared/data); it is made where it is absent.
+One that fails leaves its result as it was; the others go on, and the exit code says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is asked, and the script with its arguments (``{home}`` stands for the home) that answers it."""
+
+    asks: str
+    arguments: list[str]
+
+
+BENCHMARKS = {
+    "selection_front": Benchmark(
+        "what the knobs trade; few examples; ways to say a target", ["benchmarks/selection_front.py"]
+    ),
+    "peers": Benchmark(
+        "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
+    ),
+    "solver_peers": Benchmark("the solver beside MIG's and apricot's", ["benchmarks/solver_peers.py"]),
+    "streamed_solvers": Benchmark(
+        "solvers for rows that do not fit in memory, beside the exact one", ["benchmarks/streamed_solvers.py"]
+    ),
+    "tree_purity": Benchmark(
+        "the tree beside exact linkage and K-Means rounds, on WordNet's nouns", ["benchmarks/tree_purity.py"]
+    ),
+    "quality_twins": Benchmark(
+        "does the score tell a corrupted twin from its original", ["benchmarks/quality_twins.py"]
+    ),
+}
+"""By the name of their results, in the order in which they run."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("home", type=Path, help="where the public pool's artifacts are, or will be")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--only", choices=list(BENCHMARKS), action="append")
+    parser.add_argument("--missing", action="store_true", help="those that have no result yet")
+    given = parser.parse_args()
+    pool = given.data / "pool_mixed.jsonl.gz"
+    if not pool.is_file():
+        sys.exit(f"{pool} is not there. Name its folder with --data.")
+    home = given.home.resolve()
+    if not (home / "warehouse.duckdb").is_file():
+        select = [Path(sys.executable).parent / "tags-assets", "select", pool, "--home", home]
+        subprocess.run([*select, "--out", home / "out"], check=True, cwd=ROOT)
+    failed = []
+    for name, benchmark in BENCHMARKS.items():
+        has_result = (ROOT / "benchmarks" / "results" / f"{name}.json").is_file()
+        if (given.only and name not in given.only) or (given.missing and has_result):
+            continue
+        arguments = [part.replace("{home}", str(home)) for part in benchmark.arguments]
+        print(f"== {name}: {' '.join(arguments)}", flush=True)
+        start = time.monotonic()
+        if subprocess.run([sys.executable, *arguments], check=False, cwd=ROOT).returncode:
+            failed.append(name)
+        print(f"== {name}: {time.monotonic() - start:.0f} s", flush=True)
+    subprocess.run([sys.executable, "benchmarks/render.py"], check=True, cwd=ROOT)
+    if failed:
+        sys.exit(f"{', '.join(failed)}: failed, what they found before stays")
+
+
+if __name__ == "__main__":
+    main()
