@@ -23,10 +23,11 @@ from tags_assets import cli, home, target_file
 from tags_assets.formats.export import FORMATS
 from tags_assets.selection.knobs import KNOBS
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.columns import FURTHER_TABLES, meaning
 from tags_assets.store.sql import load_sql, sql_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic import BaseModel
 
@@ -226,10 +227,11 @@ def _tables() -> str:
             if of != group or asset not in TABLES:
                 continue
             tables = TABLES[asset]
-            out += [f"### {asset}", grain, _columns(tables.data)]
+            out += [f"### {asset}", grain, _columns(asset, tables.data)]
             for name, columns in tables.auxiliary.items():
-                out += [f"`{asset}_{name}`:", _columns(columns)]
-    out += ["## Views", "Made from `sql/lineage/`; `describe why_selected` shows the same."]
+                further = f"{asset}_{name}"
+                out += [f"`{further}`: {FURTHER_TABLES[further]}", _columns(further, columns)]
+    out += ["## Views", "Made from `sql/lineage/`; `tags-assets describe why_selected` shows the same."]
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(Path(folder))
         store.publish(TABLES)
@@ -237,13 +239,14 @@ def _tables() -> str:
             for name in sorted(sql_names("lineage")):
                 view = name.rsplit("/", 1)[1]
                 described = connection.execute(f"describe {view}").fetchall()
-                columns = [(f"`{row[0]}`", str(row[1]).lower()) for row in described]
-                out += [f"### {view}", _comment(load_sql(name)), _table(("column", "type"), columns)]
+                columns = {row[0]: row[1] for row in described}
+                out += [f"### {view}", _comment(load_sql(name)), _columns(view, columns)]
     return "\n\n".join(out) + "\n"
 
 
-def _columns(schema: dict[str, object]) -> str:
-    return _table(("column", "type"), [(f"`{name}`", str(kind).lower()) for name, kind in schema.items()])
+def _columns(table: str, schema: Mapping[str, object]) -> str:
+    rows = [(f"`{name}`", str(kind).lower(), meaning(table, name)) for name, kind in schema.items()]
+    return _table(("column", "type", "meaning"), rows)
 
 
 def _comment(sql: str) -> str:

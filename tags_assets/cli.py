@@ -321,6 +321,17 @@ def tree(
 
 
 @app.command()
+def describe(
+    name: Annotated[str | None, typer.Argument(help="A table or view; left out, all are listed.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Say what a table or view of warehouse.duckdb holds, and what each of its columns means."""
+    from tags_assets.commands.look import run_describe  # noqa: PLC0415
+
+    run_describe(Home.resolve(home), name)
+
+
+@app.command()
 def diff(
     a: Annotated[str, typer.Argument(help="A target, or `target@version`.")],
     b: Annotated[str, typer.Argument(help="A target, or `target@version`.")],
@@ -386,12 +397,15 @@ def doctor(
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000,
+    browse: Annotated[
+        bool, typer.Option("--open", help="Open it in the browser as soon as it answers.")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
-    """Open the Dagster UI on HOME: the graph, its runs, and the daemon that follows new data."""
+    """Serve the Dagster UI on HOME: the graph, its runs, and the daemon that follows new data."""
     from tags_assets.commands.project import run_ui  # noqa: PLC0415
 
-    run_ui(Home.resolve(home).prepare(), port)
+    run_ui(Home.resolve(home).prepare(), port, browse=browse)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so

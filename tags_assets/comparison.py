@@ -10,6 +10,7 @@ import polars as pl
 from tags_assets.errors import UserError
 from tags_assets.explanation_text import clean, short, styled
 from tags_assets.lineage import Lineage
+from tags_assets.method.moved import deepest_moves
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.selection.inputs import GROWN_FROM
 
@@ -42,8 +43,8 @@ class Diff:
     dropped, added
         Rows of ``a`` alone and of ``b`` alone: ``rank`` and `ROW_COLUMNS`, by rank.
     shares
-        ``node_id, node, level, path, before, after, change``: each concept's share of the selections, by
-        falling change.
+        ``node_id, parent_id, node, level, path, before, after, change``: each concept's share of the
+        selections, by falling change.
     reasons
         What was different between the two, in words: configuration, and data upstream.
     """
@@ -104,7 +105,10 @@ def compare(one: Lineage, other: Lineage, *, names: tuple[str, str] | None = Non
     changed = (
         shares.select(
             "node_id",
-            *(pl.coalesce(name, f"{name}_right").alias(name) for name in ("node", "level", "path")),
+            *(
+                pl.coalesce(name, f"{name}_right").alias(name)
+                for name in ("parent_id", "node", "level", "path")
+            ),
             pl.col("before", "after").fill_null(0.0),
         )
         .with_columns(change=pl.col("after") - pl.col("before"))
@@ -236,7 +240,7 @@ def _lines(one: Diff, most: int) -> list[str]:
     counts = f"{one.kept.height:,} rows stayed, {one.dropped.height:,} left, {one.added.height:,} came"
     out = [f"{one.a} to {one.b}: {counts} ({one.overlap:.0%} in common)"]
     out += [f"  {reason}" for reason in one.reasons]
-    moved = one.shares.filter(pl.col("change").abs() >= 0.0005).head(most)
+    moved = deepest_moves(one.shares).head(most)
     if not moved.is_empty():
         out += ["", "Concepts that moved most (share of the selection)"]
         out += [

@@ -79,7 +79,7 @@ def _tags(one: Explanation) -> list[str]:
     out = ["", "Tags"]
     for tag in one.tags.iter_rows(named=True):
         said = f", said as {', '.join(tag['given_as'])}" if tag["given_as"] not in ([], [tag["tag"]]) else ""
-        out.append(f"  {tag['weight']:>6.1%}  {tag['tag']} ({tag['origin']}{said})  in {tag['path']}")
+        out.append(f"  {tag['weight']:>6.1%}  {tag['tag']} ({tag['origin']}{said})  in {_end(tag['path'])}")
     return out
 
 
@@ -89,9 +89,9 @@ def _parts(one: Explanation) -> list[str]:
     out = ["", "What it added, by concept (gain + closeness + coverage + text)"]
     for part in one.parts.head(PARTS_SHOWN).iter_rows(named=True):
         four = " + ".join(f"{part[name]:.3g}" for name in ("gain", "closeness", "coverage", "text"))
-        # The root stands in every row and gives nothing of its own: what is there is the text's.
-        what = "the row's whole text" if part["text"] else part["path"]
-        out.append(f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {what}  ({four})")
+        out.append(
+            f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {_end(part['path'])}  ({four})"
+        )
     if one.parts.height > PARTS_SHOWN:
         rest = one.parts["amount"][PARTS_SHOWN:].sum()
         out.append(f"  {rest:>9.4g}          {one.parts.height - PARTS_SHOWN} more")
@@ -133,6 +133,12 @@ def _rivals(one: Explanation) -> list[str]:
                 f"({place}quality {_number(rival['rival_quality'])}, {rival['rival_source']})"
             )
     return out
+
+
+def _end(path: str) -> str:
+    """Shorten a path to its last two steps: a whole one is wider than a terminal."""
+    steps = path.split(" > ")
+    return " > ".join(["…", *steps[-2:]] if len(steps) > 2 else steps)
 
 
 def _of(share: float | None) -> str:

@@ -162,5 +162,5 @@ def _asset_run(event: dg.DagsterEvent) -> AssetRun:
         data_version=(materialization.tags or {}).get(DATA_VERSION_TAG, ""),
         status=str(facts["status"]),
         seconds=float(facts["seconds"]),
-        peak_mb=float(facts["peak_mb"]),
+        peak_mb=float(facts["peak MB"]),
     )

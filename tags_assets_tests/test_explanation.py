@@ -92,7 +92,7 @@ def test_parts_and_tags_of_a_pick_each_add_up_to_its_gain(store, pick):
     assert one.parts.select(
         pl.sum_horizontal("gain", "closeness", "coverage")
     ).to_series().to_list() == pytest.approx(one.parts["amount"].to_list())
-    assert one.parts["path"].to_list().count("knowledge") == 1
+    assert one.parts["path"].to_list().count("whole text") == 1
 
 
 def test_tags_carry_the_words_that_the_row_used(store, tables, pick):

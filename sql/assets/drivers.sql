@@ -19,10 +19,8 @@ tag_amounts as (
     join instance_tags t on t.instance_id = a.instance_id and t.tag = b.tag
 ),
 carried as (
-    -- the root is in every row, and drives none
     select 'node' as kind, node_id as key, a.instance_id, sum(a.amount) as amount
-    from selection_attribution a join knowledge_tree n using (node_id)
-    where n.parent_id is not null
+    from selection_attribution a
     group by all
     union all
     select 'tag' as kind, tag as key, instance_id, sum(amount) as amount from tag_amounts group by all

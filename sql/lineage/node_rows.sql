@@ -1,11 +1,12 @@
 -- What a node of the knowledge tree brought in: one row per target, node and selected instance that it gave anything to.
+-- The root holds what rows' whole texts gave, which no concept carries, and is called `whole text`.
 -- `amount` is the sum of the four parts beside it; `share_of_gain` is `amount` over the instance's whole gain.
 select
     parts.target,
     parts.node_id,
-    node.name as node,
+    if(node.parent_id is null, 'whole text', node.name) as node,
     node.level,
-    node.path,
+    if(node.parent_id is null, 'whole text', node.path) as path,
     picked.rank,
     picked.instance_id,
     picked.id,

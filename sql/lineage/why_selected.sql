@@ -1,7 +1,8 @@
 -- Why a row is in: one row per target, selected instance, tag, node and part. A node's amount is divided among the
 -- instance's tags below it by their weights, so `amount` adds up to the instance's gain over everything, and to what a tag,
 -- a node or a part (`gain`, `closeness`, `coverage`, `text`) did over the rest. `leaf` holds the tag, `node` is that leaf or a node
--- above it, `path` leads to the node, `level` is 0 at leaves. Filter by `instance_id`, or by `id`, the row's own identifier.
+-- above it, `path` leads to the node, `level` is 0 at leaves. What the row's whole text did (`text`) no node carries: it stands at
+-- the root, called `whole text`, and is divided among all its tags. Filter by `instance_id`, or by `id`, the row's own identifier.
 with below as (
     select tags.instance_id, up.ancestor_id as node_id, tags.tag, tags.weight, tags.origin, tags.given_as, tags.leaf_id, tags.leaf
     from row_tags as tags
@@ -29,9 +30,9 @@ select
     shared.leaf_id,
     shared.leaf,
     node.node_id,
-    node.name as node,
+    if(parts.part = 'text', 'whole text', node.name) as node,
     node.level,
-    node.path,
+    if(parts.part = 'text', 'whole text', node.path) as path,
     parts.part,
     parts.amount * coalesce(shared.part_of_node, 1) as amount,
     parts.amount * coalesce(shared.part_of_node, 1) / nullif(picked.gain, 0) as share_of_gain

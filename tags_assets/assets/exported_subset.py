@@ -1,6 +1,7 @@
 """`exported_subset` [target]: the files that trainers load."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -21,7 +22,7 @@ EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
     deps=["raw_instances", "selected_subset"],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="1",
+    code_version="2",
     **declare("exported_subset", {"target": pl.String(), **EXPORT_SCHEMA}),
 )
 def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
@@ -45,9 +46,14 @@ def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
             },
             {
                 "written_to": place(folder, home.path),
-                "files_written": table(frame.drop("target")),
+                "files_written": table(_files(frame, folder.relative_to(home.path))),
                 "notes": "\n".join(f"- {escaped(note)}" for file in files for note in file.notes) or "_none_",
             },
         )
 
     return materialize(context, store.artifacts, compute)
+
+
+def _files(frame: pl.DataFrame, folder: Path) -> pl.DataFrame:
+    """List what was written, each file as it is called below its folder."""
+    return frame.select("format", pl.col("file").str.strip_prefix(f"{folder}/"), "rows", "bytes")

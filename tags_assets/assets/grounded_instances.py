@@ -14,7 +14,7 @@ from tags_assets.selection.inputs import read_tree
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "instance_tags", "knowledge_tree"],
-    code_version="1",
+    code_version="2",
     **declare("grounded_instances", GROUNDING_SCHEMA),
 )
 def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:

@@ -4,6 +4,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
 from tags_assets.assets.kept import kept_rows, kept_texts
@@ -40,7 +41,7 @@ OUTGROWN = 2.0
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows"],
-    code_version="2",
+    code_version="3",
     **declare("instance_embeddings", SCHEMA, student_words=WORD_SCHEMA, student_fit=FIT_SCHEMA),
 )
 def instance_embeddings(
@@ -74,6 +75,7 @@ def instance_embeddings(
         return Artifact(
             {"data": frame.select(SCHEMA.names()).cast(SCHEMA), "student_words": words, "student_fit": fit},
             {**embedded.figures, "student_fitted": int(fitted), **spent(embed)},
+            pages.instance_embeddings(embedded.figures),
         )
 
     def grows(inputs: Inputs, _partition: str) -> bool:

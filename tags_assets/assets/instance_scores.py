@@ -19,7 +19,7 @@ from tags_assets.selection.inputs import read_tree
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "knowledge_tree", "grounded_instances", "quality_judgements"],
-    code_version="1",
+    code_version="2",
     **declare("instance_scores", SCORE_SCHEMA),
 )
 def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:

@@ -11,13 +11,15 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import pictures
-from tags_assets.assets.previews import drawn_tree, escaped, place, table
+from tags_assets.assets.previews import cell, drawn_tree, escaped, place, table
 from tags_assets.formats.conversation import texts
 from tags_assets.report import words
 from tags_assets.report.charts import last_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from tags_assets.assets.previews import Preview
     from tags_assets.assets.versioned import Inputs
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 
 Page = dict[str, "Preview"]
 
-SAID_CHARS = 80
+SAID_CHARS = 64
 """Characters of a row's text in a table."""
 
+ALL_READ = "Every line could be read."
 EXAMPLES = 8
 BARS = 24
 WHY_ROWS = 12
@@ -42,7 +45,9 @@ WHY_ROWS = 12
 def raw_instances(read: PoolRead) -> Page:
     """Say what came in, and what was rejected and why."""
     counts = read.counts
-    fates = counts.select("file", "rows_in", "rows_kept", "rows_duplicate", "rows_rejected")
+    fates = counts.select(
+        "file", rows="rows_in", kept="rows_kept", duplicate="rows_duplicate", rejected="rows_rejected"
+    )
     lost = [
         f"**{rows:,}** {words}"
         for rows, words in (
@@ -56,16 +61,19 @@ def raw_instances(read: PoolRead) -> Page:
         "what_came_in": f"**{read.rows_in:,}** rows came in from {files}: **{read.rows_kept:,}** are kept, "
         f"{' and '.join(lost) if lost else 'none was lost'}.",
         "files_read": table(fates),
-        "why_rejected": table(_reasons(read.rejected)),
+        "why_rejected": table(_reasons(read.rejected)) if read.rows_rejected else ALL_READ,
     }
 
 
 def rejected_rows(rejected: pl.DataFrame) -> Page:
     """Show the reasons, and the first lines with what stands there."""
+    if rejected.is_empty():
+        return {"why": ALL_READ}
     first = rejected.head(EXAMPLES * 2)
+    stands = pl.col("raw").map_elements(lambda raw: cell(raw)[:SAID_CHARS], return_dtype=pl.String)
     return {
         "why": table(_reasons(rejected)),
-        "first": table(first.select("file", "line", "reason", "raw")),
+        "first": table(first.select(pl.format("{}:{}", "file", "line").alias("at"), "reason", stands)),
     }
 
 
@@ -98,6 +106,32 @@ def filtered_rows(
         ),
         **marked,
     }
+
+
+def instance_embeddings(figures: Mapping[str, Any]) -> Page:
+    """Say who made the vectors."""
+    model, student = figures["n_teacher"], figures["n_student"]
+    read = f"The model read **{model:,}** rows itself"
+    like = figures.get("cosine_to_teacher")
+    how_near = "" if like is None else f" (on rows held out from it, cosine **{like:.2f}** to the model's)"
+    rest = f", its student the other **{student:,}**{how_near}." if student else ", which is all of them."
+    return {"who_read_the_rows": read + rest}
+
+
+def tag_embeddings(tags: Sequence[str], vectors: NDArray[np.float32], counts: NDArray[np.int64]) -> Page:
+    """Show what lies near what: the nearest neighbours of the most common tags."""
+    common = np.argsort(-counts, kind="stable")[:15]
+    alike = vectors[common] @ vectors.T
+    alike[np.arange(len(common)), common] = -1.0
+    nearest = np.argsort(-alike, axis=1, kind="stable")[:, :3]
+    rows = {
+        "tag": [tags[tag] for tag in common],
+        "nearest to it": [
+            ", ".join(f"{tags[near]} {alike[i, near]:.2f}" for near in nearest[i] if alike[i, near] > 0)
+            for i in range(len(common))
+        ],
+    }
+    return {"near_one_another": table(pl.DataFrame(rows))}
 
 
 def atomic_tags(tags: pl.DataFrame, failures: pl.DataFrame) -> Page:
@@ -161,7 +195,8 @@ def instance_tags(inputs: Inputs, tags: pl.DataFrame, kept: pl.DataFrame) -> Pag
     page["by_origin"] = table(by_origin.sort("tags", descending=True))
     page["untagged"] = "Every kept row has a tag, so every one can be chosen."
     if len(untagged):
-        page["untagged"] = table(said(inputs, untagged["instance_id"].head(EXAMPLES).to_list()))
+        read = said(inputs, untagged["instance_id"].head(EXAMPLES).to_list())
+        page["untagged"] = table(read.select("source", _row().alias("row"), "response"))
     return page
 
 
@@ -181,7 +216,7 @@ def knowledge_tree(nodes: pl.DataFrame, figures: Mapping[str, Any], *, grown: bo
     past = (
         f"The tree before was kept: {figures['tags_attached']:,} new tags went to leaves, {drift}."
         if grown
-        else f"Built anew ({drift}); {figures['nodes_that_lived_on']:,} nodes kept their ids."
+        else f"Built anew; {figures['nodes_that_lived_on']:,} nodes kept the ids of a tree before."
     )
     levels = (
         nodes.group_by("level")
@@ -234,7 +269,9 @@ def instance_scores(inputs: Inputs, scores: pl.DataFrame, terms: Sequence[str]) 
         ),
         "defects": table(found),
         "worst_and_best": table(
-            ends.join(read, on="instance_id", how="left", maintain_order="left").drop("instance_id", "source")
+            ends.join(read, on="instance_id", how="left", maintain_order="left").select(
+                pl.col("quality").round(3), _row().alias("row"), "response"
+            )
         ),
     }
 
@@ -250,11 +287,14 @@ def grounded_instances(frame: pl.DataFrame, names: pl.DataFrame) -> Page:
         ``node_id, path``.
     """
     leaves = frame.group_by("node_id").agg(mass=pl.col("mass").sum(), rows=pl.len())
+    whole = float(frame["mass"].sum()) or 1.0
     fullest = leaves.sort("mass", "node_id", descending=[True, False]).head(20)
     return {
         "fullest_leaves": table(
             fullest.join(names, on="node_id", how="left", maintain_order="left").select(
-                "path", "rows", "mass"
+                pl.col("path").map_elements(last_steps, return_dtype=pl.String).alias("concept"),
+                "rows",
+                pl.format("{}%", (pl.col("mass") / whole * 100).round(2)).alias("of the pool"),
             )
         )
     }
@@ -263,6 +303,8 @@ def grounded_instances(frame: pl.DataFrame, names: pl.DataFrame) -> Page:
 def quality_judgements(judgements: pl.DataFrame, failures: pl.DataFrame) -> Page:
     """Draw the ratings, and show the rows that failed."""
     counts = judgements["rating"].drop_nulls().value_counts().sort("rating")
+    if judgements.is_empty() and failures.is_empty():
+        return {"ratings": "No judge is set (`--judge llm`): quality is told by the texts and by the tree."}
     page: Page = {"ratings": table(counts.select("rating", rows="count"))}
     if len(failures):
         page["failures"] = table(failures, EXAMPLES)
@@ -349,9 +391,7 @@ def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:
         picks.join(said(inputs, picks["instance_id"].to_list(), keep_id=True), on="instance_id", how="left")
         .join(because, on="rank", how="left")
         .sort("rank")
-        .select(
-            "rank", pl.col("because").list.join(", ").alias("because (of its gain)"), "row", says="prompt"
-        )
+        .select("rank", _row().alias("row"), pl.col("because").list.join(", ").alias("of its gain"))
     )
 
 
@@ -411,6 +451,11 @@ def said(inputs: Inputs, ids: Sequence[str], *, keep_id: bool = False) -> pl.Dat
     read = named.join(texts(found).with_columns(cut), on="instance_id", maintain_order="left")
     columns = ["row", "source", "prompt", "response"]
     return read.select(["instance_id", *columns] if keep_id else columns)
+
+
+def _row() -> pl.Expr:
+    """Name a row and say how it begins, in one cell: two would be wider than the page."""
+    return pl.format("{}: {}", "row", "prompt")
 
 
 def _reasons(rejected: pl.DataFrame) -> pl.DataFrame:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, final
 import dagster as dg
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import polars as pl
 
 _CELL_CHARS = 160
+# A word of a table that may be broken, for one long word widens the whole page.
+_LONG_WORD, _PIECE = re.compile(r"\S{21,}"), re.compile(r"\S{1,20}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-TREE_WIDTH = 46
-"""Characters of a name in `drawn_tree`, its indentation included."""
+TREE_WIDTH = 40
+"""Characters of a name in `drawn_tree`, its indentation included: what a laptop's window has room for."""
 
 
 @final
@@ -120,29 +121,13 @@ def cell(value: object) -> str:
         value = value.decode("utf-8", "replace")
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     text = " ".join(_CONTROL.sub(" ", text).split())
-    return text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
+    text = text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
+    return _LONG_WORD.sub(lambda word: "\u200b".join(_PIECE.findall(word[0])), text)
 
 
 def escaped(text: str) -> str:
     """Write text of the data so that Markdown reads nothing into it."""
     return re.sub(r"([\\`*_{}\[\]<>|!#~])", r"\\\1", " ".join(text.split()))
-
-
-def figures_shown(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Make of a version's figures what Dagster shows; numbers stay numbers: they are plotted over time."""
-    values: dict[str, Any] = {}
-    for name, figure in figures.items():
-        if figure is None or figure in ([], {}, ""):
-            continue
-        if isinstance(figure, float):
-            values[name] = float(f"{figure:.6g}")
-        elif isinstance(figure, int) and not isinstance(figure, bool):
-            values[name] = figure
-        elif isinstance(figure, dict | list):
-            values[name] = dg.MetadataValue.json(figure)
-        else:
-            values[name] = dg.MetadataValue.text(str(figure))
-    return values
 
 
 def _line(text: str) -> str:

@@ -20,7 +20,7 @@ from tags_assets.resources.store import StoreResource
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows"],
-    code_version="4",
+    code_version="5",
     **declare("quality_judgements", JUDGEMENTS_SCHEMA, failures=FAILURES_SCHEMA),
 )
 def quality_judgements(

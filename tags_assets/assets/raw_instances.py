@@ -20,7 +20,7 @@ def pool_configuration(home: Home) -> Mapping[str, Any]:
     return {"files": [list(file) for file in landed(home).files], "columns": home.pool().columns}
 
 
-@dg.asset(deps=["landing"], code_version="1", **declare("raw_instances", INSTANCE_SCHEMA))
+@dg.asset(deps=["landing"], code_version="2", **declare("raw_instances", INSTANCE_SCHEMA))
 def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Read the files of the pool; bad rows are told in `rejected_rows`, duplicates are marked here."""
     home = Home.resolve(store.home)

@@ -13,7 +13,7 @@ from tags_assets.pool import landed
 from tags_assets.resources.store import StoreResource
 
 
-@dg.asset(deps=["landing"], code_version="1", **declare("rejected_rows", REJECTED_SCHEMA))
+@dg.asset(deps=["landing"], code_version="2", **declare("rejected_rows", REJECTED_SCHEMA))
 def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """List the lines that could not be read: file, line, reason and raw bytes."""
     home = Home.resolve(store.home)

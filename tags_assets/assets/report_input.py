@@ -8,6 +8,7 @@ import polars as pl
 
 from tags_assets.assets.kept import kept_rows
 from tags_assets.formats.conversation import texts
+from tags_assets.method.attribution import WHOLE_TEXT
 from tags_assets.report.inputs import (
     DIVERSITY_SCHEMA,
     DRIVER_SCHEMA,
@@ -136,7 +137,8 @@ def _drivers(inputs: Inputs, snippets: pl.DataFrame, tree: pl.DataFrame) -> pl.D
         top=TOP_DRIVERS,
         examples=EXAMPLES_PER_DRIVER,
     )
-    names = tree.select("node_id", "path")
+    at_root = pl.col("parent_id").is_null()
+    names = tree.select("node_id", path=pl.when(at_root).then(pl.lit(WHOLE_TEXT)).otherwise("path"))
     ids = found.select("kind", "key", "examples").explode("examples")
     texts_of = (
         ids.join(snippets, left_on="examples", right_on="instance_id", how="inner")

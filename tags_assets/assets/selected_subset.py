@@ -16,6 +16,8 @@ from tags_assets.resources.store import StoreResource
 from tags_assets.selection.selected import (
     CODE_VERSION,
     LEFT_OUT_SCHEMA,
+    LEVELS_SCHEMA,
+    NODES_SCHEMA,
     RUNNERS_UP_SCHEMA,
     SCHEMA,
     select_target,
@@ -42,6 +44,8 @@ from tags_assets.target_registry import TargetRegistry
         shortages=SHORTAGE_SCHEMA,
         runners_up=RUNNERS_UP_SCHEMA,
         left_out=LEFT_OUT_SCHEMA,
+        nodes=NODES_SCHEMA,
+        diversity=LEVELS_SCHEMA,
     ),
 )
 def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:

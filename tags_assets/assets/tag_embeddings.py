@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
@@ -14,7 +15,7 @@ from tags_assets.resources.store import StoreResource
 SCHEMA = pl.Schema({"tag": pl.String(), "vector": pl.List(pl.Float32())})
 
 
-@dg.asset(deps=["tag_vocabulary"], code_version="1", **declare("tag_embeddings", SCHEMA))
+@dg.asset(deps=["tag_vocabulary"], code_version="2", **declare("tag_embeddings", SCHEMA))
 def tag_embeddings(
     context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
 ) -> Materialized:
@@ -22,7 +23,8 @@ def tag_embeddings(
     home = Home.resolve(store.home)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
-        tags = inputs.read("tag_vocabulary", columns=["tag"])["tag"].to_list()
+        vocabulary = inputs.read("tag_vocabulary", columns=["tag", "count"])
+        tags = vocabulary["tag"].to_list()
         with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
             vectors = embed(tags, inputs.progress)
         frame = pl.DataFrame(
@@ -30,7 +32,8 @@ def tag_embeddings(
             schema_overrides={"vector": pl.Array(pl.Float32(), vectors.shape[1])},
         )
         figures = {"tags": len(tags), "n_dims": vectors.shape[1], **spent(embed)}
-        return Artifact({"data": frame.cast(SCHEMA)}, figures)
+        page = pages.tag_embeddings(tags, vectors, vocabulary["count"].to_numpy())
+        return Artifact({"data": frame.cast(SCHEMA)}, figures, page)
 
     return materialize(
         context,

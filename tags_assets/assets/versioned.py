@@ -9,13 +9,15 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from tags_assets.assets.catalogue import TABLES
-from tags_assets.assets.previews import as_metadata, figures_shown
+from tags_assets.assets.figures import figures_shown
+from tags_assets.assets.previews import as_metadata
 from tags_assets.checks import Judged, check_limits, checks_of
 from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.measure import measured
 from tags_assets.progress import Throttled, narrator, reporter
 from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
+from tags_assets.store.columns import meaning
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.versions import VersionRecord
 
@@ -289,13 +291,16 @@ def _metadata(version: ArtifactVersion, status: str, measure: Measured, home: Pa
     previews: Any = dict(version.metadata["previews"])  # type: ignore[call-overload]
     return {
         # The answer first, then the numbers, then what the run cost.
-        **{name: as_metadata(preview, home) for name, preview in previews.items()},
-        **figures_shown(figures_of(version)),
+        **{name.replace("_", " "): as_metadata(preview, home) for name, preview in previews.items()},
+        **figures_shown(version.asset, figures_of(version)),
         "status": status,
         "seconds": round(measure.seconds, 3),
-        "peak_mb": round(measure.peak_mb, 1),
+        "peak MB": round(measure.peak_mb, 1),
         "dagster/row_count": version.rows,
         "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(name, kind) for name, kind in version.tables["data"].columns]
+            columns=[
+                dg.TableColumn(name, kind, description=meaning(version.asset, name))
+                for name, kind in version.tables["data"].columns
+            ]
         ),
     }

@@ -1,4 +1,4 @@
-"""The commands that look at what was made: ``explain``, ``tree``, ``diff``, ``targets``."""
+"""The commands that look at what was made: ``explain``, ``tree``, ``describe``, ``diff``, ``targets``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.target import find_node
 from tags_assets.selection.targets import selected_target
 from tags_assets.store.opening import open_store
+from tags_assets.store.sql import load_sql
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
@@ -82,6 +83,27 @@ def _pool_share(store: ArtifactStore, tree: KnowledgeTree) -> list[float]:
     total = at_leaf.sum() or 1.0
     share = np.asarray(tree.ancestors.T @ (at_leaf.to_numpy() / total))
     return [float(part) for part in share]
+
+
+def run_describe(home: Home, name: str | None) -> None:
+    """List the views with what each holds, or one with its columns."""
+    with open_store(home.path).warehouse.open() as warehouse:
+        told: dict[str, str] = dict(warehouse.execute(load_sql("explain/views")).fetchall())
+        if name is not None and name not in told:
+            raise UserError.unknown("table or view", name, sorted(told), where="warehouse.duckdb")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        if name is None:
+            table.add_column("table or view", no_wrap=True)
+            table.add_column("holds", overflow="fold")
+            for view, comment in told.items():
+                table.add_row(escape(view), escape(comment.partition(". ")[0].removesuffix(".") + "."))
+        else:
+            out.print(f"{told[name]}\n", markup=False)
+            for heading in ("column", "type", "meaning"):
+                table.add_column(heading, overflow="fold")
+            for row in warehouse.execute(load_sql("explain/columns"), [name]).fetchall():
+                table.add_row(*map(escape, row))
+    out.print(table)
 
 
 def run_diff(home: Home, a: str, b: str) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PARTS = ("gain", "closeness", "coverage", "text")
 GAIN, CLOSENESS, COVERAGE, TEXT = range(4)
 
+WHOLE_TEXT = "whole text"
+"""What the root is called where amounts are told: what stands there no concept carries."""
+
 ATTRIBUTION_SCHEMA: dict[str, pl.DataType] = {
     "instance_id": pl.String(),
     "node_id": pl.String(),

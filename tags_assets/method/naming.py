@@ -2,14 +2,15 @@
 
 Three kinds of name compete: the phrase that most of a group's tags end in ("equation" for quadratic, linear
 and differential equations: in English the last words are the head), the group's most typical tag, and, for a
-group of groups, two or three tags that together stand for all its parts. Nothing is ever cut inside a word: a
-name is made of whole tags or of their ends.
+group of groups, two or three frequent tags that together stand for all its parts. Nothing is ever cut inside
+a word: a name is made of whole tags or of their ends.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,11 +38,15 @@ MIN_COVER = 0.4
 PER_DOUBLING = 0.06
 """Cosine that a doubling of its rows is worth to a tag that wants to name a group."""
 
-PER_DOUBLING_ABOVE = 0.025
-"""The same for a group of groups, which a frequent tag is likely to be too narrow for."""
+PER_DOUBLING_ABOVE = 0.08
+"""The same for a group of groups, which people know by what most of its rows are about: the tag at the
+middle of hundreds is often one that five rows bear."""
 
-MANY_TAGS = 500
-"""Tags from which a group is so broad that its name joins three tags and not two."""
+N_FREQUENT = 60
+"""Most frequent tags of a group of groups that may stand in its name, beside the typical ones."""
+
+MANY_TAGS = 0.04
+"""Share of all tags from which a group is so broad that its name joins three tags and not two."""
 
 _VAGUE_ENDS = """
 answer answers case cases day days example examples form forms kind kinds lot name names number numbers one
@@ -65,15 +70,15 @@ class Parts:
         Unit centroid of each part, float32 (n_parts, n_dims).
     lead
         Number of the tag that is most typical of each part, (n_parts,).
-    n_tags
-        Tags of each part, (n_parts,).
+    n_rows
+        Rows that bear tags of each part, (n_parts,).
     """
 
     of_group: list[NDArray[np.int64]]
     members: list[tuple[str, ...]]
     centroids: NDArray[np.float32]
     lead: NDArray[np.int64]
-    n_tags: NDArray[np.float64]
+    n_rows: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +156,16 @@ class TagNames:
         inside = node_of_tag >= 0
         n_tags = np.bincount(node_of_tag[inside], minlength=n_groups)
         n_rows = np.bincount(node_of_tag[inside], weights=self.counts[inside], minlength=n_groups)
+        frequent = self._frequent(node_of_tag, n_groups) if parts else []
+        many = MANY_TAGS * len(self.tags)
         concepts = []
         for g in range(n_groups):
             own = [self.tags[t] for t in typical[g]]
-            joined = self._joined(typical[g], parts, g, 3 if n_tags[g] >= MANY_TAGS else 2) if parts else []
+            joined = (
+                self._joined([*typical[g], *frequent[g]], parts, g, 3 if n_tags[g] >= many else 2)
+                if parts
+                else []
+            )
             candidates = _candidates(own, heads.get(g, []), joined)
             concepts.append(
                 Concept(
@@ -188,16 +199,29 @@ class TagNames:
         last = np.minimum(np.searchsorted(node, np.arange(len(centroids)), side="right"), first + N_TYPICAL)
         return [tag[a:b].tolist() for a, b in zip(first.tolist(), last.tolist(), strict=True)]
 
-    def _joined(self, typical: Sequence[int], parts: Parts, group: int, n_names: int) -> list[str]:
-        """Choose tags that stand for all parts of a group: greedy facility location over the parts."""
+    def _frequent(self, node_of_tag: NDArray[np.integer], n_groups: int) -> list[list[int]]:
+        """List the most frequent tags of each group that a person can read."""
+        tag = np.flatnonzero(node_of_tag >= 0)
+        score = self.counts[tag] * self.readable[tag]
+        order = np.lexsort((tag, -score, node_of_tag[tag]))
+        tag, node = tag[order], node_of_tag[tag[order]]
+        ends = np.searchsorted(node, np.arange(n_groups + 1))
+        return [tag[a : min(b, a + N_FREQUENT)].tolist() for a, b in pairwise(ends.tolist())]
+
+    def _joined(self, known: Sequence[int], parts: Parts, group: int, n_names: int) -> list[str]:
+        """Choose tags that stand for all parts of a group: greedy facility location over the parts.
+
+        A part counts by the square root of its rows: between all parts alike and the largest alone.
+        """
         own = parts.of_group[group]
         if len(own) < 2:
             return []
-        tags = np.array(list(dict.fromkeys([*typical, *parts.lead[own].tolist()])))
-        weight = parts.n_tags[own] / parts.n_tags[own].sum()
+        tags = np.array(list(dict.fromkeys([*known, *parts.lead[own].tolist()])))
+        weight = np.sqrt(parts.n_rows[own])
+        weight /= weight.sum()
         nearness = self.vectors[tags] @ parts.centroids[own].T
         bonus = PER_DOUBLING_ABOVE * np.log2(1.0 + self.counts[tags]) + self.readable[tags] - 1.0
-        reached = np.full(len(own), -1.0)
+        reached = np.zeros(len(own))
         chosen: list[int] = []
         stems: set[str] = set()
         while len(chosen) < n_names:

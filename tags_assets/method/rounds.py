@@ -187,7 +187,7 @@ def _parts(
         members=_members(children, parent_of, centroids),
         centroids=children.centroids,
         lead=names.lead(children.of_tag, children.centroids),
-        n_tags=np.array([c.n_tags for c in children.concepts], dtype=np.float64),
+        n_rows=np.array([max(c.n_rows, 1) for c in children.concepts], dtype=np.float64),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tags_assets.method.moved import deepest_moves
 from tags_assets.report import charts, words
 from tags_assets.report.inputs import ROWS_SHOWN
 
@@ -416,9 +417,9 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
     if not changes.shares.is_empty():
         table = (
             changes.shares.join(shares.select("node_id", "path"), on="node_id", how="left")
+            .join(report.nodes.select("node_id", "parent_id"), on="node_id", how="left")
             .with_columns((pl.col("after") - pl.col("before")).alias("change"))
-            .filter(pl.col("change").abs() > 1e-9)
-            .sort(pl.col("change").abs(), descending=True)
+            .pipe(deepest_moves)
             .head(12)
         )
         moved = [

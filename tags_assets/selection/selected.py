@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tags_assets.method.attribution import WHOLE_TEXT
 from tags_assets.method.diversity import diversity
 from tags_assets.method.selection import select
 
@@ -44,6 +45,28 @@ LEFT_OUT_SCHEMA = pl.Schema(
     {"target": pl.String(), "instance_id": pl.String(), "why": pl.String(), "detail": pl.String()}
 )
 """Rows that the target's own file takes out: ``why`` is ``excluded`` or ``below_min_quality``."""
+
+NODES_SCHEMA = pl.Schema(
+    {
+        "node_id": pl.String(),
+        "selection_mass": pl.Float64(),
+        "pool_mass": pl.Float64(),
+        "target_share": pl.Float64(),
+        "quality_mass": pl.Float64(),
+        "capacity": pl.Float64(),
+    }
+)
+
+LEVELS_SCHEMA = pl.Schema(
+    {
+        "level": pl.Int64(),
+        "nodes": pl.Int64(),
+        "covered_selection": pl.Int64(),
+        "effective_selection": pl.Float64(),
+        "covered_pool": pl.Int64(),
+        "effective_pool": pl.Float64(),
+    }
+)
 
 FIRST_PICKS = 20
 REASONS_EACH = 3
@@ -160,7 +183,8 @@ def _nodes(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:
             "target_share": upwards @ problem.target.mass,
             "quality_mass": result.node_mass,
             "capacity": result.node_capacity,
-        }
+        },
+        schema=NODES_SCHEMA,
     )
 
 
@@ -186,7 +210,9 @@ def _left_out(problem: SelectionInputs, target: str) -> pl.DataFrame:
         pl.lit(target).alias("target"),
         "instance_id",
         why=pl.when(pl.Series(excluded)).then(pl.lit("excluded")).otherwise(pl.lit("below_min_quality")),
-        detail=pl.when(pl.Series(excluded)).then(pl.lit("the target's exclude rule")).otherwise(poor),
+        detail=pl.when(pl.Series(excluded))
+        .then(pl.lit(f"exclude where {problem.excluded_by}"))
+        .otherwise(poor),
     )
     return rows.filter(pl.Series(excluded) | (quality < request.min_quality)).cast(LEFT_OUT_SCHEMA)
 
@@ -202,10 +228,9 @@ def _reasons(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:
         }
     )
     gains = pl.DataFrame({"rank": np.arange(1, len(result.gains) + 1), "whole": result.gains})
-    paths = pl.DataFrame({"node": np.arange(tree.n_nodes), "path": list(tree.paths)})
+    paths = pl.DataFrame({"node": np.arange(tree.n_nodes), "path": [*tree.paths[: tree.root], WHOLE_TEXT]})
     return (
-        amounts.filter(pl.Series(tree.level[amounts["node"].to_numpy()] < int(tree.level.max())))
-        .group_by("rank", "node")
+        amounts.group_by("rank", "node")
         .agg(pl.col("amount").sum())
         .join(gains, on="rank")
         .sort("rank", pl.col("amount").round(9), "node", descending=[False, True, False])
@@ -225,4 +250,4 @@ def _diversity_by_level(selection: pl.DataFrame, pool: pl.DataFrame) -> pl.DataF
         effective_selection=pl.col("hill_1"),
         covered_pool=pool["covered"],
         effective_pool=pool["hill_1"],
-    )
+    ).cast(LEVELS_SCHEMA)

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SelectionInputs:
-    """The inputs of `tags_assets.method.selection.select`; rows are numbered as in `instance_scores`."""
+    """The inputs of `tags_assets.method.selection.select`; rows are numbered as in `instance_scores`.
+
+    ``excluded_by`` is the target's condition for rows that may not be in, as its file has it.
+    """
 
     rows: pl.DataFrame
     tree: KnowledgeTree
@@ -37,6 +40,7 @@ class SelectionInputs:
     quality: NDArray[np.float64]
     target: TargetDistribution
     request: SelectionRequest
+    excluded_by: str | None = None
 
     @classmethod
     def read(cls, inputs: Inputs, spec: TargetSpec) -> SelectionInputs:
@@ -64,6 +68,7 @@ class SelectionInputs:
             quality=rows["quality"].to_numpy(),
             target=distribution,
             request=replace(build_request(spec, rows), **_selected_before(inputs, spec, rows)),
+            excluded_by=None if spec.constraints.exclude is None else spec.constraints.exclude.where,
         )
 
 

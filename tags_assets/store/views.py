@@ -11,6 +11,7 @@ import duckdb
 import orjson
 import polars as pl
 
+from tags_assets.store.columns import FURTHER_TABLES, meaning
 from tags_assets.store.layout import quote_file, quote_name, quote_text
 from tags_assets.store.sql import load_sql, sql_names
 
@@ -75,6 +76,7 @@ def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> tuple[list[
     cursor.execute("create table asset_versions as from incoming")
     cursor.unregister("incoming")
     cursor.execute("comment on table asset_versions is 'Every version of every asset: one row per version.'")
+    _describe_columns(cursor, "asset_versions")
     views: list[str] = []
     for asset in sorted({*world.every, *world.known}):
         views += _create_asset_views(cursor, asset, world, taken=views)
@@ -105,7 +107,8 @@ def _create_asset_views(
             raise ValueError(f"two tables would be shown as {name}: rename one")
         holders = [version for version in versions if table in version.tables]
         current = [version for version in holders if version.path in world.current]
-        description = f"Table {table} of {asset}." if known is None or table != "data" else known.description
+        described = FURTHER_TABLES.get(name, f"Table {table} of {asset}.")
+        description = described if known is None or table != "data" else known.description
         _create_view(cursor, name, _union(table, current) if current else _no_rows(columns), description)
         _create_view(cursor, f"{name}_history", _history(table, columns, holders), f"All versions of {name}.")
         names += [name, f"{name}_history"]
@@ -144,6 +147,15 @@ def _create_view(cursor: duckdb.DuckDBPyConnection, name: str, statement: str, d
     if description:
         text = " ".join(description.split())
         cursor.execute(f"comment on view {quote_name(name)} is {quote_text(text)}")
+    if not name.endswith("_history"):
+        _describe_columns(cursor, name)
+
+
+def _describe_columns(cursor: duckdb.DuckDBPyConnection, view: str) -> None:
+    described = cursor.execute(f"describe {quote_name(view)}").fetchall()
+    said = {column: text for column, *_ in described if (text := meaning(view, column))}
+    for column, text in said.items():
+        cursor.execute(f"comment on column {quote_name(view)}.{quote_name(column)} is {quote_text(text)}")
 
 
 def _union(table: str, versions: Sequence[ArtifactVersion], *, with_file: bool = False) -> str:

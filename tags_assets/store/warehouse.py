@@ -14,6 +14,7 @@ import orjson
 from tags_assets import __version__
 from tags_assets.errors import UserError
 from tags_assets.store import catalogue as catalogues
+from tags_assets.store.columns import FURTHER_TABLES, GENERAL, OWN
 from tags_assets.store.durable import (
     collect_abandoned,
     collect_spill,
@@ -213,6 +214,8 @@ class Warehouse:
         gone = {(version.asset, version.partition, version.data_version) for version in without}
         listing: list[str | bytes] = [__version__, duckdb.__version__, str(self._layout.home)]
         listing.append(orjson.dumps(catalogues.to_json(known), option=orjson.OPT_SORT_KEYS))
+        own = {name: dict(columns) for name, columns in OWN.items()}
+        listing.append(orjson.dumps([dict(GENERAL), own, dict(FURTHER_TABLES)]))
         listing.extend(text for name in sql_names("lineage") for text in (name, load_sql(name)))
         for asset in self._layout.assets():
             for partition in self._layout.partitions(asset):

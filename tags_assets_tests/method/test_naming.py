@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tags_assets.method.clustering import unit
-from tags_assets.method.naming import TagNames, readability
+from tags_assets.method.naming import Parts, TagNames, readability
 
 
 def names_of(tags, groups, counts=None, seed=0):
@@ -47,3 +47,23 @@ def test_a_fragment_names_a_group_only_where_there_is_nothing_else():
 
 def test_plus_and_sharp_belong_to_a_name():
     assert readability(["c++", "c#", "50%"]).tolist() == [1.0, 1.0, 0.7]
+
+
+def test_a_group_of_groups_is_named_by_what_most_of_its_rows_are_about():
+    """The tag at the middle of a broad group may be one that next to no row bears."""
+    tags = ["prior written consent", "python", "python list", "sql", "sql query", "database row"]
+    counts = np.array([1, 900, 30, 400, 20, 5])
+    rng = np.random.default_rng(0)
+    centres = unit(rng.normal(size=(2, 24)) + 2.0)
+    x = unit(centres[[0, 0, 0, 1, 1, 1]] + 0.05 * rng.normal(size=(6, 24)))
+    x[0] = unit(centres.sum(axis=0, keepdims=True))[0]
+    parts = Parts(
+        of_group=[np.array([0, 1])],
+        members=[("python", "sql")],
+        centroids=centres,
+        lead=np.array([0, 4]),
+        n_rows=np.array([931.0, 425.0]),
+    )
+    middle = unit(centres.sum(axis=0, keepdims=True))
+    (whole,) = TagNames.of(tags, counts, x).concepts(np.zeros(6, dtype=np.int64), middle, parts)
+    assert whole.name == "python and sql" or whole.name.startswith("python, sql and ")

@@ -99,7 +99,10 @@ def lineage_tables(
             "target": [next(iter(picked))] * 2,
             "instance_id": spare,
             "why": ["excluded", "below_min_quality"],
-            "detail": ["the target's exclude rule", "quality 0.1 is below the target's min_quality 0.5"],
+            "detail": [
+                "exclude where response_tokens > 9",
+                "quality 0.1 is below the target's min_quality 0.5",
+            ],
         }
     )
     return {

@@ -114,7 +114,7 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
     page.get_by_text("Success", exact=True).first.wait_for()
 
     page.goto("/assets/selected_subset")
-    why = page.locator("table", has=page.get_by_text("because (of its gain)")).last
+    why = page.locator("table", has=page.get_by_text("of its gain")).last
     why.wait_for()
     assert re.search(r"\d+%", why.inner_text())
     assert "maths-" in why.inner_text()
