@@ -1,7 +1,7 @@
 """Ours beside its peers: one pool, one budget, measures that none of them optimises.
 
-    python benchmarks/peers.py HOME
-    python benchmarks/peers.py HOME --seeds 3 --markdown tables.md
+    python benchmarks/peers.py HOME               # results/peers.json; about six minutes a seed on one core
+    python benchmarks/peers.py HOME --seeds 3
 
 HOME is made by ``tags-assets select ../shared/data/pool_mixed.jsonl.gz --home HOME``; its tags, vectors, tree
 and grounding are used by all methods. Each seed leaves out a tenth of the rows, adds corrupted twins (see
@@ -20,6 +20,7 @@ seeds with the half-width of their 95% interval (Student).
 from __future__ import annotations
 
 import argparse
+import pickle
 import sys
 import time
 from collections import defaultdict
@@ -29,13 +30,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from scipy import sparse
-from scipy.stats import t as student
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import samplers
 from alignment_probe import ROOT, read_data, read_truth
 from corrupted_twins import corrupted_twins
+from results import Table, interval, save
 from tree_purity import kmeans_rounds
 
 from tags_assets.formats.conversation import texts
@@ -75,9 +76,19 @@ class Bed:
     pool: samplers.Pool
     trees: dict[str, tuple[KnowledgeTree, sparse.csr_array]]  # with tag -> leaf
     examples: dict[str, sparse.csr_array]  # tags of the examples
-    example_texts: dict[str, list[str]]
+    example_rows: dict[str, pl.DataFrame]
     example_vectors: dict[str, np.ndarray]
     truth: object
+
+
+def kept_bed(path, home, data, n_twins):
+    """Read the bed from a file where there is one, else make it and keep it there (no path: only make it)."""
+    if path and path.is_file():
+        return pickle.loads(path.read_bytes())  # noqa: S301 (our own file)
+    bed = read_bed(home, data, n_twins)
+    if path:
+        path.write_bytes(pickle.dumps(bed))
+    return bed
 
 
 def read_bed(home, data, n_twins):
@@ -146,7 +157,7 @@ def read_bed(home, data, n_twins):
             name: _matrix(found, pool_examples[name]["instance_id"], tags.ids)
             for name, (found, _) in examples.items()
         },
-        example_texts={name: _texts(frame) for name, frame in pool_examples.items()},
+        example_rows=pool_examples,
         example_vectors={name: found for name, (_, found) in examples.items()},
         truth=read_truth(data, all_rows["id"].to_list(), list(examples)),
     )
@@ -216,15 +227,11 @@ def _plain(tag_vectors, sizes):
 
 
 class Round:
-    """One seed: which rows may be picked, which examples are known."""
+    """One seed: which rows may be picked, which examples are known, by target."""
 
-    def __init__(self, bed, seed):
-        rng = self.rng = np.random.default_rng(seed)
-        originals, twins = np.flatnonzero(~bed.is_twin), np.flatnonzero(bed.is_twin)
-        kept = rng.choice(originals, int(0.9 * len(originals)), replace=False)
-        added = rng.choice(twins, min(len(originals) // 20, len(twins)), replace=False)
-        self.bed, self.rows = bed, np.sort(np.concatenate([kept, added]))
-        rows, whole = self.rows, bed.pool
+    def __init__(self, bed, rows, examples, rng):
+        self.bed, self.rows, self.examples, self.rng = bed, rows, examples, rng
+        whole = bed.pool
         self.pool = samplers.Pool(
             texts=[whole.texts[row] for row in rows],
             length=whole.length[rows],
@@ -234,9 +241,18 @@ class Round:
             quality=whole.quality[rows],
         )
         self.k = len(rows) // 20
-        self.examples = {name: np.sort(rng.choice(50, 40, replace=False)) for name in bed.examples}
         self.grounded = {name: bed.weights[rows] @ leaves for name, (_, leaves) in bed.trees.items()}
         self.counts = samplers.hashed_ngrams(self.pool.texts)
+
+    @classmethod
+    def drawn(cls, bed, seed):
+        """Nine tenths of the rows with twins among them, and 40 of each target's 50 examples."""
+        rng = np.random.default_rng(seed)
+        originals, twins = np.flatnonzero(~bed.is_twin), np.flatnonzero(bed.is_twin)
+        kept = rng.choice(originals, int(0.9 * len(originals)), replace=False)
+        added = rng.choice(twins, min(len(originals) // 20, len(twins)), replace=False)
+        examples = {name: np.sort(rng.choice(50, 40, replace=False)) for name in bed.examples}
+        return cls(bed, np.sort(np.concatenate([kept, added])), examples, rng)
 
     def ours(self, name, target=None, **options):
         """Our selection on one of the trees."""
@@ -274,7 +290,7 @@ class Round:
         """Methods that know a target's examples."""
         pool, k, rng, known = self.pool, self.k, self.rng, self.examples[target]
         vectors = self.bed.example_vectors[target][known]
-        counts = samplers.hashed_ngrams([self.bed.example_texts[target][row] for row in known])
+        counts = samplers.hashed_ngrams(_texts(self.bed.example_rows[target][known]))
         yield "random", lambda: rng.choice(len(pool), k, replace=False)
         yield "DSIR, hashed n-grams", lambda: samplers.dsir(self.counts, counts, k, rng)
         yield "centred centroid", lambda: samplers.centroid(pool, vectors, k)
@@ -316,7 +332,7 @@ def run(bed, seeds):
     tables = {"global": defaultdict(list), "targets": defaultdict(list)}
     by_target = defaultdict(lambda: defaultdict(list))
     for seed in seeds:
-        one = Round(bed, seed)
+        one = Round.drawn(bed, seed)
         for method, work in one.everything():
             tables["global"][method].append(one.figures(*timed(work)))
         of_method = defaultdict(list)
@@ -334,31 +350,20 @@ def run(bed, seeds):
                 }
             )
         print(f"seed {seed} done", file=sys.stderr, flush=True)
-    return tables, by_target
+    return tables, by_target, one.k
 
 
-def cell(values, digits):
-    values = np.asarray(values, dtype=float)
-    half = student.ppf(0.975, max(len(values) - 1, 1)) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.{digits}f} \u00b1 {half:.{digits}f}"
+MEASURES = {"share": 3, "sub-domains": 0, "even": 0, "twins": 3, "near": 3, "seconds": 1}
+BEST = {"share": "max", "sub-domains": "max", "even": "max", "twins": "min", "near": "min"}
 
 
-def markdown(tables, by_target, k):
-    columns = {"sub-domains": 0, "even": 0, "twins": 3, "near": 3, "seconds": 1}
-    lines = []
-    for title, table in tables.items():
-        shown = columns if title == "global" else {"share": 3, **columns}
-        lines += [f"### {title.capitalize()}, {k} picks", ""]
-        lines += [f"| | {' | '.join(shown)} |", "|---" * (len(shown) + 1) + "|"]
-        for method, found in table.items():
-            cells = [cell([one[name] for one in found], digits) for name, digits in shown.items()]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
-        lines.append("")
-    methods = list(tables["targets"])
-    lines += ["### Share by target", "", f"| | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
-    for target, found in by_target.items():
-        lines.append(f"| {target} | {' | '.join(f'{np.mean(found[name]):.3f}' for name in methods)} |")
-    return "\n".join(lines) + "\n"
+def table_of(found_by_method, measures):
+    rows = [
+        [method, *(interval([one[name] for one in found]) for name in measures)]
+        for method, found in found_by_method.items()
+    ]
+    best = {name: which for name, which in BEST.items() if name in measures}
+    return Table({"": None, **{name: MEASURES[name] for name in measures}}, rows, best)
 
 
 def main():
@@ -366,22 +371,32 @@ def main():
     parser.add_argument("home", type=Path)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--twins", type=int, default=1_200)
-    parser.add_argument("--markdown", type=Path, help="write the tables here too")
+    parser.add_argument("--twins", type=int, default=1_200, help="rows of which one corrupted twin is made")
+    parser.add_argument("--bed", type=Path, help="file that keeps the prepared pool for the next run")
     given = parser.parse_args()
     for needed in (given.home / "warehouse.duckdb", given.data / "pool_mixed.jsonl.gz"):
         if not needed.is_file():
             sys.exit(f"{needed} is not there. See the head of {Path(__file__).name}.")
-    bed = read_bed(given.home, given.data, given.twins)
-    tables, by_target = run(bed, range(given.seeds))
-    n_rows = int(0.9 * np.count_nonzero(~bed.is_twin)) + min(
-        np.count_nonzero(~bed.is_twin) // 20, np.count_nonzero(bed.is_twin)
+    bed = kept_bed(given.bed, given.home, given.data, given.twins)
+    tables, by_target, k = run(bed, range(given.seeds))
+    methods = list(tables["targets"])
+    pool_share = [float(true[~bed.is_twin].mean()) for true in bed.truth.is_true]
+    shares = [
+        [target, pooled, *(interval(found[method]) for method in methods)]
+        for (target, found), pooled in zip(by_target.items(), pool_share, strict=True)
+    ]
+    save(
+        "peers",
+        {
+            "global": table_of(tables["global"], [name for name in MEASURES if name != "share"]),
+            "targets": table_of(tables["targets"], list(MEASURES)),
+            "share by target": Table({"": None, "in the pool": 3, **dict.fromkeys(methods, 3)}, shares),
+        },
+        {"seeds": given.seeds, "picks": k},
     )
-    text = markdown(tables, by_target, n_rows // 20)
-    print(text)
-    if given.markdown:
-        given.markdown.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    import peers
+
+    peers.main()  # not this copy of the module: a bed that is kept must be readable for who imports it

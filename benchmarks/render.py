@@ -45,7 +45,7 @@ class Page:
 
     def table(self, name: str, title: str, leave: tuple[str, ...] = ()) -> str:
         """Set a table, without the columns in `leave`; one line where it was not measured."""
-        if name not in self.results:
+        if title not in self.results.get(name, {}).get("tables", {}):
             return self.absent(name)
         found = self.results[name]["tables"][title]
         kept = [at for at, (header, _) in enumerate(found["columns"]) if header not in leave]

@@ -41,13 +41,20 @@ class Table:
         return {"columns": list(map(list, self.columns.items())), "best": self.best, "rows": self.rows}
 
 
-def save(name: str, tables: dict[str, Table], figures: dict[str, Any] | None = None) -> Path:
+def save(
+    name: str,
+    tables: dict[str, Table],
+    figures: dict[str, Any] | None = None,
+    cpu_seconds: float | None = None,
+) -> Path:
     """Write ``results/NAME.json``, with the day, the cores, the code's commit and the CPU seconds so far.
 
     Parameters
     ----------
     figures
         Single values that the page's sentences name, or what a plot needs beside the tables.
+    cpu_seconds
+        Where parts were kept from a run before: the seconds of all.
     """
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     content = {
@@ -55,7 +62,7 @@ def save(name: str, tables: dict[str, Table], figures: dict[str, Any] | None = N
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "commit": code(),
-        "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used)),
+        "cpu_seconds": round(cpu_seconds or sum(one.ru_utime + one.ru_stime for one in used)),
         "figures": figures or {},
         "tables": {title: table.plain() for title, table in tables.items()},
     }

@@ -1,13 +1,15 @@
 """What the knobs of a selection trade: share against variety against quality, on eight held-out targets.
 
-    python benchmarks/selection_front.py                  # ../shared/data, some minutes
+    python benchmarks/selection_front.py                  # results/selection_front.json; some minutes
     python benchmarks/selection_front.py --cache bed.pkl  # keeps the grounded pool for the next run
+    python benchmarks/selection_front.py --only few       # prints that table and keeps nothing
 
-Four tables, by the measures of ``alignment_probe.py`` (share of the picks truly of the target's domain, its
+Five tables, by the measures of ``alignment_probe.py`` (share of the picks truly of the target's domain, its
 mean over the targets; distinct sub-domains among them, the sum; even: the effective number of them, exp of
 their entropy, the sum) with the mean quality of the picks, KL(T || P_S), its floor and the least certificate:
 
 - *front*: lambda and breadth at 5% of the pool, beside nearest-to-centred-centroid and RDS+-like round robin;
+- *by target*: the defaults with 50 examples, each target on its own;
 - *few*: 2 to 50 examples, with the target smoothed down the tree and not, by closeness alone;
 - *ways*: a target said by examples, by a description in words, by weights on nodes;
 - *global*: no target; how fair shares and branch lengths bear on the hidden labels that a selection covers.
@@ -29,6 +31,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 from alignment_probe import ROOT, centroid_scores, read_data, read_truth
+from results import Table, save
 
 from tags_assets.method import objective, problem
 from tags_assets.method.alignment import closeness, departure, target_from_pool
@@ -36,7 +39,13 @@ from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import centred, row_texts, unit
 from tags_assets.method.grounding import ground
 from tags_assets.method.likeness import likeness
-from tags_assets.method.request import DEFAULT_ALIGNMENT, DEFAULT_BREADTH, Budget, SelectionRequest
+from tags_assets.method.request import (
+    DEFAULT_ALIGNMENT,
+    DEFAULT_BREADTH,
+    DEFAULT_TEXT_SHARE,
+    Budget,
+    SelectionRequest,
+)
 from tags_assets.method.scoring import score
 from tags_assets.method.selection import select
 from tags_assets.method.student import embed_rows
@@ -52,6 +61,17 @@ from tags_assets.method.tree import build_tree
 from tags_assets.method.vocabulary import build_vocabulary
 from tags_assets.models.minilm import MiniLM
 
+TITLES = {
+    "creative_roleplay": "roleplay",
+    "code_mbpp": "MBPP (code)",
+    "math_gsm8k_test": "GSM8K test (mathematics)",
+    "medicine_medquad": "MedQuAD (medicine)",
+    "medicine_pubmedqa": "PubMedQA (medicine)",
+    "finance_tatqa": "TAT-QA (finance)",
+    "reasoning_bbh": "BBH (reasoning games)",
+    "code_humaneval": "HumanEval (code)",
+}
+
 DESCRIPTIONS = {
     "creative_roleplay": "Role-play: the assistant stays in character in a fictional scene or persona.",
     "code_mbpp": "Short Python programming problems: write a function that passes the tests.",
@@ -62,6 +82,12 @@ DESCRIPTIONS = {
     "reasoning_bbh": "Logic puzzles and step-by-step symbolic reasoning tasks.",
     "code_humaneval": "Complete a Python function from its signature and docstring.",
 }
+
+
+MEASURES = {"share": 3, "variety": 0, "even": 0, "quality": 3, "KL(T, P_S)": 3, "least certificate": 4}
+BEST = {"share": "max", "variety": "max", "even": "max"}
+CENTROID, ROBIN = "nearest to the centred centroid", "RDS+-like round robin over the examples"
+DEFAULTS = f"ours, the defaults ({DEFAULT_ALIGNMENT}, {DEFAULT_BREADTH})"
 
 
 def build(data: Path) -> dict:
@@ -110,6 +136,8 @@ class Bench:
         self.bed, self.truth = bed, truth
         self.supply = np.asarray(bed["grounding"].sum(axis=0)).ravel()
         self.n = bed["grounding"].shape[0]
+        self.tables = {}
+        self.picked = {}  # rows by line and target, and the figures of a selection
 
     def target(self, name, rows=None, back_off=None, *, text=True):
         examples = self.bed["examples"][name]
@@ -118,6 +146,14 @@ class Bench:
             examples, vectors = examples[rows], vectors[rows]
         found = target_from_examples(examples, self.bed["tree"], self.supply, back_off=back_off)
         return replace(found, likeness=likeness(vectors, self.bed["vectors"])) if text else found
+
+    def by_target(self, picks_of_targets):
+        """Share and variety of each target."""
+        found = []
+        for picks, true in zip(picks_of_targets, self.truth.is_true, strict=True):
+            of_domain = picks[true[picks]]
+            found.append((len(of_domain) / len(picks), len(np.unique(self.truth.subdomain[of_domain]))))
+        return found
 
     def measure(self, picks_of_targets):
         shares, variety, even, quality = [], [], [], []
@@ -131,19 +167,23 @@ class Bench:
             quality.append(self.bed["quality"][picks].mean())
         return np.mean(shares), sum(variety), sum(even), np.mean(quality), shares
 
+    def head(self, title, first=""):
+        self.rows = []
+        self.tables[title] = Table({first: None} | MEASURES, self.rows, BEST)
+        print(f"\n**{title}**\n\n| {' | '.join(self.tables[title].columns)} |", flush=True)
+
     def line(self, name, picks, figures=()):
         share, variety, even, quality, shares = self.measure(picks)
-        cells = [name, f"{share:.3f}", f"{variety}", f"{even:.0f}", f"{quality:.3f}"]
-        cells += (
-            [
-                f"{np.mean([f.kl for f in figures]):.3f}",
-                f"{np.mean([f.kl_floor for f in figures]):.3f}",
-                f"{min(f.certificate for f in figures):.4f}",
-            ]
+        self.picked[name] = picks, figures
+        found = [name, float(share), variety, float(even), float(quality)]
+        found += (
+            [float(np.mean([f.kl for f in figures])), min(f.certificate for f in figures)]
             if figures
-            else ["", "", ""]
+            else [None, None]
         )
-        print(f"| {' | '.join(cells)} | {' '.join(f'{s:.2f}' for s in shares)} |", flush=True)
+        self.rows.append(found)
+        cells = ["" if cell is None else f"{cell:.4g}" for cell in found[1:]]
+        print(f"| {name} | {' | '.join(cells)} | {' '.join(f'{s:.2f}' for s in shares)} |", flush=True)
 
     def top(self, scores, n):
         return [np.argsort(-score, kind="stable")[:n] for score in scores]
@@ -158,12 +198,6 @@ class Bench:
         self.line(name, [f.rows for f in found], [f.figures for f in found])
 
 
-def head(title):
-    print(f"\n**{title}**\n")
-    print("| | share | variety | even | quality | KL | floor | least certificate | shares |")
-    print("|---|---|---|---|---|---|---|---|---|")
-
-
 def round_robin(vectors, examples):
     """RDS+-like: each example in turn takes its nearest row; scores whose order that is."""
     cosines = [centred(vectors) @ unit(e - vectors.mean(axis=0)).T for e in examples]
@@ -173,61 +207,100 @@ def round_robin(vectors, examples):
 
 def front(bench):
     n = bench.n // 20
-    head(f"front, {n} picks")
+    bench.head("front", "50 examples")
     rng = np.random.default_rng(0)
     bench.line("random", [rng.choice(bench.n, n, replace=False) for _ in bench.truth.names])
     vectors, examples = bench.bed["vectors"], bench.bed["example_vectors"].values()
-    bench.line("nearest to the centred centroid", bench.top(centroid_scores(vectors, list(examples)), n))
-    bench.line("round robin over the examples", bench.top(round_robin(vectors, list(examples)), n))
+    bench.line(CENTROID, bench.top(centroid_scores(vectors, list(examples)), n))
+    bench.line(ROBIN, bench.top(round_robin(vectors, list(examples)), n))
     targets = [bench.target(name) for name in bench.truth.names]
     for breadth in (0.0, 0.1, 0.3, 1.0):
-        bench.run(f"lambda 1, breadth {breadth}", targets, alignment=1.0, breadth=breadth)
+        bench.run(f"ours, alignment 1, breadth {breadth:g}", targets, alignment=1.0, breadth=breadth)
+    bench.run(DEFAULTS, targets)
     for alignment in (0.75, 0.5, 0.25, 0.0):
-        bench.run(f"lambda {alignment}, breadth {DEFAULT_BREADTH}", targets, alignment=alignment)
+        if alignment != DEFAULT_ALIGNMENT:
+            bench.run(f"ours, alignment {alignment:g}", targets, alignment=alignment)
     for share in (0.0, 0.5, 1.0):
-        bench.run(f"the defaults, text share {share}", targets, text_share=share)
+        if share != DEFAULT_TEXT_SHARE:
+            bench.run(f"ours, `text_share: {share:g}`", targets, text_share=share)
+    by_target(bench)
+    bench.head("fewer", "fewer examples (one draw)")
     for count in (20, 5):
         rows = {
             name: np.sort(np.random.default_rng(count).choice(50, count, replace=False))
             for name in bench.truth.names
         }
         fewer = [vectors[rows[name]] for name, vectors in bench.bed["example_vectors"].items()]
-        bench.line(f"{count} examples: centred centroid", bench.top(centroid_scores(vectors, fewer), n))
-        bench.line(f"{count} examples: round robin", bench.top(round_robin(vectors, fewer), n))
-        bench.run(f"{count} examples: the defaults", [bench.target(name, rows[name]) for name in rows])
+        bench.line(f"{count}: centred centroid", bench.top(centroid_scores(vectors, fewer), n))
+        bench.line(f"{count}: round robin", bench.top(round_robin(vectors, fewer), n))
+        bench.run(f"{count}: ours", [bench.target(name, rows[name]) for name in rows])
+
+
+def by_target(bench):
+    """Set each target's figures beside one another, from the lines of the front."""
+    lines = [bench.picked[name] for name in (DEFAULTS, CENTROID, ROBIN)]
+    of_line = [bench.by_target(picks) for picks, _ in lines]
+    rows = []
+    for at, name in enumerate(bench.truth.names):
+        figures = lines[0][1][at]
+        rows.append(
+            [
+                TITLES[name],
+                float(bench.truth.is_true[at].mean()),
+                *(found[at][0] for found in of_line),
+                ", ".join(f"{found[at][1]}" for found in of_line),
+                f"{figures.kl:.3f}, {figures.kl_random:.3f}, {figures.kl_floor:.3f}",
+                figures.certificate,
+            ]
+        )
+    columns = {
+        "target": None,
+        **dict.fromkeys(("in the pool", "ours", "centroid", "round robin"), 3),
+        "sub-domains: ours, centroid, round robin": None,
+        "KL reached, of random rows, its floor": None,
+        "certificate": 4,
+    }
+    bench.tables["by target"] = Table(columns, rows)
 
 
 def few(bench):
-    head("examples, 500 picks by closeness alone (mean of 4 draws)")
     smoothed = back_off_weights(bench.bed["tree"])
     flat = np.zeros_like(smoothed)
     flat[0], flat[-1] = 1 - smoothed[-1], smoothed[-1]
     target = target_from_pool(bench.bed["tree"], bench.supply)
     departs = departure(bench.bed["grounding"], target, bench.bed["tree"])
+    rows = []
     for count in (2, 5, 20, 50):
-        for name, weights in (("smoothed down the tree", smoothed), ("leaves and pool alone", flat)):
+        cells = [count]
+        for weights in (smoothed, flat):
             rng = np.random.default_rng(count)
             draws = []
             for _ in range(1 if count == 50 else 4):
                 scores = []
                 for target in bench.truth.names:
-                    rows = np.sort(rng.choice(50, count, replace=False))
-                    asked = bench.target(target, rows, weights, text=False)
+                    known = np.sort(rng.choice(50, count, replace=False))
+                    asked = bench.target(target, known, weights, text=False)
                     near = closeness(bench.bed["grounding"], asked)
                     scores.append((near - near.mean()) / departs)
                 draws.append(bench.measure(bench.top(scores, 500)))
-            share, variety, even, quality = (np.mean([draw[part] for draw in draws]) for part in range(4))
-            cells = f"{share:.3f} | {variety:.0f} | {even:.0f} | {quality:.3f} | | | | |"
-            print(f"| {count} examples, {name} | {cells}", flush=True)
+            cells += [float(np.mean([draw[part] for draw in draws])) for part in range(2)]
+        rows.append(cells)
+        print("|", " | ".join(f"{cell:.4g}" for cell in cells), "|", flush=True)
+    columns = {"examples": 0, "smoothed: share": 3, "smoothed: variety": 0}
+    columns |= {"leaves and pool alone: share": 3, "leaves and pool alone: variety": 0}
+    bench.tables["few"] = Table(columns, rows)
 
 
 def ways(bench):
-    head(f"ways to ask, lambda {DEFAULT_ALIGNMENT}, breadth {DEFAULT_BREADTH}")
+    bench.head("ways")
     tree, supply, names = bench.bed["tree"], bench.supply, bench.truth.names
     bench.run("50 examples", [bench.target(name) for name in names])
-    bench.run("5 examples", [bench.target(name, np.arange(5)) for name in names])
+    bench.run("5 examples (the first)", [bench.target(name, np.arange(5)) for name in names])
     rows = {"row_vectors": bench.bed["vectors"], "grounding": bench.bed["grounding"]}
-    for title, options in (("a description, by rows", rows), ("a description, by leaves", {})):
+    for title, options in (
+        ("a sentence of description, by the rows nearest to it", rows),
+        ("the same, by the leaves nearest to it", {}),
+    ):
         words = [target_from_description(bench.bed["words"][name], tree, supply, **options) for name in names]
         bench.run(title, words)
     weights = []
@@ -237,7 +310,7 @@ def ways(bench):
         mean = tree.vectors[nodes].mean(axis=0)
         near = nodes[np.argsort(-(unit(tree.vectors[nodes] - mean) @ unit(vector - mean)[0]))[:3]]
         weights.append(target_from_weights({tree.node_ids[v]: 1.0 for v in near}, tree, supply))
-    bench.run("weights on three nodes", weights)
+    bench.run("weights on the three nearest nodes two levels up", weights)
 
 
 def everything(bench):
@@ -296,8 +369,10 @@ def main():
             given.cache.write_bytes(pickle.dumps(bed))
     bench = Bench(bed, read_truth(given.data, bed["ids"], list(bed["examples"])))
     for name, table in {"front": front, "few": few, "ways": ways, "global": everything}.items():
-        if not given.only or name in given.only:
+        if name in (given.only or ["front", "few", "ways"]):
             table(bench)
+    if not given.only:
+        save("selection_front", bench.tables)
 
 
 if __name__ == "__main__":
