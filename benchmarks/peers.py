@@ -44,6 +44,7 @@ from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import row_texts, unit
 from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.method.likeness import likeness
+from tags_assets.method.near_texts import text_groups
 from tags_assets.method.request import Budget, SelectionRequest
 from tags_assets.method.scoring import score
 from tags_assets.method.selection import select
@@ -268,7 +269,8 @@ class Round:
             )
             like = likeness(self.bed.example_vectors[target][known], self.pool.vectors)
             asked = replace(asked, likeness=like)
-        request = SelectionRequest(budget=Budget(rows=self.k), **options)
+        texts = text_groups(grounding, self.pool.vectors)
+        request = SelectionRequest(budget=Budget(rows=self.k), texts=texts, **options)
         return select(grounding, tree, self.pool.quality, asked, request).rows
 
     def everything(self):

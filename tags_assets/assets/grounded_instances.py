@@ -2,23 +2,28 @@
 
 import dagster as dg
 import numpy as np
+import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
+from tags_assets.method.near_texts import TEXT_SCHEMA, text_groups
 from tags_assets.resources.store import StoreResource
 from tags_assets.selection.inputs import read_tree
 
 
 @dg.asset(
-    deps=["raw_instances", "filtered_rows", "instance_tags", "knowledge_tree"],
-    code_version="2",
-    **declare("grounded_instances", GROUNDING_SCHEMA),
+    deps=["raw_instances", "filtered_rows", "instance_embeddings", "instance_tags", "knowledge_tree"],
+    code_version="3",
+    **declare("grounded_instances", GROUNDING_SCHEMA, texts=TEXT_SCHEMA),
 )
 def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
-    """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree."""
+    """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree.
+
+    Table ``texts`` is the finest level, below the leaves: the groups of rows of nearly the same text.
+    """
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tree = read_tree(inputs)
@@ -27,14 +32,22 @@ def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) 
         total = np.asarray(masses.sum(axis=1)).ravel()
         held = total > 0
         frame = to_frame(masses, tree, order)
+        vectors = inputs.vectors("instance_embeddings", "instance_id")
+        place = pl.DataFrame({"instance_id": vectors.ids}).with_row_index("place")
+        rows = pl.DataFrame({"instance_id": order})
+        at = rows.join(place, on="instance_id", how="left", maintain_order="left")["place"].to_numpy()
+        groups = pl.Series("text_group", text_groups(masses, vectors.matrix[at]))
+        texts = rows.with_columns(groups).filter(groups >= 0)
         names = inputs.read("knowledge_tree", columns=["node_id", "path"])
         return Artifact(
-            {"data": frame},
+            {"data": frame, "texts": texts.cast(pl.Schema(TEXT_SCHEMA))},
             {
                 "rows": len(order),
                 "rows_grounded": int(held.sum()),
                 "rows_without_tags": int((~held).sum()),
                 "leaves_per_row": round(masses.nnz / max(1, int(held.sum())), 2),
+                "rows_of_like_texts": len(texts),
+                "like_texts": texts["text_group"].n_unique(),
                 "mass_is_one": bool(np.allclose(total[held], 1.0, atol=1e-9)),
             },
             pages.grounded_instances(frame, names),

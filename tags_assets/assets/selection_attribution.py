@@ -36,13 +36,13 @@ SCHEMA = pl.Schema(
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="2",
+    code_version="3",
     **declare("selection_attribution", SCHEMA),
 )
 def selection_attribution(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
     """Replay the picks in their order and take each gain apart over the nodes of the tree.
 
-    What the likeness of the whole text gave stands at the root, as part ``text``.
+    What the whole text gave by its likeness and cost by its repetition stands at the root, as part ``text``.
     """
     registry = TargetRegistry(Home.resolve(store.home))
 

@@ -47,7 +47,8 @@ class Attribution:
     pick
         Position in the selection, ascending, int32 (n,).
     node
-        Number of the node; a leaf for closeness and coverage, the root for text, int32 (n,).
+        Number of the node; a leaf for closeness and coverage, the root for text (likeness of the whole text
+        to the examples, less what repeats the text of a pick before), int32 (n,).
     part
         Index into `PARTS`, int8 (n,).
     amount
@@ -66,9 +67,10 @@ class Attribution:
         return sums.astype(np.float64).reshape(n_picks, -1)
 
     def with_text(self, amounts: NDArray[np.float64], root: int) -> Attribution:
-        """Add what each pick's whole text gave, float64 (n_picks,), to the root: no one concept did."""
-        n = len(amounts)
-        pick = np.concatenate([self.pick, np.arange(n, dtype=np.int32)])
+        """Add what each pick's whole text gave or cost, float64 (n_picks,), at the root: no concept did."""
+        some = np.flatnonzero(amounts)
+        n, amounts = len(some), amounts[some]
+        pick = np.concatenate([self.pick, some.astype(np.int32)])
         order = np.argsort(pick, kind="stable")
         node = np.concatenate([self.node, np.full(n, root, dtype=np.int32)])
         part = np.concatenate([self.part, np.full(n, TEXT, dtype=np.int8)])
@@ -96,6 +98,7 @@ def attribute(
     rows: NDArray[np.int64],
     *,
     n_nodes: int,
+    n_features: int,
     closeness: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]] | None = None,
 ) -> Attribution:
     """Replay the picks in their order and write down what each feature gave.
@@ -103,11 +106,11 @@ def attribute(
     Parameters
     ----------
     objective
-        As it was maximised: features below `n_nodes` are nodes, the rest leaves (coverage).
+        As it was maximised: features below `n_nodes` are nodes, those below `n_features` leaves (coverage).
     rows
         The picks in their order, int64 (k,).
-    n_nodes
-        Nodes of the tree.
+    n_nodes, n_features
+        Nodes of the tree, and nodes and leaves together; later features are passed over.
     closeness
         The bonuses of the picks, taken apart over leaves: indptr (k + 1,), leaves and amounts of a CSR array.
     """
@@ -121,6 +124,7 @@ def attribute(
         objective.scale,
         objective.capacity.copy(),
         n_nodes,
+        n_features,
         closeness[0].astype(np.int64),
         closeness[1].astype(np.int32),
         closeness[2],
@@ -137,6 +141,7 @@ def _replay(
     scale: NDArray[np.float64],
     filled: NDArray[np.float64],
     n_nodes: int,
+    n_features: int,
     closeness_indptr: NDArray[np.int64],
     closeness_leaves: NDArray[np.int32],
     closeness_amounts: NDArray[np.float64],
@@ -152,7 +157,7 @@ def _replay(
     for r in range(len(rows)):
         for j in range(indptr[rows[r]], indptr[rows[r] + 1]):
             f = indices[j]
-            if scale[f] > 0.0:
+            if scale[f] > 0.0 and f < n_features:
                 pick[n] = r
                 node[n] = f if f < n_nodes else f - n_nodes
                 part[n] = GAIN if f < n_nodes else COVERAGE
@@ -166,6 +171,36 @@ def _replay(
             amount[n] = closeness_amounts[j]
             n += 1
     return pick[:n], node[:n], part[:n], amount[:n]
+
+
+def lost_to_repetition(objective: Objective, rows: NDArray[np.int64], n_features: int) -> NDArray[np.float64]:
+    """Replay the picks: what each lost because picks before it said nearly the same text.
+
+    Parameters
+    ----------
+    objective
+        As it was maximised: features from `n_features` on are groups of texts, each row's behind its other
+        features; a row's bonus has what the first of its group gains by it taken off.
+    rows
+        The picks in their order, int64 (k,).
+    n_features
+        Features of the tree.
+
+    Returns
+    -------
+    float64 (k,), at least 0; 0 for the first pick of a group and for a row of none.
+    """
+    lost = np.zeros(len(rows))
+    filled = objective.capacity.copy()
+    last = objective.indptr[rows + 1] - 1
+    grouped = (last >= objective.indptr[rows]) & (objective.indices[last] >= n_features)
+    for pick in np.flatnonzero(grouped).tolist():
+        f, value = objective.indices[last[pick]], float(objective.values[last[pick]])
+        lost[pick] = objective.scale[f] * (
+            np.log1p(value / objective.capacity[f]) - np.log1p(value / filled[f])
+        )
+        filled[f] += value
+    return lost
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,13 @@ CAPACITY_SHARE = 3.0
 """Capacity of a node as a multiple of its fair share of the budget (measured, see docs/method.md)."""
 
 
+TEXT_BRANCH = 0.2
+"""Length of the branch from a leaf to a text below it, in mean lengths of the way from the root to a leaf."""
+
+TEXT_CAPACITY = 0.5
+"""Mass, weighted with quality, at which a text counts as said: half a perfect row."""
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """F(S) over sparse features.
@@ -218,6 +225,41 @@ def tree_objective(
         weight = np.concatenate([weight, np.zeros(tree.n_leaves)])
         capacity = np.concatenate([capacity, coverage_capacity])
     return Objective(indptr, indices, values, weight, capacity, np.zeros(len(quality)))
+
+
+def with_texts(
+    objective: Objective, groups: NDArray[np.int64], quality: NDArray[np.float64], weight: float
+) -> Objective:
+    """Put the groups of nearly the same text behind the features of an objective.
+
+    A group is a feature of value q_i for its rows. What the first of them would gain by it is taken off as a
+    bonus, so that a text said for the first time counts nothing, and one said again counts less than nothing.
+
+    Parameters
+    ----------
+    objective
+        Of the rows.
+    groups
+        Group of each row, int64 (n_rows,), negative where it is of none.
+    quality
+        q_i, float64 (n_rows,).
+    weight
+        Of each group, at a capacity of `TEXT_CAPACITY`.
+    """
+    grouped = groups >= 0
+    n_groups = int(groups.max(initial=-1)) + 1
+    at = objective.indptr[1:][grouped]
+    values = np.where(grouped, quality, 0.0).astype(np.float32)  # exact by definition, as all features are
+    said = weight * TEXT_CAPACITY
+    return Objective(
+        indptr=objective.indptr + np.concatenate([[0], np.cumsum(grouped)]),
+        indices=np.insert(objective.indices, at, (objective.n_features + groups[grouped]).astype(np.int32)),
+        values=np.insert(objective.values, at, values[grouped]),
+        weight=np.concatenate([objective.weight, np.full(n_groups, weight)]),
+        capacity=np.concatenate([objective.capacity, np.full(n_groups, TEXT_CAPACITY)]),
+        # by the arithmetic of `row_gain`, so that a first row's two parts cancel
+        bonus=objective.bonus - said * np.log1p(values.astype(np.float64) / TEXT_CAPACITY),
+    )
 
 
 @njit(cache=True, nogil=True)

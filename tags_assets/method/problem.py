@@ -9,9 +9,17 @@ import numpy as np
 
 from tags_assets.errors import UserError
 from tags_assets.method.alignment import closeness, departure, kl, kl_floor, prior, sample_distribution
-from tags_assets.method.attribution import Attribution, attribute
+from tags_assets.method.attribution import Attribution, attribute, lost_to_repetition
 from tags_assets.method.constraints import Constraints, build_constraints
-from tags_assets.method.objective import NodeWeights, Objective, fair_shares, node_weights, tree_objective
+from tags_assets.method.objective import (
+    TEXT_BRANCH,
+    NodeWeights,
+    Objective,
+    fair_shares,
+    node_weights,
+    tree_objective,
+    with_texts,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +78,8 @@ class Problem:
         Share of closeness that is the likeness of the whole text, and that likeness, centred and brought to
         the spread of the aimed closeness, float64 (n_candidates,); 0 where the target has none.
     features
-        Nodes, then leaves, shared by every objective that the problem makes.
+        Nodes, then leaves, then groups of nearly the same text, shared by every objective that the problem
+        makes; its bonus is what the information gain takes off for the texts.
     priority
         Order among rows of equal gain; None is the order of the rows.
     tokens
@@ -128,6 +137,10 @@ class Problem:
         near, aim = closeness(chosen, target), departs.mean() / departs
         text = _text(target, candidates, (near - near.mean()) * aim)
         nodes = node_weights(tree, target.pool, 1.0)  # features need to know which nodes count, and no more
+        features = tree_objective(chosen, tree, q, nodes, coverage_capacity=capacity)
+        if request.texts is not None:
+            way = np.asarray(chosen.sum(axis=0)).ravel() @ (tree.ancestors @ nodes.weight) / len(candidates)
+            features = with_texts(features, request.texts[candidates], q, TEXT_BRANCH * float(way))
         return cls(
             tree=tree,
             target=target,
@@ -141,11 +154,16 @@ class Problem:
             aim=aim,
             text_share=request.text_share if text.any() else 0.0,
             text=text,
-            features=tree_objective(chosen, tree, q, nodes, coverage_capacity=capacity),
+            features=features,
             constraints=constraints,
             priority=_priority(len(candidates), request.seed),
             tokens=tokens,
         )
+
+    @property
+    def n_tree_features(self) -> int:
+        """Features of the tree, nodes and leaves; groups of texts come behind them."""
+        return self.tree.n_nodes + self.tree.n_leaves
 
     def nodes(self, alignment: float) -> NodeWeights:
         """w_v and c_v under a lambda: what counts as covered depends on what is asked for."""
@@ -154,11 +172,13 @@ class Problem:
 
     def gain_objective(self, alignment: float, scale: float = 1.0) -> Objective:
         """G / scale, with the capacities of a lambda."""
-        nodes = self.nodes(alignment)
+        nodes, texts = self.nodes(alignment), slice(self.n_tree_features, None)
         return self.features.reweighted(
-            np.concatenate([nodes.weight / scale, np.zeros(self.tree.n_leaves)]),
-            np.concatenate([nodes.capacity, self.capacity]),
-            np.zeros(len(self.candidates)),
+            np.concatenate(
+                [nodes.weight / scale, np.zeros(self.tree.n_leaves), self.features.weight[texts] / scale]
+            ),
+            np.concatenate([nodes.capacity, self.capacity, self.features.capacity[texts]]),
+            self.features.bonus / scale,
         )
 
     def alignment_objective(self, breadth: float, scale: float = 1.0) -> Objective:
@@ -177,7 +197,8 @@ class Problem:
             concepts = (self.closeness - self.closeness.mean()) * self.aim
             bonus = (1 - self.text_share) * concepts + self.text_share * self.text
             bonus /= self.n_picks * scale
-        weight = np.concatenate([np.zeros(self.tree.n_nodes), coverage])
+        weight = np.zeros(self.features.n_features)
+        weight[self.tree.n_nodes : self.n_tree_features] = coverage
         return self.features.reweighted(weight, self.features.capacity, bonus)
 
     def objective(self, blend: Blend) -> Objective:
@@ -189,7 +210,9 @@ class Problem:
         if part == 1:
             return aligned
         gain = self.gain_objective(part, blend.gain_scale / (1 - part))
-        return self.features.reweighted(gain.weight + aligned.weight, gain.capacity, aligned.bonus)
+        return self.features.reweighted(
+            gain.weight + aligned.weight, gain.capacity, gain.bonus + aligned.bonus
+        )
 
     def attribute(self, rows: NDArray[np.int64], blend: Blend) -> Attribution:
         """Take the gains of picks (in their order) apart; see `tags_assets.method.attribution`."""
@@ -201,14 +224,16 @@ class Problem:
         above_mean = np.log(self.target.mass / self.target.pool) - self.closeness.mean()
         aim = np.repeat(self.aim[rows], np.diff(chosen.indptr))
         amounts = chosen.data * above_mean[chosen.indices] * aim * (scale * (1 - self.text_share))
+        objective, n = self.objective(blend), self.n_tree_features
         parts = attribute(
-            self.objective(blend),
+            objective,
             rows,
             n_nodes=self.tree.n_nodes,
+            n_features=n,
             closeness=(chosen.indptr, chosen.indices, amounts) if scale else None,
         )
-        text_scale = scale * self.text_share
-        return parts.with_text(self.text[rows] * text_scale, self.tree.root) if text_scale else parts
+        text = self.text[rows] * (scale * self.text_share) - lost_to_repetition(objective, rows, n)
+        return parts.with_text(text, self.tree.root) if text.any() else parts
 
     def likeness(self, rows: NDArray[np.int64]) -> float | None:
         """Mean likeness of picks above that of the candidates, in nats; None where the target has no text."""
@@ -242,7 +267,12 @@ class Problem:
 
     def kl_of_prefixes(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """KL(T || P_S) of the first 1, 2, ... picks, float64 (k,)."""
-        alone = attribute(self.alignment_objective(np.inf), rows, n_nodes=self.tree.n_nodes)
+        alone = attribute(
+            self.alignment_objective(np.inf),
+            rows,
+            n_nodes=self.tree.n_nodes,
+            n_features=self.n_tree_features,
+        )
         coverage = np.cumsum(alone.totals(len(rows)).sum(axis=1))
         start = float(np.dot(self.target.mass, np.log(self.target.mass / self.capacity)))
         total = np.arange(1, len(rows) + 1) + self.capacity.sum()

@@ -104,6 +104,9 @@ class SelectionRequest:
         Attribute -> values per row, for those that the shares name.
     tokens
         Tokens of each row; needed for a budget of tokens.
+    texts
+        Group of rows of nearly the same text that each row is of (`near_texts.text_groups`), int64, negative
+        where it is of none: what repeats a picked row's text gains less. None: no such groups are known.
     names
         Identifier of each row, for messages.
     seed
@@ -128,6 +131,7 @@ class SelectionRequest:
     min_share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     attributes: Mapping[str, Sequence[object] | NDArray[np.generic]] = field(default_factory=dict)
     tokens: NDArray[np.integer] | None = None
+    texts: NDArray[np.int64] | None = None
     names: Sequence[str] | None = None
     seed: int = 0
     stability: float = 0.0

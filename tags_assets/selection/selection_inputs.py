@@ -11,6 +11,7 @@ import polars as pl
 from tags_assets.errors import UserError
 from tags_assets.formats.instance import CONDITION_COLUMNS
 from tags_assets.method.grounding import from_frame
+from tags_assets.method.near_texts import ALONE
 from tags_assets.method.request import SelectionRequest
 from tags_assets.method.target import TargetDistribution
 from tags_assets.selection.inputs import read_tree
@@ -67,7 +68,11 @@ class SelectionInputs:
             grounding=from_frame(inputs.read("grounded_instances"), tree, rows["instance_id"]),
             quality=rows["quality"].to_numpy(),
             target=distribution,
-            request=replace(build_request(spec, rows), **_selected_before(inputs, spec, rows)),
+            request=replace(
+                build_request(spec, rows),
+                texts=_text_groups(inputs, rows),
+                **_selected_before(inputs, spec, rows),
+            ),
             excluded_by=None if spec.constraints.exclude is None else spec.constraints.exclude.where,
         )
 
@@ -82,6 +87,15 @@ def _likeness(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.float64] | None:
     of_rows = rows.select("instance_id").join(said, on="instance_id", how="left", maintain_order="left")
     like = of_rows["likeness"].cast(pl.Float64)
     return like.fill_null(like.mean() if like.count() else 0.0).to_numpy()
+
+
+def _text_groups(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.int64] | None:
+    """Line up the groups of rows of nearly the same text."""
+    if "texts" not in inputs.versions["grounded_instances"].tables:  # made by older code
+        return None
+    said = inputs.read("grounded_instances", "texts")
+    of_rows = rows.select("instance_id").join(said, on="instance_id", how="left", maintain_order="left")
+    return of_rows["text_group"].cast(pl.Int64).fill_null(ALONE).to_numpy()
 
 
 def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:

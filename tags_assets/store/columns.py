@@ -42,7 +42,7 @@ GENERAL: Mapping[str, str] = {
     "source": "The row's own source, else its file's name.",
     "tag": "Canonical tag: one concept, in its most frequent form.",
     "target": "Name of the target.",
-    "text": "Part of the gain: how much more the row's whole text is like the target's than like the pool's.",
+    "text": "Part of the gain: how like the target's the whole text is, less what it repeats of earlier picks.",
     "vector": "Embedding, of length 1.",
     "weight": "Weight of the tag in the row; those of a row add up to 1.",
 }
@@ -87,6 +87,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "count": "How often.",
     },
     "grounded_instances": {"mass": "Share of the row's tags below this leaf; those of a row add up to 1."},
+    "grounded_instances_texts": {"text_group": "Number of the group of rows of nearly the same text."},
     "instance_embeddings": {
         "is_teacher": "Whether the model itself made the vector; the student made the others.",
         "content_hash": "Hash of the conversation that it belongs to.",
@@ -201,7 +202,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "gain": "Part of the value: information gain.",
         "closeness": "Part of the value: closeness to the target.",
         "coverage": "Part of the value: coverage of the target.",
-        "text": "Part of the value: likeness of the whole texts.",
+        "text": "Part of the value: likeness of the whole texts, less what they repeat.",
         "kl": "KL(target || those picks), in nats.",
     },
     "selected_subset_left_out": {
@@ -276,6 +277,7 @@ FURTHER_TABLES: Mapping[str, str] = {
     "atomic_tags_failures": "One row per instance that the tagger gave up on, with the reason.",
     "atomic_tags_notes": "One row per remark on an answer: cut, hostile or copied from the examples.",
     "filtered_rows_pii": "One row per kept instance, role and kind of personal data found in it.",
+    "grounded_instances_texts": "One row per instance whose text is nearly another's.",
     "instance_embeddings_student_fit": "One row per dimension: the student of the embedder.",
     "instance_embeddings_student_words": "One row per word that the student knows.",
     "instance_tags_concepts": "One row per content and concept assigned to it: known rows keep theirs.",

@@ -4,14 +4,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tags_assets.method.attribution import ATTRIBUTION_SCHEMA, PARTS, attribute, find_runners_up
+from tags_assets.method.attribution import (
+    ATTRIBUTION_SCHEMA,
+    PARTS,
+    attribute,
+    find_runners_up,
+    lost_to_repetition,
+)
 from tags_assets.method.constraints import build_constraints
+from tags_assets.method.objective import with_texts
 from tags_assets.method.solver import greedy
 from tags_assets_tests.method.problems import random_objective, small_tree
 
 
 def replay(objective, rows, n_nodes):
-    return attribute(objective, rows, n_nodes=n_nodes)
+    return attribute(objective, rows, n_nodes=n_nodes, n_features=objective.n_features)
 
 
 def test_the_parts_of_each_pick_add_up_to_its_gain():
@@ -61,3 +68,18 @@ def test_there_are_no_runners_up_where_all_rows_are_picked():
     objective = random_objective(3, 10, 5)
     constraints = build_constraints(10, 10)
     assert len(find_runners_up(objective, np.arange(10), constraints).rows) == 0
+
+
+def test_what_repeats_a_text_loses_the_part_that_picks_before_it_took():
+    plain, groups = random_objective(4, 60, 12), np.arange(60) % 7 - 1  # some rows are of no group
+    quality = np.random.default_rng(0).random(60)
+    objective = with_texts(plain, groups, quality, 0.8)
+    found = greedy(objective, build_constraints(60, 25))
+    without = replay(plain, found.rows, 12).totals(25).sum(axis=1)
+    lost = lost_to_repetition(objective, found.rows, 12)
+    assert without - lost == pytest.approx(found.gains)
+    _, first = np.unique(groups[found.rows], return_index=True)
+    assert lost[first] == pytest.approx(0.0, abs=1e-15)
+    again = np.setdiff1d(np.flatnonzero(groups[found.rows] >= 0), first)
+    assert np.all(lost[again] > 0)
+    assert np.all(lost[groups[found.rows] < 0] == 0)

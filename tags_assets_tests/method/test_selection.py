@@ -9,6 +9,7 @@ from scipy import sparse
 from tags_assets.errors import UserError
 from tags_assets.method.alignment import target_from_examples, target_from_pool, target_from_weights
 from tags_assets.method.attribution import PARTS
+from tags_assets.method.near_texts import ALONE
 from tags_assets.method.request import Budget, MaxKL, SelectionRequest
 from tags_assets.method.selection import select
 from tags_assets.method.selection_result import FRONTIER_SCHEMA
@@ -54,6 +55,26 @@ def test_gains_taken_apart_add_up_and_the_frontier_ends_at_the_figures(pool, tar
     assert figures.kl_floor <= figures.kl
     assert figures.value <= figures.bound
     assert found.leaf_mass.sum() == pytest.approx(60)
+
+
+@pytest.mark.parametrize("alignment", [0.0, 0.5])
+def test_of_rows_of_nearly_the_same_text_fewer_are_picked_and_gains_still_add_up(pool, target, alignment):
+    asked = target if alignment else target_from_pool(pool[0], pool[3])
+    texts = np.full(N, ALONE)
+    texts[run(pool, asked, alignment=alignment).rows] = np.arange(60) % 3  # each is said by twenty
+    found = run(pool, asked, alignment=alignment, texts=texts)
+    assert np.sum(texts[found.rows] >= 0) < 58
+    parts = found.attribution
+    assert np.abs(parts.totals(60).sum(axis=1) - found.gains).max() < 1e-9
+    assert found.figures.value <= found.figures.bound
+    assert len(parts.node) == len(set(zip(parts.pick, parts.node, parts.part, strict=True)))
+
+
+def test_groups_of_one_row_change_nothing(pool, target):
+    plain, found = run(pool, target), run(pool, target, texts=np.arange(N))
+    assert found.rows.tolist() == plain.rows.tolist()
+    assert found.figures.value == pytest.approx(plain.figures.value)
+    assert found.attribution.totals(60) == pytest.approx(plain.attribution.totals(60))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
