@@ -42,7 +42,7 @@ GENERAL: Mapping[str, str] = {
     "source": "The row's own source, else its file's name.",
     "tag": "Canonical tag: one concept, in its most frequent form.",
     "target": "Name of the target.",
-    "text": "Part of the gain: how like the target's the whole text is, less what it repeats of earlier picks.",
+    "text": "Part of the gain: how like the target the whole text is, less what it repeats of picks before.",
     "vector": "Embedding, of length 1.",
     "weight": "Weight of the tag in the row; those of a row add up to 1.",
 }
