@@ -63,7 +63,7 @@ def layout(x: str, y: str, *, height: int = 420, width: int = 760, **more: Any) 
     base = {
         "width": width,
         "height": height,
-        "margin": {"l": 64, "r": 24, "t": 36, "b": 56},
+        "margin": {"l": 68, "r": 24, "t": 36, "b": 56},
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
         "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": INK},
@@ -146,19 +146,115 @@ def line(name: str, x: list[float], y: list[float], nth: int = 0, **more: Any) -
 @plot(
     "front",
     "Share of the picks of the target's domain against the effective number of its sub-domains among them, "
-    "both over eight targets: ours at several breadths and alignments beside the baselines.",
+    "both over eight targets: the lines that breadth and alignment draw, beside the baselines.",
     needs="selection_front",
 )
 def front(result: Mapping[str, Any]) -> Figure:
-    rows = [
-        row for row in records(result, "front") if "text" not in row["50 examples"] and row["share"] > 0.5
-    ]
-    for row in rows:
-        row["50 examples"] = row["50 examples"].replace("alignment", "λ")
+    rows = [row for row in records(result, "front") if row["share"] > 0.5]
+    first = "50 examples"
+    breadth, alignment = "ours, alignment 1, breadth ", "ours, alignment "
+    lines = []
+    for nth, (title, start, prefix) in enumerate(
+        (("ours, breadth at alignment 1", breadth, "breadth "), ("ours, alignment", alignment, "alignment "))
+    ):
+        some = [row for row in rows if row[first].startswith(start)]
+        if start == alignment:
+            some = [row for row in some if "breadth" not in row[first]]
+            some = sorted(
+                [*some, *(row for row in rows if "the defaults" in row[first])], key=lambda row: -row["share"]
+            )
+        labels = [
+            "the defaults" if "the defaults" in row[first] else prefix + row[first].removeprefix(start)
+            for row in some
+        ]
+        side = "middle right" if start == breadth else "middle left"
+        drawn = line(title, [row["share"] for row in some], [row["even"] for row in some], nth)
+        lines.append({**drawn, "mode": "lines+markers+text", "text": labels, "textposition": side})
+    baselines = [row for row in rows if not row[first].startswith("ours")]
+    shares = [row["share"] for row in rows]
     drawn = layout(
         "share of the picks truly of the target's domain, mean of 8 targets",
         "effective sub-domains among them, sum of 8 targets",
-        xaxis={"range": [min(row["share"] for row in rows) - 0.03, max(row["share"] for row in rows) + 0.05]},
+        xaxis={"range": [min(shares) - 0.07, max(shares) + 0.06]},
     )
-    place = {"ours, the defaults": "bottom right"}
-    return {"data": points(rows, "share", "even", label="50 examples", place=place), "layout": drawn}
+    return {"data": lines + points(baselines, "share", "even", label=first), "layout": drawn}
+
+
+@plot(
+    "peers-targets",
+    "Share of the picks of the target's domain against distinct sub-domains of it among them, both over "
+    "eight targets, with 95% intervals over seeds: ours beside its peers.",
+    needs="peers",
+)
+def peers_targets(result: Mapping[str, Any]) -> Figure:
+    rows = [row for row in records(result, "targets") if row["share"] > 0.4]
+    drawn = layout(
+        "share of the picks truly of the target's domain, mean of 8 targets",
+        "sub-domains among them, sum of 8 targets",
+        xaxis={"range": [min(row["share"] for row in rows) - 0.04, max(row["share"] for row in rows) + 0.05]},
+    )
+    place = {
+        "ours": "bottom right",
+        "ours, plain K-Means rounds": "top left",
+        "ours, alignment 1": "bottom left",
+    }
+    return {"data": points(rows, "share", "sub-domains", place=place), "layout": drawn}
+
+
+@plot(
+    "peers-global",
+    "Hidden sub-domains among 5% of the pool against the share of corrupted twins among the picks, with 95% "
+    "intervals over seeds: ours beside its peers, no target.",
+    needs="peers",
+)
+def peers_global(result: Mapping[str, Any]) -> Figure:
+    rows = records(result, "global")
+    drawn = layout(
+        "share of the picks that are corrupted (less is better)",
+        "hidden sub-domains among the picks",
+        xaxis={"range": [-0.015, max(row["twins"] for row in rows) + 0.02]},
+    )
+    above = {"random", "longest answers", "k-center"}
+    place = {row[""]: "top center" if row[""] in above else "middle right" for row in rows}
+    place |= {"DEITA": "top right", "highest quality (ours)": "bottom right", "ours": "bottom right"}
+    return {"data": points(rows, "twins", "sub-domains", place=place), "layout": drawn}
+
+
+@plot(
+    "small-model",
+    "Held-out cross-entropy after training on each method's subset, less that after random rows, paired by "
+    "seed, with 95% intervals: without a target, and for two targets.",
+    needs="small_model",
+)
+def small_model(result: Mapping[str, Any]) -> Figure:
+    panels = [
+        ("global", "pool", "held-out pool"),
+        ("global", "domains alike", "held-out pool, domains alike"),
+        ("math_gsm8k_test", "examples", "GSM8K: unseen examples"),
+        ("medicine_pubmedqa", "examples", "PubMedQA: unseen examples"),
+    ]
+    traces, names = [], []
+    for nth, (title, column, shown) in enumerate(panels):
+        rows = [row for row in records(result, title) if row[f"{column} - random"] is not None]
+        rows = [row for row in rows if not row[""].startswith("base model")]
+        names += [row[""] for row in rows if row[""] not in names]
+        halves = [row[f"{column} - random ±"] for row in rows]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": shown,
+                "x": [row[f"{column} - random"] for row in rows],
+                "y": [row[""] for row in rows],
+                "error_x": _bars(halves, COLOURS[nth]),
+                "marker": {"size": 10, "color": COLOURS[nth], "symbol": SHAPES[nth]},
+            }
+        )
+    drawn = layout(
+        "cross-entropy less that after random rows, nats per token (less is better)",
+        "",
+        xaxis={"zeroline": True, "zerolinecolor": QUIET},
+        yaxis={"categoryorder": "array", "categoryarray": names[::-1]},
+        margin={"l": 190, "t": 70},
+    )
+    return {"data": traces, "layout": drawn}

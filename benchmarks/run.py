@@ -35,6 +35,10 @@ BENCHMARKS = {
     "peers": Benchmark(
         "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
     ),
+    "small_model": Benchmark(
+        "held-out cross-entropy of a small language model trained on the subset",
+        ["benchmarks/small_model.py", "{home}"],
+    ),
     "solver_peers": Benchmark("the solver beside MIG's and apricot's", ["benchmarks/solver_peers.py"]),
     "streamed_solvers": Benchmark(
         "solvers for rows that do not fit in memory, beside the exact one", ["benchmarks/streamed_solvers.py"]

@@ -39,6 +39,7 @@ from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import centred, row_texts, unit
 from tags_assets.method.grounding import ground
 from tags_assets.method.likeness import likeness
+from tags_assets.method.near_texts import text_groups
 from tags_assets.method.request import (
     DEFAULT_ALIGNMENT,
     DEFAULT_BREADTH,
@@ -136,6 +137,7 @@ class Bench:
         self.bed, self.truth = bed, truth
         self.supply = np.asarray(bed["grounding"].sum(axis=0)).ravel()
         self.n = bed["grounding"].shape[0]
+        self.texts = text_groups(bed["grounding"], bed["vectors"])
         self.tables = {}
         self.picked = {}  # rows by line and target, and the figures of a selection
 
@@ -189,7 +191,7 @@ class Bench:
         return [np.argsort(-score, kind="stable")[:n] for score in scores]
 
     def selections(self, targets, **request):
-        asked = SelectionRequest(budget=Budget(fraction=0.05), **request)
+        asked = SelectionRequest(budget=Budget(fraction=0.05), texts=self.texts, **request)
         bed = self.bed
         return [select(bed["grounding"], bed["tree"], bed["quality"], t, asked) for t in targets]
 

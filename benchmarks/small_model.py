@@ -5,12 +5,12 @@
 
 Needs PyTorch, which is no requirement of the project: `pip install torch==2.13.0` (any build for the CPU).
 
-A transformer of 0.9 million parameters with a byte-level BPE vocabulary of 2,048. For each seed the rows of
-the pool are parted: 30% for a base model (and the vocabulary), 60% to select from, 10% held out. The base
-is trained once; each method's subset (5% of the rows to select from) trains a copy of it further. **All
-methods get the same number of training tokens**, the same steps and rates; a small subset is seen more
-often. A row is the last 96 tokens of its prompt and the first 160 of its response. Measured is the
-cross-entropy of the response's tokens, in nats:
+A transformer of 0.9 million parameters with a byte-level BPE vocabulary of 2,048. 30% of the pool's rows
+train a base model (and the vocabulary). For each seed the others are parted: six sevenths to select from,
+one held out (a tenth of the pool). Each method's subset, 5% of the rows to select from, trains a copy of
+the base further. **All methods get the same number of training tokens**, the same steps and rates; a small
+subset is seen more often. A row is the last 96 tokens of its prompt and the first 160 of its response.
+Measured is the cross-entropy of the response's tokens, in nats:
 
 - *pool*: held-out rows, each domain weighted as the pool has it; *domains alike*: the mean of the twelve
   domains;
@@ -58,9 +58,10 @@ TARGETS = {"math_gsm8k_test": "math", "medicine_pubmedqa": "medicine"}
 VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS = 2_048, 256, 128, 3, 4
 PROMPT, RESPONSE = 96, 160
 BATCH = 8
-BASE_TOKENS, TUNING_TOKENS = 600_000, 100_000
+BASE_TOKENS, TUNING_TOKENS = 600_000, 90_000
 BASE_RATE, TUNING_RATE = 3e-3, 1e-3
-ROWS_A_DOMAIN = 50
+BASE_KEY = f"base of {BASE_TOKENS} tokens"
+ROWS_A_DOMAIN = 40
 """Held-out rows of a domain that are measured, at most."""
 
 SEPARATOR, END = "<|answer|>", "<|end|>"
@@ -197,82 +198,93 @@ class Kept:
         self.seconds = sum(one["seconds"] for one in self.runs.values())
 
     def keep_run(self, key, found):
-        self.runs[key] = found
+        before = self.runs.get(key, {})
+        self.runs[key] = {**before, **found, "seconds": before.get("seconds", 0.0) + found["seconds"]}
         if self.folder:
             (self.folder / "runs.json").write_text(json.dumps(self.runs))
 
-    def base(self, seed):
-        if not self.folder or not (self.folder / f"base-{seed}.pt").is_file():
+    def base(self):
+        if BASE_KEY not in self.runs:
             return None
         model = Model()
-        model.load_state_dict(torch.load(self.folder / f"base-{seed}.pt"))
+        model.load_state_dict(torch.load(self.folder / "base.pt"))
         return model
 
-    def keep_base(self, seed, model):
+    def keep_base(self, model, seconds):
         if self.folder:
-            torch.save(model.state_dict(), self.folder / f"base-{seed}.pt")
+            torch.save(model.state_dict(), self.folder / "base.pt")
+        self.keep_run(BASE_KEY, {"seconds": seconds})
+
+
+class Base:
+    """The base model, on rows that nobody selects from, with its vocabulary: one for all seeds."""
+
+    def __init__(self, bed, kept):
+        order = np.random.default_rng(1_000).permutation(np.flatnonzero(~bed.is_twin))
+        rows, self.rest = np.split(order, [int(0.3 * len(order))])
+        said = bed.rows[np.sort(rows)]
+        self.tokenizer = byte_pairs(said.select(pl.concat_str("prompt", "response"))[:, 0].to_list())
+        self.model = kept.base()
+        if self.model is None:
+            start = time.process_time()
+            torch.manual_seed(0)
+            self.model = train(Model(), encoded(self.tokenizer, said), BASE_TOKENS, BASE_RATE, 0)
+            kept.keep_base(self.model, time.process_time() - start)
 
 
 class Split:
-    """One seed: the pool parted, its base model, and what is measured."""
+    """One seed: the other rows parted into those to select from and those held out, and what is measured."""
 
-    def __init__(self, bed, domain, seed, kept):
-        self.bed, self.seed, self.kept = bed, seed, kept
-        rng = np.random.default_rng(1_000 + seed)
-        originals = rng.permutation(np.flatnonzero(~bed.is_twin))
-        n = len(originals)
-        base, self.selectable, held_out = np.split(originals, [int(0.3 * n), int(0.9 * n)])
-        self.known = {name: np.sort(rng.choice(50, 25, replace=False)) for name in bed.examples}
-        self.round = Round(bed, np.sort(self.selectable), self.known, rng)
+    def __init__(self, bed, base, domain, seed, kept):
+        self.bed, self.base, self.seed, self.kept = bed, base, seed, kept
+        rng = np.random.default_rng(1_001 + seed)
+        selectable, held_out = np.split(rng.permutation(base.rest), [int(6 / 7 * len(base.rest))])
+        known = {name: np.sort(rng.choice(50, 25, replace=False)) for name in bed.examples}
+        self.round = Round(bed, np.sort(selectable), known, rng)
         self.random = rng.choice(len(self.round.pool), self.round.k, replace=False)
         names, pooled = np.unique(domain[~bed.is_twin], return_counts=True)
         self.share = dict(zip(names.tolist(), (pooled / pooled.sum()).tolist(), strict=True))
-        self.tokenizer = byte_pairs(bed.rows.select(pl.concat_str("prompt", "response"))[base, 0].to_list())
-        self.held_out = {
-            name: encoded(self.tokenizer, bed.rows[held_out[domain[held_out] == name][:ROWS_A_DOMAIN]])
-            for name in names.tolist()
+        self.measured = {
+            "global": {
+                name: encoded(base.tokenizer, bed.rows[held_out[domain[held_out] == name][:ROWS_A_DOMAIN]])
+                for name in names.tolist()
+            }
         }
-        self.unseen = {
-            name: encoded(
-                self.tokenizer, bed.example_rows[name][np.setdiff1d(np.arange(50), self.known[name])]
-            )
-            for name in TARGETS
-        }
-        self.base_rows, self.base = base, None
+        for name, of_target in TARGETS.items():
+            unseen = bed.example_rows[name][np.setdiff1d(np.arange(50), known[name])]
+            of_domain = bed.rows[held_out[domain[held_out] == of_target][: 3 * ROWS_A_DOMAIN]]
+            self.measured[name] = {
+                "examples": encoded(base.tokenizer, unseen),
+                "domain": encoded(base.tokenizer, of_domain),
+            }
 
-    def trained_base(self):
-        self.base = self.base or self.kept.base(self.seed)
-        if self.base is None:
-            torch.manual_seed(self.seed)
-            rows = encoded(self.tokenizer, self.bed.rows[np.sort(self.base_rows)])
-            self.base = train(Model(), rows, BASE_TOKENS, BASE_RATE, self.seed)
-            self.kept.keep_base(self.seed, self.base)
-        return self.base
-
-    def run(self, picks):
+    def run(self, picks, title):
         """Train on rows of the bed (None: not at all) and measure; kept where it was trained before."""
         ids = None if picks is None else np.sort(picks).tolist()
-        rates = (BASE_TOKENS, TUNING_TOKENS, BASE_RATE, TUNING_RATE, WIDTH, LAYERS, ROWS_A_DOMAIN)
-        key = hashlib.sha256(json.dumps([self.seed, rates, ids]).encode()).hexdigest()
-        if key not in self.kept.runs:
+        settings = (BASE_TOKENS, TUNING_TOKENS, BASE_RATE, TUNING_RATE, WIDTH, LAYERS, ROWS_A_DOMAIN)
+        key = hashlib.sha256(json.dumps([self.seed, settings, ids]).encode()).hexdigest()
+        if title not in self.kept.runs.get(key, {}):
             start = time.process_time()
-            model = copy.deepcopy(self.trained_base())
-            n_tokens = 0
+            model, n_tokens = copy.deepcopy(self.base.model), 0
             if ids is not None:
-                rows = encoded(self.tokenizer, self.bed.rows[ids])
+                rows = encoded(self.base.tokenizer, self.bed.rows[ids])
                 n_tokens = sum(len(tokens) for tokens, _ in rows)
                 train(model, rows, TUNING_TOKENS, TUNING_RATE, self.seed)
-            by_domain = {name: mean_loss(losses(model, rows)) for name, rows in self.held_out.items()}
-            found = {
-                "pool": sum(self.share[name] * loss for name, loss in by_domain.items()),
-                "domains alike": float(np.mean(list(by_domain.values()))),
-                "tokens": n_tokens,
-                **{f"{name}: domain": by_domain[domain] for name, domain in TARGETS.items()},
-                **{f"{name}: examples": mean_loss(losses(model, rows)) for name, rows in self.unseen.items()},
-                "seconds": time.process_time() - start,
-            }
-            self.kept.keep_run(key, found)
-        return self.kept.runs[key]
+            # what several tables show is measured for all of them at once
+            shared = ids is None or ids == np.sort(self.round.rows[self.random]).tolist()
+            found = {"tokens": n_tokens}
+            for wanted in self.measured if shared else [title]:
+                by_name = {
+                    name: mean_loss(losses(model, rows)) for name, rows in self.measured[wanted].items()
+                }
+                if wanted == "global":
+                    by_name = {
+                        "pool": sum(self.share[name] * loss for name, loss in by_name.items()),
+                        "domains alike": float(np.mean(list(by_name.values()))),
+                    }
+                found[wanted] = by_name
+            self.kept.keep_run(key, {**found, "seconds": time.process_time() - start})
+        return {**self.kept.runs[key][title], "tokens": self.kept.runs[key]["tokens"]}
 
     def everything(self):
         one = self.round
@@ -301,15 +313,15 @@ def domains(bed, data):
     return joined.fill_null("").str.replace("^(exam|reasoning)_.*", "$1").to_numpy().astype(str)
 
 
-def measured(splits, methods):
+def measured(splits, title):
     """Results by method, one a seed."""
     found = {}
     for split in splits:
-        for name, pick in methods(split):
+        for name, pick in split.everything() if title == "global" else split.targeted(title):
             picks = pick()
             rows = None if picks is None else split.round.rows[picks]
-            found.setdefault(name, []).append(split.run(rows))
-            print(f"seed {split.seed}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
+            found.setdefault(name, []).append(split.run(rows, title))
+            print(f"seed {split.seed}, {title}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
     return found
 
 
@@ -345,22 +357,17 @@ def main():
     kept = Kept(given.keep)
     before = kept.seconds
     bed = kept_bed(given.bed, given.home, given.data, n_twins=20)
-    domain = domains(bed, given.data)
-    splits = [Split(bed, domain, seed, kept) for seed in range(given.seeds)]
-    found = measured(splits, lambda split: split.everything())
-    head = {"": None}
-    for column in ("pool", "domains alike"):
-        head |= {column: 3, f"{column} - random": 3}
-    tables = {"global": Table({**head, "tokens of the subset": 0}, rows_of(found, ["pool", "domains alike"]))}
-    for target in TARGETS:
-        found = measured(splits, lambda split, target=target: split.targeted(target))
+    domain, base = domains(bed, given.data), Base(bed, kept)
+    splits = [Split(bed, base, domain, seed, kept) for seed in range(given.seeds)]
+    tables = {}
+    for title in ("global", *TARGETS):
+        columns = ["pool", "domains alike"] if title == "global" else ["examples", "domain"]
         head = {"": None}
-        for column in ("examples", "domain"):
+        for column in columns:
             head |= {column: 3, f"{column} - random": 3}
-        columns = [f"{target}: examples", f"{target}: domain"]
-        tables[target] = Table({**head, "tokens of the subset": 0}, rows_of(found, columns))
-    for table in tables.values():
-        table.best.update({column: "min" for column in table.columns if column.endswith("- random")})
+        rows = rows_of(measured(splits, title), columns)
+        best = {f"{column} - random": "min" for column in columns}
+        tables[title] = Table({**head, "tokens of the subset": 0}, rows, best)
     figures = {
         "seeds": given.seeds,
         "picks": splits[0].round.k,
