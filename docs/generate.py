@@ -71,6 +71,7 @@ TARGET_FIELDS = {
     "constraints.exclude.where": "A condition of SQL over the columns of the rows.",
     "min_quality": "Least quality of a row, 0 to 1. Rows that are named by `include` are exempt.",
     "seed": "Order among rows of exactly equal gain.",
+    "certificate": "Share of the best possible that is to be proved, up to 1, as 0.999: where greedy and the bound fall short, both are worked on.",
     "stability": "What a row of the selection before counts more, in mean gains of a pick, 0 to 1: fewer rows change.",
 }
 

@@ -228,6 +228,7 @@ class TargetSpec(_Strict):
     min_quality: Share = 0.0
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
     stability: Share = 0.0
+    certificate: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1)] | None = None
 
     @classmethod
     def of_pool(cls) -> TargetSpec:

@@ -49,6 +49,9 @@ class Certificate:
         every bonus positive. Adding a constant per row changes no selection of a fixed number of rows.
     n_steps
         Frank-Wolfe steps taken.
+    limit
+        What no bound of this kind can bring the ratio above: F(S) over the largest F that was found for rows
+        cut into parts. 1 where the constraints leave that open (several attributes, groups of tokens).
     """
 
     value: float
@@ -56,6 +59,36 @@ class Certificate:
     ratio: float
     shift: float
     n_steps: int
+    limit: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of the relaxed problem and the bound that was found on the way to it.
+
+    Attributes
+    ----------
+    mass, bonus
+        Masses, float64 (n_features,), and the bonus that goes with them.
+    bound
+        The least bound seen.
+    value
+        F at the point.
+    n_steps
+        Steps taken on the way.
+    """
+
+    mass: NDArray[np.float64]
+    bonus: float
+    bound: float
+    value: float
+    n_steps: int
+
+    @classmethod
+    def of(cls, objective: Objective, rows: NDArray[np.integer]) -> Point:
+        """Start at a selection."""
+        mass, bonus = objective.masses(rows), float(objective.bonus[rows].sum())
+        return cls(mass, bonus, np.inf, objective.concave_value(mass) + bonus, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,21 +130,43 @@ def certify(
         Ratio at which it is good enough.
     """
     value = objective.value(rows)
-    shift = 0.0 if value > 0 else len(rows) * max(0.0, -float(objective.bonus.min(initial=0.0))) + 1e-12
-    bound, n_steps = upper_bound(
-        objective,
-        constraints,
-        objective.masses(rows),
-        float(objective.bonus[rows].sum()),
-        max_steps=max_steps,
-        # value / bound >= goal, where both are shifted
-        enough=(value + shift) / goal - shift,
-    )
+    enough = bound_for(objective, rows, value, goal)
+    reached = tighten(objective, constraints, Point.of(objective, rows), max_steps=max_steps, enough=enough)
+    return compare(objective, constraints, rows, value, reached)
+
+
+def bound_for(objective: Objective, rows: NDArray[np.integer], value: float, goal: float) -> float:
+    """Say which bound certifies a value by the goal."""
+    shift = _shift(objective, rows, value)
+    return (value + shift) / goal - shift
+
+
+def _shift(objective: Objective, rows: NDArray[np.integer], value: float) -> float:
+    return 0.0 if value > 0 else len(rows) * max(0.0, -float(objective.bonus.min(initial=0.0))) + 1e-12
+
+
+def compare(
+    objective: Objective,
+    constraints: Constraints,
+    rows: NDArray[np.integer],
+    value: float,
+    reached: Point,
+) -> Certificate:
+    """Hold the value of a selection against a bound, and against the value of rows cut into parts."""
+    shift = _shift(objective, rows, value)
     # A sum of n terms in another order may differ in its last bits; a selection never beats the optimum.
-    bound = max(bound, value)
+    bound = max(reached.bound, value)
     top = bound + shift
     ratio = min(1.0, (value + shift) / top) if top > 0 else 1.0
-    return Certificate(value, bound, ratio, shift, n_steps)
+    limit = 1.0
+    if is_exact(constraints) and reached.value + shift > 0:
+        limit = max(ratio, min(1.0, (value + shift) / (reached.value + shift)))
+    return Certificate(value, bound, ratio, shift, reached.n_steps, limit)
+
+
+def is_exact(constraints: Constraints) -> bool:
+    """Whether the points that Frank-Wolfe steps reach keep to the relaxed constraints exactly."""
+    return constraints.n_groups == 0 or (constraints.one_attribute and not constraints.by_tokens)
 
 
 def upper_bound(
@@ -141,7 +196,39 @@ def upper_bound(
     tuple of float and int
         The least bound seen and the steps taken.
     """
-    best = np.inf
+    start = Point(mass, bonus, np.inf, objective.concave_value(mass) + bonus, 0)
+    reached = tighten(objective, constraints, start, max_steps=max_steps, enough=enough)
+    return reached.bound, reached.n_steps
+
+
+def tighten(
+    objective: Objective,
+    constraints: Constraints,
+    start: Point,
+    *,
+    max_steps: int,
+    enough: float = -np.inf,
+    close: float = 0.0,
+    hopeless: float = np.inf,
+) -> Point:
+    """Move a point of the relaxed problem to where its bound is tighter.
+
+    Parameters
+    ----------
+    objective, constraints
+        The problem.
+    start
+        Where to start.
+    max_steps
+        Frank-Wolfe steps at most.
+    enough
+        A bound at which to stop.
+    close
+        Relative gap between the bound and F at the point at which nothing is left to tighten.
+    hopeless
+        Value of F at the point at which to stop: no bound lies below it.
+    """
+    mass, bonus, best = start.mass, start.bonus, start.bound
     multipliers: NDArray[np.float64] | None = None
     step = 0
     while True:
@@ -150,17 +237,20 @@ def upper_bound(
         here = objective.concave_value(mass)
         bound = here - float(np.dot(slopes, mass)) + bought.bound
         best = min(best, bound + _ROUNDING * (abs(here) + abs(bought.bound)))
-        if best <= enough or step >= max_steps:
-            return best, step
+        value = here + bonus
+        done = best <= enough or best - value <= close * abs(best) or value >= hopeless
+        if done or step >= max_steps:
+            break
         held = np.flatnonzero(bought.share)
         towards = objective.masses(held, bought.share[held])
         ahead = float(np.dot(objective.bonus[held], bought.share[held]))
         part = _line_search(objective, mass, towards - mass, ahead - bonus)
         if part <= 0:
-            return best, step
+            break
         mass = np.maximum(mass + part * (towards - mass), 0.0)
         bonus += part * (ahead - bonus)
         step += 1
+    return Point(mass, bonus, best, value, start.n_steps + step)
 
 
 def _line_search(

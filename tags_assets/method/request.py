@@ -117,6 +117,8 @@ class SelectionRequest:
         Numbers of the rows of the selection before, ascending; None where there was none.
     n_previous
         Rows of the selection before, those that are gone included.
+    certificate
+        Certificate to search for, in (0, 1]; None takes what greedy reaches.
     """
 
     budget: Budget = field(default_factory=lambda: Budget(fraction=0.05))
@@ -137,3 +139,4 @@ class SelectionRequest:
     stability: float = 0.0
     previous: NDArray[np.int64] | None = None
     n_previous: int = 0
+    certificate: float | None = None

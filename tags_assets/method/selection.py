@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import polars as pl
 from tags_assets.errors import UserError
 from tags_assets.method.alignment import kl, shortages
 from tags_assets.method.attribution import find_runners_up
-from tags_assets.method.certificate import certify
+from tags_assets.method.certificate import Certificate, certify
+from tags_assets.method.local_search import Raised, raise_certificate
 from tags_assets.method.problem import Blend, Problem
 from tags_assets.method.request import MaxKL, SelectionRequest
 from tags_assets.method.selection_result import FRONTIER_SCHEMA, SelectionFigures, SelectionResult
-from tags_assets.method.solver import Solution, maximise
+from tags_assets.method.solver import Solution, in_order, maximise
 from tags_assets.method.stability import Kept, keep
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def select(
     selector = _Selector(Problem.build(grounding, tree, quality, target, request), progress)
     blend, solution = selector.solve(request)
     solution = selector.keep(blend, solution, request)
+    solution = selector.search(blend, solution, request)
     return selector.result(blend, solution, request)
 
 
@@ -118,6 +121,8 @@ class _Selector:
         self.messages: list[str] = [*problem.target.notes]
         self.aligned: dict[float, float] = {}  # A_g by breadth
         self.kept: Kept | None = None
+        self.certificate: Certificate | None = None
+        self.raised: Raised | None = None
 
     def solve(self, request: SelectionRequest) -> tuple[Blend, Solution]:
         """Make the selection that the request asks for."""
@@ -171,6 +176,35 @@ class _Selector:
             f"instead of {self.kept.value_without:.4f}."
         )
         return solution
+
+    def search(self, blend: Blend, solution: Solution, request: SelectionRequest) -> Solution:
+        """Certify the selection, and look for a better one where the certificate asked for is not reached.
+
+        Gains and ranks are told in the order in which greedy takes the rows of the selection that came out.
+        """
+        problem, objective = self.problem, self.problem.objective(blend)
+        if len(solution.rows) == 0:
+            return solution
+        if request.certificate is None:
+            self.certificate = certify(objective, problem.constraints, solution.rows)
+            return solution
+        ceiling = request.alignment.ceiling if isinstance(request.alignment, MaxKL) else np.inf
+        ceiling = max(ceiling, problem.kl(solution.rows))
+        # Stability asks for rows that F alone would give up.
+        leans = self.kept is not None and self.kept.strength > 0
+        raised = raise_certificate(
+            objective,
+            problem.constraints,
+            solution.rows,
+            request.certificate,
+            accepts=lambda rows: not leans and problem.kl(rows) <= ceiling,
+        )
+        self.certificate, self.raised = raised.certificate, raised
+        self.messages.append(_search_told(raised, request.certificate, leans=leans))
+        if raised.n_exchanged == 0 and len(raised.rows) == len(solution.rows):
+            return solution
+        found = replace(solution, rows=raised.rows)
+        return in_order(objective, found, first=problem.constraints.include, priority=problem.priority)
 
     def _run(self, blend: Blend) -> tuple[Blend, Solution]:
         return blend, self._maximise(self.problem.objective(blend), self.progress)
@@ -260,7 +294,9 @@ class _Selector:
 
     def _figures(self, blend: Blend, solution: Solution, request: SelectionRequest) -> SelectionFigures:
         problem, rows = self.problem, solution.rows
-        certificate = certify(problem.objective(blend), problem.constraints, rows)
+        certificate = self.certificate
+        if certificate is None:  # never: an empty selection has no result
+            raise AssertionError
         sample = problem.sample(rows)
         return SelectionFigures(
             n_eligible=problem.n_eligible,
@@ -289,6 +325,7 @@ class _Selector:
             strategy=solution.strategy,
             other_value=solution.other_value,
             **_figures_of(self.kept, len(rows)),
+            **_figures_of_search(self.raised, request.certificate),
         )
 
     def _frontier(self, solution: Solution, attribution: Attribution) -> pl.DataFrame:
@@ -338,3 +375,33 @@ def _figures_of(kept: Kept | None, n_selected: int) -> dict[str, Any]:
         "rows_kept_without_stability": kept.n_kept_without,
         "value_without_stability": kept.value_without,
     }
+
+
+def _figures_of_search(raised: Raised | None, asked: float | None) -> dict[str, Any]:
+    if raised is None:
+        return {}
+    return {
+        "certificate_asked": asked,
+        "certificate_limit": raised.certificate.limit,
+        "rows_exchanged": raised.n_exchanged,
+        "value_before_search": raised.value_before,
+    }
+
+
+def _search_told(raised: Raised, asked: float, *, leans: bool) -> str:
+    """Say what a certificate that was asked for took, and why it was not reached where it was not."""
+    made = raised.certificate
+    said = f"A certificate of {asked:g} was asked for: {made.ratio:.4f} is certified"
+    if raised.n_exchanged:
+        said += f", after {raised.n_exchanged:,} rows were exchanged (value {raised.value_before:.5g} before"
+        said += f", {made.value:.5g} now)"
+    if made.ratio >= asked:
+        return f"{said}."
+    if leans:
+        said += "; rows are not exchanged where stability holds them"
+    if made.limit < asked:
+        return (
+            f"{said}; no bound of this kind says more than {made.limit:.4f} of these rows, because it lets "
+            "rows be cut into parts, and the search found no further exchange of a row that raises the value."
+        )
+    return f"{said}; the search and the bound have nothing left to gain."

@@ -50,6 +50,9 @@ class SelectionFigures:
         rows.
     certificate, bound
         value / bound, and the bound on the value of every feasible selection.
+    certificate_asked, certificate_limit, rows_exchanged, value_before_search
+        Where a certificate was asked for: which; above what no bound of this kind could bring it for these
+        rows; how many rows the search exchanged, and the value without that.
     n_evaluations
         Gains that the last run of the solver computed.
     strategy, other_value
@@ -90,6 +93,10 @@ class SelectionFigures:
     rows_added: int | None = None
     rows_kept_without_stability: int | None = None
     value_without_stability: float | None = None
+    certificate_asked: float | None = None
+    certificate_limit: float | None = None
+    rows_exchanged: int | None = None
+    value_before_search: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

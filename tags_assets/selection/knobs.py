@@ -24,6 +24,7 @@ KNOBS: dict[str, str] = {
     "exclude": "`exclude='response_tokens > 4096'`: rows that may not be in",
     "seed": "order among rows of equal gain",
     "stability": "0 = anew, 1 = a row selected before counts an average pick more",
+    "certificate": "`0.999`: look for better rows and a tighter bound until so much is proved",
 }
 """Name -> what it takes. An empty value takes a knob back to its default."""
 
@@ -43,6 +44,7 @@ class Knobs(TypedDict, total=False):
     exclude: str
     seed: int
     stability: float
+    certificate: float
 
 
 _CONSTRAINTS = ("max_share", "min_share", "include", "exclude")

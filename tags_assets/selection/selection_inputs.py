@@ -122,6 +122,7 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
         tokens=(rows["prompt_tokens"] + rows["response_tokens"]).cast(pl.Int64()).to_numpy(),
         names=[own or ours for own, ours in zip(rows["id"], rows["instance_id"], strict=True)],
         seed=spec.seed,
+        certificate=spec.certificate,
     )
 
 

@@ -57,6 +57,15 @@ def test_a_cap_holds(selected_home):
     assert answer.then["kl"] >= answer.then["kl_floor"]
 
 
+def test_a_certificate_can_be_asked_for(selected_home):
+    answer = what_if(open_store(selected_home), "maths", {"certificate": "0.9999"})
+    assert answer.turned == {"certificate": (None, 0.9999)}
+    assert answer.then["certificate_asked"] == 0.9999
+    assert answer.then["certificate"] >= answer.now["certificate"]
+    assert answer.then["value"] >= answer.then["value_before_search"]
+    assert any("A certificate of 0.9999 was asked for" in said for said in answer.then["messages"])
+
+
 def test_it_is_what_a_selection_with_these_knobs_stores(selected_home):
     """The current selection, turned back from elsewhere, comes out row for row."""
     store = open_store(selected_home)
