@@ -10,7 +10,7 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.alignment import SHORTAGE_SCHEMA
-from tags_assets.method.selection_result import FRONTIER_SCHEMA
+from tags_assets.method.selection_result import BEYOND_SCHEMA, FRONTIER_SCHEMA
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
 from tags_assets.selection.selected import (
@@ -41,6 +41,7 @@ from tags_assets.target_registry import TargetRegistry
         "selected_subset",
         SCHEMA,
         frontier=FRONTIER_SCHEMA,
+        beyond=BEYOND_SCHEMA,
         shortages=SHORTAGE_SCHEMA,
         runners_up=RUNNERS_UP_SCHEMA,
         left_out=LEFT_OUT_SCHEMA,

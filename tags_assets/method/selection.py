@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.method.alignment import kl, shortages
 from tags_assets.method.attribution import find_runners_up
 from tags_assets.method.certificate import Certificate, certify
+from tags_assets.method.frontier import beyond, frontier
 from tags_assets.method.local_search import Raised, raise_certificate
 from tags_assets.method.problem import Blend, Problem
 from tags_assets.method.request import MaxKL, SelectionRequest
-from tags_assets.method.selection_result import FRONTIER_SCHEMA, SelectionFigures, SelectionResult
+from tags_assets.method.selection_result import SelectionFigures, SelectionResult
 from tags_assets.method.solver import Solution, in_order, maximise
 from tags_assets.method.stability import Kept, keep
 
@@ -283,7 +283,8 @@ class _Selector:
             gains=solution.gains,
             figures=self._figures(blend, solution, request),
             attribution=attribution,
-            frontier=self._frontier(solution, attribution),
+            frontier=frontier(problem, solution, attribution),
+            beyond=beyond(problem, problem.objective(blend), solution),
             leaf_mass=leaf_mass,
             node_mass=problem.features.masses(rows)[: problem.tree.n_nodes],
             node_capacity=problem.nodes(blend.alignment).capacity,
@@ -326,24 +327,6 @@ class _Selector:
             other_value=solution.other_value,
             **_figures_of(self.kept, len(rows)),
             **_figures_of_search(self.raised, request.certificate),
-        )
-
-    def _frontier(self, solution: Solution, attribution: Attribution) -> pl.DataFrame:
-        rows = solution.rows
-        parts = np.cumsum(attribution.totals(len(rows)), axis=0)
-        tokens = self.problem.tokens
-        return pl.DataFrame(
-            {
-                "rows": np.arange(1, len(rows) + 1),
-                "tokens": None if tokens is None else np.cumsum(tokens[rows]),
-                "value": np.cumsum(solution.gains),
-                "gain": parts[:, 0],
-                "closeness": parts[:, 1],
-                "coverage": parts[:, 2],
-                "text": parts[:, 3],
-                "kl": self.problem.kl_of_prefixes(rows),
-            },
-            schema=FRONTIER_SCHEMA,
         )
 
     def _remark(self, solution: Solution) -> None:

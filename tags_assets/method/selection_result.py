@@ -25,6 +25,14 @@ FRONTIER_SCHEMA: dict[str, pl.DataType] = {
 }
 """One row per pick: what the picks up to it reach; ``value`` is the sum of the four parts after it."""
 
+BEYOND_SCHEMA: dict[str, pl.DataType] = {
+    "rows": pl.Int64(),
+    "tokens": pl.Int64(),
+    "value": pl.Float64(),
+    "kl": pl.Float64(),
+}
+"""One row per pick after the last one that was selected, as `FRONTIER_SCHEMA`."""
+
 
 @dataclass(frozen=True)
 class SelectionFigures:
@@ -115,6 +123,9 @@ class SelectionResult:
         Each gain taken apart over nodes; picks count from 0 in the order of `rows`.
     frontier
         `FRONTIER_SCHEMA`: the value, its parts and the KL of every budget up to this one.
+    beyond
+        `BEYOND_SCHEMA`: what up to twice the budget would reach, by the same objective; empty where the pool
+        or the constraints have no more to give.
     leaf_mass
         n_l(S), float64 (n_leaves,).
     node_mass, node_capacity
@@ -132,6 +143,7 @@ class SelectionResult:
     figures: SelectionFigures
     attribution: Attribution
     frontier: pl.DataFrame
+    beyond: pl.DataFrame
     leaf_mass: NDArray[np.float64]
     node_mass: NDArray[np.float64]
     node_capacity: NDArray[np.float64]

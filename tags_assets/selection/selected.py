@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tags_assets.method.selection_result import SelectionResult
     from tags_assets.selection.selection_inputs import SelectionInputs
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"
 """Of `selected_subset`: raised whenever equal input gives another selection."""
 
 SCHEMA = pl.Schema(
@@ -87,6 +87,8 @@ class Selected:
         tree: masses in rows, the target's as a share of 1.
     frontier
         What every smaller budget reaches (`tags_assets.method.selection_result.FRONTIER_SCHEMA`).
+    beyond
+        What up to twice the budget would reach (`tags_assets.method.selection_result.BEYOND_SCHEMA`).
     shortages
         Concepts of which the target asks for more than can be had.
     runners_up
@@ -109,6 +111,7 @@ class Selected:
     rows: pl.DataFrame
     nodes: pl.DataFrame
     frontier: pl.DataFrame
+    beyond: pl.DataFrame
     shortages: pl.DataFrame
     runners_up: pl.DataFrame
     diversity: pl.DataFrame
@@ -122,6 +125,7 @@ class Selected:
         return {
             "data": self.rows,
             "frontier": self.frontier,
+            "beyond": self.beyond,
             "nodes": self.nodes,
             "shortages": self.shortages,
             "runners_up": self.runners_up,
@@ -155,6 +159,7 @@ def select_target(
         rows=rows.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()),
         nodes=_nodes(problem, result),
         frontier=result.frontier,
+        beyond=result.beyond,
         shortages=result.shortages,
         runners_up=_runners_up(problem, result),
         diversity=_diversity_by_level(variety.levels, variety_of_pool.levels),

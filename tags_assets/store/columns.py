@@ -188,6 +188,12 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "rival_gain": "What it added.",
     },
     "row_tags": {"path": "Path to the leaf that holds the tag."},
+    "selected_subset_beyond": {
+        "rows": "The selection and the next picks, so many in all.",
+        "tokens": "Tokens of those.",
+        "value": "Their value under the objective of the selection.",
+        "kl": "KL(target || those picks), in nats.",
+    },
     "selected_subset_diversity": {
         "nodes": "Nodes of the level.",
         "covered_selection": "Nodes that the selection touches.",
@@ -286,6 +292,7 @@ FURTHER_TABLES: Mapping[str, str] = {
     "knowledge_tree_tags": "One row per canonical tag, with the leaf that holds it.",
     "quality_judgements_failures": "One row per instance that the judge gave up on, with the reason.",
     "selected_subset_diversity": "One row per level of the tree: how varied the selection and the pool are.",
+    "selected_subset_beyond": "One row per pick that a larger budget would add, up to twice the budget.",
     "selected_subset_frontier": "One row per pick: what all picks up to it reach.",
     "selected_subset_left_out": "One row per instance that the target's own file leaves out.",
     "selected_subset_nodes": "One row per node: the selection, the pool and the target there.",

@@ -9,10 +9,13 @@ from scipy import sparse
 from tags_assets.errors import UserError
 from tags_assets.method.alignment import target_from_examples, target_from_pool, target_from_weights
 from tags_assets.method.attribution import PARTS
+from tags_assets.method.constraints import build_constraints
 from tags_assets.method.near_texts import ALONE
+from tags_assets.method.problem import Blend, Problem
 from tags_assets.method.request import Budget, MaxKL, SelectionRequest
 from tags_assets.method.selection import select
-from tags_assets.method.selection_result import FRONTIER_SCHEMA
+from tags_assets.method.selection_result import BEYOND_SCHEMA, FRONTIER_SCHEMA
+from tags_assets.method.solver import greedy
 from tags_assets_tests.method.problems import random_grounding, small_tree
 
 N = 600
@@ -75,6 +78,38 @@ def test_groups_of_one_row_change_nothing(pool, target):
     assert found.rows.tolist() == plain.rows.tolist()
     assert found.figures.value == pytest.approx(plain.figures.value)
     assert found.attribution.totals(60) == pytest.approx(plain.attribution.totals(60))
+
+
+@pytest.mark.parametrize("alignment", [0.0, 0.7])
+def test_beyond_the_budget_the_curve_goes_on_as_greedy_would(pool, target, alignment):
+    found = run(pool, target, alignment=alignment)
+    assert dict(found.beyond.schema) == BEYOND_SCHEMA
+    assert found.beyond["rows"].to_list() == list(range(61, 121))
+    tree, grounding, quality, _ = pool
+    request = SelectionRequest(budget=Budget(rows=60), alignment=alignment)
+    problem = Problem.build(grounding, tree, quality, target, request)
+    objective = problem.objective(
+        Blend(alignment, found.figures.breadth, found.figures.gain_scale, found.figures.alignment_scale)
+    )
+    longer = greedy(objective, build_constraints(N, 120))
+    assert longer.rows[:60].tolist() == found.rows.tolist()
+    assert found.beyond["value"].to_numpy() == pytest.approx(np.cumsum(longer.gains)[60:])
+    assert found.beyond["kl"][-1] == pytest.approx(problem.kl_of_prefixes(longer.rows)[-1])
+
+
+def test_beyond_the_budget_is_what_the_pool_the_caps_and_the_tokens_allow(pool, target):
+    assert len(run(pool, target, budget=Budget(rows=N)).beyond) == 0
+    assert run(pool, target, budget=Budget(rows=N - 10)).beyond["rows"].to_list() == list(range(N - 9, N + 1))
+    source = np.where(np.arange(N) < 70, "few", "many")
+    capped = run(pool, target, attributes={"source": source}, max_share={"source": {"many": 0.5}})
+    assert (source[capped.rows] == "many").sum() <= 30
+    # 120 rows would need 60 of the few, which are there; 200 of them would not
+    assert len(capped.beyond) == 60
+    attributes = {"attributes": {"source": source}, "max_share": {"source": {"many": 0.5}}}
+    assert len(run(pool, target, budget=Budget(rows=100), **attributes).beyond) == 0
+    tokens = np.random.default_rng(0).integers(10, 200, N)
+    spent = run(pool, target, budget=Budget(tokens=3000), tokens=tokens).beyond
+    assert 3000 < spent["tokens"][-1] <= 6000
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
