@@ -43,13 +43,12 @@ from tags_assets.formats.conversation import texts
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import row_texts, unit
 from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.likeness import likeness
 from tags_assets.method.near_texts import text_groups
 from tags_assets.method.request import Budget, SelectionRequest
 from tags_assets.method.scoring import score
 from tags_assets.method.selection import select
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger
-from tags_assets.method.target import target_from_examples, target_from_pool
+from tags_assets.method.target import PoolText, target_from_examples, target_from_pool
 from tags_assets.method.text_signals import SIGNALS, text_signals
 from tags_assets.method.vocabulary import Vocabulary
 from tags_assets.models.minilm import MiniLM
@@ -265,11 +264,9 @@ class Round:
             asked = target_from_pool(tree, supply)
         else:
             known = self.examples[target]
-            asked = target_from_examples(
-                sparse.csr_array(self.bed.examples[target][known] @ leaves), tree, supply
-            )
-            like = likeness(self.bed.example_vectors[target][known], self.pool.vectors)
-            asked = replace(asked, likeness=like)
+            wanted = sparse.csr_array(self.bed.examples[target][known] @ leaves)
+            text = PoolText(self.bed.example_vectors[target][known], self.pool.vectors, grounding)
+            asked = target_from_examples(wanted, tree, supply, text=text)
         if name not in self.like_texts:
             self.like_texts[name] = text_groups(grounding, self.pool.vectors)
         request = SelectionRequest(budget=Budget(rows=self.k), texts=self.like_texts[name], **options)

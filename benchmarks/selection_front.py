@@ -38,7 +38,6 @@ from tags_assets.method.alignment import closeness, departure, target_from_pool
 from tags_assets.method.assignment import assign_concepts, combine
 from tags_assets.method.embedding import centred, row_texts, unit
 from tags_assets.method.grounding import ground
-from tags_assets.method.likeness import likeness
 from tags_assets.method.near_texts import text_groups
 from tags_assets.method.request import (
     DEFAULT_ALIGNMENT,
@@ -52,6 +51,7 @@ from tags_assets.method.selection import select
 from tags_assets.method.student import embed_rows
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger
 from tags_assets.method.target import (
+    PoolText,
     back_off_weights,
     target_from_description,
     target_from_examples,
@@ -146,8 +146,8 @@ class Bench:
         vectors = self.bed["example_vectors"][name]
         if rows is not None:
             examples, vectors = examples[rows], vectors[rows]
-        found = target_from_examples(examples, self.bed["tree"], self.supply, back_off=back_off)
-        return replace(found, likeness=likeness(vectors, self.bed["vectors"])) if text else found
+        told = PoolText(vectors, self.bed["vectors"], self.bed["grounding"]) if text else None
+        return target_from_examples(examples, self.bed["tree"], self.supply, back_off=back_off, text=told)
 
     def by_target(self, picks_of_targets):
         """Share and variety of each target."""
@@ -274,23 +274,51 @@ def few(bench):
     rows = []
     for count in (2, 5, 20, 50):
         cells = [count]
-        for weights in (smoothed, flat):
+        for weights, text in ((smoothed, True), (smoothed, False), (flat, False)):
             rng = np.random.default_rng(count)
             draws = []
             for _ in range(1 if count == 50 else 4):
                 scores = []
                 for target in bench.truth.names:
                     known = np.sort(rng.choice(50, count, replace=False))
-                    asked = bench.target(target, known, weights, text=False)
+                    asked = bench.target(target, known, weights, text=text)
                     near = closeness(bench.bed["grounding"], asked)
                     scores.append((near - near.mean()) / departs)
                 draws.append(bench.measure(bench.top(scores, 500)))
             cells += [float(np.mean([draw[part] for draw in draws])) for part in range(2)]
         rows.append(cells)
         print("|", " | ".join(f"{cell:.4g}" for cell in cells), "|", flush=True)
-    columns = {"examples": 0, "smoothed: share": 3, "smoothed: variety": 0}
+    columns = {"examples": 0, "ours: share": 3, "ours: variety": 0}
+    columns |= {"down the tree alone: share": 3, "down the tree alone: variety": 0}
     columns |= {"leaves and pool alone: share": 3, "leaves and pool alone: variety": 0}
     bench.tables["few"] = Table(columns, rows)
+
+
+def estimate(bench):
+    """Cross-entropy of the concepts of 25 examples under T of some of the others, less that under pi."""
+    smoothed = back_off_weights(bench.bed["tree"])
+    flat = np.zeros_like(smoothed)
+    flat[0], flat[-1] = 1 - smoothed[-1], smoothed[-1]
+    rows = []
+    for count in (2, 5, 12, 25):
+        found = []
+        for name in bench.truth.names:
+            for draw in range(4):
+                order = np.random.default_rng(draw).permutation(50)
+                told, asked = np.sort(order[:count]), bench.bed["examples"][name][np.sort(order[25:])]
+                mean = np.asarray(asked.sum(axis=0)).ravel() / asked.sum()
+                targets = [bench.target(name, told, flat, text=False), bench.target(name, told, text=False)]
+                targets.append(bench.target(name, told))
+                found.append([float(mean @ np.log(t.pool / t.mass)) for t in targets])
+        rows.append([count, *np.mean(found, axis=0).tolist()])
+        print("|", " | ".join(f"{cell:.3f}" for cell in rows[-1]), "|", flush=True)
+    columns = {
+        "examples": 0,
+        "leaves and pool alone": 3,
+        "smoothed down the tree": 3,
+        "and by rows like them": 3,
+    }
+    bench.tables["estimate"] = Table(columns, rows)
 
 
 def ways(bench):
@@ -359,7 +387,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--cache", type=Path, help="keep the grounded pool here")
-    parser.add_argument("--only", choices=["front", "few", "ways", "global"], action="append")
+    parser.add_argument("--only", choices=["front", "few", "estimate", "ways", "global"], action="append")
     given = parser.parse_args()
     if not (given.data / "pool_mixed.jsonl.gz").is_file():
         sys.exit(f"{given.data}: pool_mixed.jsonl.gz is not there. Name its folder with --data.")
@@ -370,8 +398,14 @@ def main():
         if given.cache:
             given.cache.write_bytes(pickle.dumps(bed))
     bench = Bench(bed, read_truth(given.data, bed["ids"], list(bed["examples"])))
-    for name, table in {"front": front, "few": few, "ways": ways, "global": everything}.items():
-        if name in (given.only or ["front", "few", "ways"]):
+    for name, table in {
+        "front": front,
+        "few": few,
+        "estimate": estimate,
+        "ways": ways,
+        "global": everything,
+    }.items():
+        if name in (given.only or ["front", "few", "estimate", "ways"]):
             table(bench)
     if not given.only:
         save("selection_front", bench.tables)

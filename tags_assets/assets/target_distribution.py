@@ -1,7 +1,6 @@
 """`target_distribution` [target]: what the target asks of each leaf."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -18,9 +17,9 @@ from tags_assets.home import Home
 from tags_assets.method.embedding import Embed
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.likeness import likeness
 from tags_assets.method.target import (
     TARGET_SCHEMA,
+    PoolText,
     TargetDistribution,
     target_from_description,
     target_from_examples,
@@ -51,7 +50,7 @@ empty where the target has no text."""
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="3",
+    code_version="4",
     **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}, likeness=LIKENESS_SCHEMA),
 )
 def target_distribution(
@@ -87,6 +86,7 @@ def target_distribution(
                 "kind": distribution.kind,
                 "kl_from_pool": distribution.divergence_from_pool,
                 "back_off": [round(float(weight), 4) for weight in distribution.back_off],
+                "relevance": round(distribution.relevance, 4),
                 "notes": list(distribution.notes),
             },
             pages.target_distribution(spec, distribution, tree),
@@ -119,16 +119,17 @@ def _distribution(
     if wish.pool is not None:
         return target_from_pool(tree, supply), tree, none
     rows = inputs.vectors("instance_embeddings", "instance_id")
+    grounding = from_frame(inputs.read("grounded_instances"), tree, rows.ids)
     if wish.description is not None:
         found = target_from_description(
             embed([wish.description]),
             tree,
             supply,
             row_vectors=rows.matrix,
-            grounding=from_frame(inputs.read("grounded_instances"), tree, rows.ids),
+            grounding=grounding,
         )
         return found, tree, rows.ids
     mean = rows.matrix.mean(axis=0)
     examples, vectors = ground_examples(spec, inputs, tree, embed, tagger, mean=mean)
-    asked = target_from_examples(examples, tree, supply)
-    return replace(asked, likeness=likeness(vectors, rows.matrix)), tree, rows.ids
+    text = PoolText(vectors, rows.matrix, grounding)
+    return target_from_examples(examples, tree, supply, text=text), tree, rows.ids

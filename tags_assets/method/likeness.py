@@ -15,6 +15,7 @@ from tags_assets.method.embedding import blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from tags_assets.method.embedding import Vectors
 
@@ -24,6 +25,12 @@ in benchmarks/selection_front.py: from half to twice of it the share of true pic
 
 NARROWING = 1 / 3
 """Power of the number of examples that the kernel narrows by: many examples can tell more than their mean."""
+
+RELEVANCE = 5.0
+"""Power of the density ratio that weighs the pool's rows in the relevance model, with one example."""
+
+RELEVANCE_WIDENING = 1 / 6
+"""Power of the examples' number that `RELEVANCE` is divided by: the ratio itself grows sharper with them."""
 
 MOST_EXAMPLES = 1024
 """Examples that are compared with every row at most, evenly spaced."""
@@ -77,6 +84,38 @@ def likeness(examples: Vectors, rows: Vectors) -> NDArray[np.float64]:
             dense = kappa * top + np.log(np.exp(kappa * (cosine - top[:, None])).mean(axis=1))
             out[block] = dense - 0.5 * kappa**2 * np.einsum("ij,ij->i", x @ moments, x)
     return out
+
+
+def relevance(like: NDArray[np.float64], grounding: sparse.csr_array, n_examples: int) -> NDArray[np.float64]:
+    """Estimate what concepts rows like the examples hold, from all rows of the pool.
+
+    A relevance model (Lavrenko and Croft, 2001) by importance weights (ours): R_l = sum over i of w_i p_i(l)
+    with w_i in proportion to exp(t u_i), where u_i is the likeness, the log of a density ratio, and
+    t = `RELEVANCE` n^-`RELEVANCE_WIDENING`. A few examples hold a few concepts each; the rows of the pool
+    that are like them hold the rest of what such rows are about.
+
+    Parameters
+    ----------
+    like
+        u_i of the pool's rows, float64 (n_rows,).
+    grounding
+        p_i(l) of the same rows, CSR (n_rows, n_leaves); rows without mass have no say.
+    n_examples
+        How many examples u is of, at least 1.
+
+    Returns
+    -------
+    float64 (n_leaves,), sums to 1, or to 0 where no row has mass.
+    """
+    held = np.diff(grounding.indptr) > 0
+    if not held.any():
+        return np.zeros(grounding.shape[1])
+    power = RELEVANCE * n_examples**-RELEVANCE_WIDENING
+    weight = np.zeros(len(like))
+    weight[held] = np.exp(power * (like[held] - like[held].max()))
+    mass = np.asarray(grounding.T @ weight, dtype=np.float64).ravel()
+    share: NDArray[np.float64] = mass / mass.sum()
+    return share
 
 
 def _centred(vectors: Vectors, mean: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DEFAULT_BREADTH = 0.1
+DEFAULT_BREADTH = 0.15
 DEFAULT_ALIGNMENT = 0.75
 DEFAULT_TEXT_SHARE = 0.75
 """Measured, see docs/method.md: the share of true picks hardly changes from .5 to 1, their variety falls."""

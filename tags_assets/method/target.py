@@ -13,7 +13,7 @@ import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.method.knowledge_tree import PATH_SEPARATOR
-from tags_assets.method.likeness import likeness as text_likeness
+from tags_assets.method.likeness import likeness, relevance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from tags_assets.method.embedding import Vectors
     from tags_assets.method.knowledge_tree import KnowledgeTree
 
 POOL_PSEUDO_ROWS = 0.5
@@ -41,6 +42,9 @@ DESCRIPTION_TEMPERATURE = 0.03
 
 POOL_BACK_OFF = 0.03
 """Weight of the last step, pi."""
+
+RELEVANCE_EXAMPLES = 100
+"""How many examples the relevance model counts as: with so many examples, T is half theirs and half its."""
 
 
 TARGET_SCHEMA: dict[str, pl.DataType] = {
@@ -76,6 +80,8 @@ class TargetDistribution:
     likeness
         How much more like the target than like the pool each row's whole text is, in nats, float64
         (n_rows,) (`tags_assets.method.likeness`); None where the target has no text.
+    relevance
+        Share of T that is the relevance model, the concepts of the pool's rows that are like the examples.
     """
 
     mass: NDArray[np.float64]
@@ -86,6 +92,7 @@ class TargetDistribution:
     back_off: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     likeness: NDArray[np.float64] | None = None
+    relevance: float = 0.0
 
     @property
     def is_pool(self) -> bool:
@@ -132,6 +139,25 @@ class TargetDistribution:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class PoolText:
+    """What the whole texts of a target's examples and of the pool's rows say.
+
+    Attributes
+    ----------
+    examples
+        Unit-norm vectors of the examples, float32 (n_examples, n_dims).
+    rows
+        Of the pool by the same embedder, float32 (n_rows, n_dims).
+    grounding
+        p_i(l) of the pool's rows, CSR (n_rows, n_leaves).
+    """
+
+    examples: Vectors
+    rows: Vectors
+    grounding: sparse.csr_array
+
+
 def pool_distribution(supply: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of each leaf in the pool, pi, with `POOL_PSEUDO_ROWS` given to each: positive, sums to 1."""
     smoothed = supply + POOL_PSEUDO_ROWS
@@ -159,14 +185,16 @@ def target_from_examples(
     supply: NDArray[np.float64],
     *,
     back_off: NDArray[np.float64] | None = None,
+    text: PoolText | None = None,
 ) -> TargetDistribution:
-    """Smooth the concepts of example rows down the tree.
+    """Smooth the concepts of example rows, down the tree and by the rows that are like them.
 
-    A few examples touch a few leaves of thousands. So T is a mixture over the levels above: at each level the
-    share that the examples give a node is spread over its leaves as the pool spreads it; each level weighs
-    `BACK_OFF` times the one below it, and the last step is pi: Jelinek-Mercer interpolation along the tree.
-    It matters most where examples are few; what it gains is in docs/method.md, where fitting the weights by
-    leaving one example out is found to gain nothing more.
+    A few examples touch a few leaves of thousands. Down the tree: at each level above, the share that the
+    examples give a node is spread over its leaves as the pool spreads it; each level weighs `BACK_OFF` times
+    the one below it, and the last step is pi: Jelinek-Mercer interpolation along the tree. By the rows like
+    them: n examples against a relevance model that counts as `RELEVANCE_EXAMPLES`, Dirichlet smoothing (Zhai
+    and Lafferty, 2001). Either matters most where examples are few; what they gain is in docs/method.md,
+    where fitting the weights on examples left out is found to gain nothing more.
 
     Parameters
     ----------
@@ -178,6 +206,8 @@ def target_from_examples(
         Mass of the eligible rows at each leaf, float64 (n_leaves,).
     back_off
         Weights of the steps from the leaf up to pi, (n_levels,), in place of `back_off_weights`.
+    text
+        The examples' vectors and the pool's; without it T has no relevance model and no likeness.
 
     Raises
     ------
@@ -201,7 +231,8 @@ def target_from_examples(
     if back_off is None:
         back_off = back_off_weights(tree)
     asked = np.asarray(examples.sum(axis=0)).ravel() / examples.shape[0]
-    return _backed_off(asked, tree, supply, back_off=back_off, kind="examples", notes=tuple(notes))
+    found = _backed_off(asked, tree, supply, back_off=back_off, kind="examples", notes=tuple(notes))
+    return found if text is None else _with_relevance(found, text)
 
 
 def target_from_weights(
@@ -300,12 +331,12 @@ def target_from_description(
     wanted = _unit(asked_for - mean).mean(axis=0)
     # The cosine to the centred row, without a centred copy of all rows.
     length = np.sqrt(np.maximum(1.0 - 2.0 * (row_vectors[held] @ mean) + mean @ mean, 1e-12))
-    likeness = (row_vectors[held] @ wanted - mean @ wanted) / length
-    nearest = held[np.argsort(-likeness, kind="stable")[:DESCRIPTION_ROWS]]
-    found = target_from_examples(grounding[nearest], tree, supply)
+    cosine = (row_vectors[held] @ wanted - mean @ wanted) / length
+    nearest = held[np.argsort(-cosine, kind="stable")[:DESCRIPTION_ROWS]]
+    text = PoolText(row_vectors[nearest], row_vectors, grounding)
+    found = target_from_examples(grounding[nearest], tree, supply, text=text)
     origin = tuple(where.replace("examples", "description") for where in found.origin)
-    like = text_likeness(row_vectors[nearest], row_vectors)
-    return replace(found, origin=origin, kind="description", likeness=like)
+    return replace(found, origin=origin, kind="description")
 
 
 def _nearest_leaves(
@@ -356,6 +387,24 @@ def _backed_off(
         for h, chain in zip(step.tolist(), chains.tolist(), strict=True)
     )
     return TargetDistribution(mass / mass.sum(), pool, supply, origin, kind, back_off, notes)
+
+
+def _with_relevance(found: TargetDistribution, text: PoolText) -> TargetDistribution:
+    """Count in the rows that are like the examples: T = n / (n + m) T + m / (n + m) (R, backed off to pi)."""
+    n = len(text.examples)
+    like = likeness(text.examples, text.rows)
+    model = relevance(like, text.grounding, n)
+    if not model.any():
+        return replace(found, likeness=like)
+    share = RELEVANCE_EXAMPLES / (n + RELEVANCE_EXAMPLES)
+    model = share * ((1 - POOL_BACK_OFF) * model + POOL_BACK_OFF * found.pool)
+    mass = (1 - share) * found.mass + model
+    of_rows = model > 0.5 * mass
+    origin = tuple(
+        f"rows like the {found.kind}" if by_rows else where
+        for by_rows, where in zip(of_rows.tolist(), found.origin, strict=True)
+    )
+    return replace(found, mass=mass / mass.sum(), origin=origin, likeness=like, relevance=share)
 
 
 def _chains(tree: KnowledgeTree) -> NDArray[np.int64]:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from tags_assets.method.embedding import unit
-from tags_assets.method.likeness import KERNEL, MOST_EXAMPLES, NARROWING, likeness
+from tags_assets.method.likeness import KERNEL, MOST_EXAMPLES, NARROWING, likeness, relevance
 
 
 def pool(seed=0, n=400, dims=12):
@@ -60,3 +61,20 @@ def test_where_nothing_can_be_told_apart_all_rows_are_alike():
     assert likeness(rows[:3], rows[:0]).shape == (0,)
     same = np.repeat(rows[:1], 5, axis=0)
     assert np.allclose(likeness(rows[:3], same), likeness(rows[:3], same)[0])
+
+
+def test_the_relevance_model_is_the_pool_s_grounding_weighed_by_the_tempered_density_ratio():
+    rng = np.random.default_rng(0)
+    dense = rng.dirichlet(np.ones(6), size=50)
+    like = rng.normal(size=50)
+    weight = np.exp(like * 5.0 * 64 ** (-1 / 6))
+    expected = weight @ dense / weight.sum()
+    assert relevance(like, sparse.csr_array(dense), 64) == pytest.approx(expected)
+
+
+def test_rows_without_concepts_have_no_say_in_the_relevance_model():
+    dense = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    like = np.array([0.0, 1.0, 800.0])  # would swallow the others
+    found = relevance(like, sparse.csr_array(dense), 1)
+    assert found == pytest.approx(np.array([1.0, np.exp(5.0)]) / (1 + np.exp(5.0)))
+    assert relevance(like[2:], sparse.csr_array(dense[2:]), 1).tolist() == [0.0, 0.0]

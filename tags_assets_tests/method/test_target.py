@@ -8,6 +8,8 @@ from scipy import sparse
 
 from tags_assets.errors import UserError
 from tags_assets.method.target import (
+    RELEVANCE_EXAMPLES,
+    PoolText,
     TargetDistribution,
     back_off_weights,
     find_node,
@@ -178,6 +180,46 @@ def test_a_description_asks_for_the_concepts_of_the_rows_that_lie_nearest():
     assert int(np.argmax(target.mass / target.pool)) == 5
     assert target.kind == "description"
     assert not any("examples" in where for where in target.origin)
+
+
+def of_two_subjects():
+    """Rows of two subjects, half of leaves 0 to 4 and half of 5 to 9; vectors tell the subjects apart."""
+    rng = np.random.default_rng(0)
+    leaves = np.concatenate([rng.integers(0, 5, size=(150, 2)), rng.integers(5, 10, size=(150, 2))])
+    grounding = sparse.csr_array((np.full(600, 0.5), leaves.ravel(), np.arange(0, 601, 2)), shape=(300, 10))
+    grounding.sum_duplicates()
+    subject = np.repeat([[1.0, 0.0, 0.3], [0.0, 1.0, 0.3]], 150, axis=0)
+    vectors = subject + rng.normal(size=(300, 3)) * 0.1
+    return grounding, (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype(np.float32)
+
+
+def test_rows_like_the_examples_say_what_the_examples_leave_out():
+    tree = small_tree((10, 3), seed=2)
+    grounding, vectors = of_two_subjects()
+    supply = np.asarray(grounding.sum(axis=0)).ravel()
+    told = np.array([0, 1])  # two rows, so at most four of the five concepts of their subject
+    text = PoolText(vectors[told], vectors, grounding)
+    alone = target_from_examples(grounding[told], tree, supply)
+    both = target_from_examples(grounding[told], tree, supply, text=text)
+    unseen = np.setdiff1d(np.arange(5), grounding[told].indices)
+    assert len(unseen) > 0
+    assert np.all(both.mass[unseen] > 1.5 * alone.mass[unseen])
+    assert both.mass[:5].sum() > 0.85
+    assert both.relevance == pytest.approx(RELEVANCE_EXAMPLES / (2 + RELEVANCE_EXAMPLES))
+    assert both.mass.sum() == pytest.approx(1)
+    assert {both.origin[leaf] for leaf in unseen} == {"rows like the examples"}
+
+
+def test_many_examples_speak_for_themselves():
+    tree = small_tree((10, 3), seed=2)
+    grounding, vectors = of_two_subjects()
+    supply = np.asarray(grounding.sum(axis=0)).ravel()
+    many = np.tile(np.arange(20), 500)
+    text = PoolText(vectors[many], vectors, grounding)
+    alone = target_from_examples(grounding[many], tree, supply)
+    both = target_from_examples(grounding[many], tree, supply, text=text)
+    assert both.relevance < 0.01
+    assert both.mass == pytest.approx(alone.mass, abs=0.01)
 
 
 def test_without_rows_a_description_asks_for_the_leaves_that_lie_nearest():
