@@ -375,10 +375,18 @@ def selected_subset(inputs: Inputs, made: Selected, home: Home) -> Page:
         "in_short": "\n\n".join(escaped(line) for line in lines),
         "report": place(home.report(made.target), home.path),
         "why": table(_why(inputs, made), WHY_ROWS),
-        "what_a_budget_buys": f"The first **{half:,}** of {len(frontier):,} rows give half of the value.\n\n"
+        "what_a_budget_buys": f"The first **{half:,}** of {len(frontier):,} rows give half of the value."
+        f"{_twice(frontier, made.beyond)}\n\n"
         + pictures.curve(frontier, "0 rows", f"{len(frontier):,} rows", alt="Value of the first n picks"),
         "in_short_supply": _short_supply(inputs, made.shortages),
     }
+
+
+def _twice(frontier: NDArray[np.float64], beyond: pl.DataFrame) -> str:
+    if beyond.is_empty():
+        return ""
+    rows, value = beyond.row(-1)
+    return f" {rows:,} would give {value / frontier[-1]:.0%} of it."
 
 
 def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:

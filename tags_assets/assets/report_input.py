@@ -76,7 +76,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
         ),
         rows=_rows(inputs, selected.head(ROWS_SHOWN), snippets),
         drivers=_drivers(inputs, snippets, tree),
-        gain_curve=frontier,
+        gain_curve=pl.concat([frontier, inputs.read("selected_subset", "beyond")]),
         shortages=_fit(inputs.read("selected_subset", "shortages"), SHORTAGE_SCHEMA),
         nearly=_nearly(inputs, runners, snippets),
         diversity=_fit(inputs.read("selected_subset", "diversity"), DIVERSITY_SCHEMA),

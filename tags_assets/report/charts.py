@@ -35,8 +35,10 @@ def clipped(text: str, length: int = LONGEST_LABEL) -> str:
     return escape(text if len(text) <= length else text[: length - 1] + "…", quote=False)
 
 
-def gain_curve(curve: pl.DataFrame, budget: int | None) -> tuple[Chart, list[tuple[int, float]]]:
-    """Plot value against budget, with the knee marked.
+def gain_curve(
+    curve: pl.DataFrame, budget: int | None, *, with_knee: bool = True
+) -> tuple[Chart, list[tuple[int, float]]]:
+    """Plot value against budget, dashed beyond the selection's own, with the knee marked where it has one.
 
     Returns
     -------
@@ -48,9 +50,10 @@ def gain_curve(curve: pl.DataFrame, budget: int | None) -> tuple[Chart, list[tup
     whole = float(np.interp(at, np.r_[0.0, n], np.r_[0.0, value])) or 1.0
     n, share = np.r_[0.0, n], np.r_[0.0, value / whole]
     bend = int(np.rint(knee(n, share)))
-    points = thinned(n, share)
-    marks = sorted({*(max(1, round(at * part)) for part in (0.1, 0.25, 0.5, 0.75, 1.0)), bend})
-    beyond = [round(at * part) for part in (1.5, 2.0, 4.0) if at * part <= n[-1]]
+    points, further = thinned(n[n <= at], share[n <= at]), (n[n >= at], share[n >= at])
+    marks = sorted({*(max(1, round(at * part)) for part in (0.1, 0.25, 0.5, 0.75, 1.0))})
+    marks = sorted({*marks, bend}) if with_knee else marks
+    beyond = [round(at * part) for part in (1.25, 1.5, 2.0) if at * part <= n[-1]]
     table = [(mark, float(np.interp(mark, n, share))) for mark in [*marks, *beyond] if mark > 0]
     at_bend = float(np.interp(bend, n, share))
     chart: Chart = {
@@ -68,15 +71,24 @@ def gain_curve(curve: pl.DataFrame, budget: int | None) -> tuple[Chart, list[tup
             },
             {
                 "type": "scatter",
+                "mode": "lines",
+                "x": np.round(further[0], 1).tolist(),
+                "y": np.round(further[1], 5).tolist(),
+                "line": {"color": SELECTION, "width": 2.5, "dash": "dot"},
+                "hovertemplate": "a budget of %{x:,.0f} rows<br>would give %{y:.1%}<extra></extra>",
+                "showlegend": False,
+            },
+            {
+                "type": "scatter",
                 "mode": "markers+text",
-                "x": [bend, at],
-                "y": [at_bend, 1.0],
-                "text": [f"knee: {bend:,} rows, {at_bend:.0%}", f"budget: {round(at):,} rows"],
-                "textposition": ["bottom right", "bottom right" if beyond else "top left"],
+                "x": [at, bend][: 1 + with_knee],
+                "y": [1.0, at_bend][: 1 + with_knee],
+                "text": [f"budget: {round(at):,} rows", f"knee: {bend:,} rows, {at_bend:.0%}"],
+                "textposition": ["bottom right" if beyond else "top left", "bottom right"],
                 "textfont": {"color": INK, "size": 12},
                 "marker": {
-                    "color": ["#ffffff", SELECTION],
-                    "symbol": ["diamond", "circle"],
+                    "color": [SELECTION, "#ffffff"],
+                    "symbol": ["circle", "diamond"],
                     "size": 11,
                     "line": {"color": SELECTION, "width": 2.5},
                 },
@@ -222,12 +234,14 @@ def shares(counts: pl.DataFrame, value: str) -> tuple[Chart, pl.DataFrame]:
             pl.col("selection") / max(int(counts["selected"].sum()), 1),
         )
     )
-    if table.height > BARS_SHOWN:
-        rest = table[BARS_SHOWN - 1 :]
+    seen = table.filter(pl.max_horizontal("pool", "selection") >= LEAST_BAR).height
+    shown = min(table.height, BARS_SHOWN, max(seen, 1) + 1)
+    if table.height > shown:
+        rest = table[shown - 1 :]
         others = rest.select(
             pl.lit(f"{rest.height:,} others").alias("value"), pl.col("pool", "selection").sum()
         ).head(1)
-        table = pl.concat([table[: BARS_SHOWN - 1], others])
+        table = pl.concat([table[: shown - 1], others])
     names = [clipped(name, 22) for name in table["value"]]
     places = list(range(table.height))
     bars = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tags_assets.method.attribution import WHOLE_TEXT
 from tags_assets.method.moved import deepest_moves
 from tags_assets.report import charts, words
 from tags_assets.report.inputs import ROWS_SHOWN
@@ -183,7 +184,8 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
         return {"curve_rows": [], "curve_lead": ""}
     selected = words.real(report.figures.get("rows_selected"))
     budget = int(selected) if selected else int(curve["rows"].max())  # type: ignore[arg-type]
-    plots["chart-gain"], table = charts.gain_curve(curve, budget)
+    bends = charts.knee_of(curve)[1] >= BEND
+    plots["chart-gain"], table = charts.gain_curve(curve, budget, with_knee=bends)
     half = next((share for at, share in table if at == max(1, round(budget / 2))), None)
     beyond = [(at, share) for at, share in table if at > budget]
     lead = (
@@ -194,6 +196,9 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
     lead += f" {_knee_told(curve)} {_last_rows_told(curve, budget)}"
     return {
         "curve_lead": lead,
+        "curve_caption": "Value of the first n picks, as a share of the value at this budget"
+        + ("; dotted: the same selection, gone on with." if beyond else ".")
+        + (" The diamond marks the knee, where the curve bends most." if bends else ""),
         "curve_rows": [[f"{at:,}", words.percent(share)] for at, share in table],
     }
 
@@ -201,7 +206,7 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
 def _knee_told(curve: pl.DataFrame) -> str:
     bend, depth = charts.knee_of(curve)
     if depth < BEND:
-        return "The curve hardly bends, so no smaller budget stands out."
+        return "The curve hardly bends, so no budget stands out."
     return f"Its knee is at {words.rows(bend)}: from there on a row adds less than the mean row does."
 
 
@@ -218,10 +223,18 @@ def _last_rows_told(curve: pl.DataFrame, budget: int) -> str:
 
 def drivers_section(report: ReportInput) -> Context:
     """Top nodes and tags, with the rows that carry them."""
-    context: Context = {}
+    # A bar of the whole text's would leave no room for the concepts': it is told in a sentence.
+    of_text = (pl.col("kind") == "node") & (pl.col("name") == WHOLE_TEXT)
+    text = report.drivers.filter(of_text)
+    context: Context = {
+        "text_driver": ""
+        if text.is_empty()
+        else f"{words.percent(text['share'][0])} of the gain came from the {WHOLE_TEXT} of the rows, a "
+        "likeness that no concept carries; among the tags it is divided by their weights."
+    }
     for kind in ("node", "tag"):
         top = (
-            report.drivers.filter(pl.col("kind") == kind)
+            report.drivers.filter((pl.col("kind") == kind) & ~of_text)
             .sort(["share", "key"], descending=[True, False])
             .head(15)
         )

@@ -129,4 +129,7 @@ def _sizes(pool: NDArray[np.float64], parent: NDArray[np.int64]) -> NDArray[np.i
 def _about(description: str | None, name: str) -> str:
     """A description worth its bytes: cut short, and nothing where it only repeats the name."""
     text = (description or "").strip()
-    return "" if text.casefold() == name.casefold() else text[:LONGEST_NOTE]
+    if text.casefold() == name.casefold():
+        return ""
+    # Cut between two of the concepts that a description lists, not within one.
+    return text if len(text) <= LONGEST_NOTE else text[:LONGEST_NOTE].rpartition(", ")[0] + ", ..."
