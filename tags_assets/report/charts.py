@@ -26,6 +26,8 @@ STEPS = ["#eceef0", "#cfe3f1", "#8fbfe0", "#3f93c9", "#00568a"]
 LEGEND = {"orientation": "h", "xref": "container", "yref": "container", "x": 0, "y": 1.0, "yanchor": "top"}
 
 BARS_SHOWN = 12
+LEAST_BAR = 0.002
+"""Share of pool or selection from which a value has a bar of its own: a smaller one is not seen."""
 LONGEST_LABEL = 34
 
 
@@ -53,7 +55,7 @@ def gain_curve(
     points, further = thinned(n[n <= at], share[n <= at]), (n[n >= at], share[n >= at])
     marks = sorted({*(max(1, round(at * part)) for part in (0.1, 0.25, 0.5, 0.75, 1.0))})
     marks = sorted({*marks, bend}) if with_knee else marks
-    beyond = [round(at * part) for part in (1.25, 1.5, 2.0) if at * part <= n[-1]]
+    beyond = [round(at * part) for part in (1.25, 1.5, 2.0, 4.0) if at * part <= n[-1]]
     table = [(mark, float(np.interp(mark, n, share))) for mark in [*marks, *beyond] if mark > 0]
     at_bend = float(np.interp(bend, n, share))
     chart: Chart = {
