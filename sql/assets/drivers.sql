@@ -1,4 +1,4 @@
--- Top concepts and top tags by their share of the whole gain, with the first picks that carry them.
+-- Top concepts and top tags by their share of the whole gain, with the picks that they gave most to.
 with recursive above as (
     select node_id as leaf_id, node_id, parent_id from knowledge_tree where level = 0
     union all
@@ -31,7 +31,7 @@ ranked as (
         key,
         sum(amount) as amount,
         count(distinct instance_id) as rows,
-        list(instance_id order by rank)[1:$examples] as examples
+        list(instance_id order by round(amount, 9) desc, rank)[1:$examples] as examples
     from carried join selected_subset using (instance_id)
     group by kind, key
     qualify row_number() over (partition by kind order by sum(amount) desc, key) <= $top

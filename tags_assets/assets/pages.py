@@ -386,7 +386,7 @@ def _twice(frontier: NDArray[np.float64], beyond: pl.DataFrame) -> str:
     if beyond.is_empty():
         return ""
     rows, value = beyond.row(-1)
-    return f" {rows:,} would give {value / frontier[-1]:.0%} of it."
+    return f" {rows:,} would give {value / frontier[-1]:.0%} of that value."
 
 
 def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:

@@ -53,7 +53,15 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
     figures["rows_eligible"] = figures["n_eligible"]
     runners = inputs.read("selected_subset", "runners_up")
     shown = selected.head(ROWS_SHOWN)["instance_id"].to_list()
-    snippets = _snippets(inputs, {*shown, *runners["instance_id"], *runners["beaten_by"].drop_nulls()})
+    drivers = inputs.query(
+        "assets/drivers",
+        ["selection_attribution", "instance_tags", "knowledge_tree", "selected_subset"],
+        top=TOP_DRIVERS,
+        examples=EXAMPLES_PER_DRIVER,
+    )
+    carried = drivers["examples"].explode().drop_nulls()
+    beaten_by = runners["beaten_by"].drop_nulls()
+    snippets = _snippets(inputs, {*shown, *carried, *runners["instance_id"], *beaten_by})
     frontier = inputs.read("selected_subset", "frontier", columns=["rows", "value"])
     leaves = tree.filter(pl.col("level") == 0).select("node_id")
     scored = kept_rows(inputs, ["source", "language", "prompt_tokens", "response_tokens"]).join(
@@ -75,7 +83,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
             POOL_SCHEMA,
         ),
         rows=_rows(inputs, selected.head(ROWS_SHOWN), snippets),
-        drivers=_drivers(inputs, snippets, tree),
+        drivers=_drivers(drivers, snippets, tree),
         gain_curve=pl.concat([frontier, inputs.read("selected_subset", "beyond")]),
         shortages=_fit(inputs.read("selected_subset", "shortages"), SHORTAGE_SCHEMA),
         nearly=_nearly(inputs, runners, snippets),
@@ -129,20 +137,14 @@ def _rows(inputs: Inputs, selected: pl.DataFrame, snippets: pl.DataFrame) -> pl.
     return _fit(rows.sort("rank"), ROW_SCHEMA)
 
 
-def _drivers(inputs: Inputs, snippets: pl.DataFrame, tree: pl.DataFrame) -> pl.DataFrame:
-    """Name the concepts and the tags that gave most of the gain, with rows that carry them."""
-    found = inputs.query(
-        "assets/drivers",
-        ["selection_attribution", "instance_tags", "knowledge_tree", "selected_subset"],
-        top=TOP_DRIVERS,
-        examples=EXAMPLES_PER_DRIVER,
-    )
+def _drivers(found: pl.DataFrame, snippets: pl.DataFrame, tree: pl.DataFrame) -> pl.DataFrame:
+    """Name the concepts and the tags that gave most of the gain, with the rows that they gave most to."""
     at_root = pl.col("parent_id").is_null()
     names = tree.select("node_id", path=pl.when(at_root).then(pl.lit(WHOLE_TEXT)).otherwise("path"))
     ids = found.select("kind", "key", "examples").explode("examples")
     texts_of = (
-        ids.join(snippets, left_on="examples", right_on="instance_id", how="inner")
-        .group_by("kind", "key")
+        ids.join(snippets, left_on="examples", right_on="instance_id", how="inner", maintain_order="left")
+        .group_by("kind", "key", maintain_order=True)
         .agg(pl.col("prompt").alias("texts"))
     )
     named = (
@@ -258,8 +260,14 @@ def _reasons(inputs: Inputs, last: ArtifactVersion, now: ArtifactVersion) -> lis
     if "raw_instances" in changed:
         before = inputs.store.find("raw_instances", last.upstream.get("raw_instances", ""))
         raw = inputs.versions["raw_instances"]
-        more = "" if before is None else f": {data_changes(inputs.store, before, raw)}"
-        reasons.append(f"the data of the pool changed{more}")
+        if before is None:
+            reasons.append("the data of the pool changed")
+        elif before.code_version != raw.code_version:
+            # Newer code makes every version another one: data that is the same must not look changed.
+            told = data_changes(inputs.store, before, raw)
+            reasons.append(f"newer code of tags-assets made it; of the pool's rows: {told}")
+        else:
+            reasons.append(f"the data of the pool changed: {data_changes(inputs.store, before, raw)}")
     if "knowledge_tree" in changed:
         grew = not inputs.figures("knowledge_tree")["rebuilt"]
         reasons.append(f"the knowledge tree {'grew' if grew else 'was built anew'}")

@@ -445,7 +445,11 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
             for row in table.iter_rows(named=True)
         ]
     total = changes.kept + changes.dropped
-    same = f" ({words.percent(changes.kept / total, 0)} of the rows before)" if total else ""
+    # All or not all is what one asks: 979 of 981 are not 100%.
+    same = (
+        f" ({words.percent(changes.kept / total, 0 if changes.kept in {0, total} else 1)} of the rows before)"
+    )
+    same = same if total else ""
     return {
         "changes": {
             "headline": f"Since {changes.previous}: {changes.kept:,} rows stayed{same}, "
