@@ -385,7 +385,7 @@ def selected_subset(inputs: Inputs, made: Selected, home: Home) -> Page:
 def _twice(frontier: NDArray[np.float64], beyond: pl.DataFrame) -> str:
     if beyond.is_empty():
         return ""
-    rows, value = beyond.row(-1)
+    rows, value = beyond.select("rows", "value").row(-1)
     return f" {rows:,} would give {value / frontier[-1]:.0%} of that value."
 
 

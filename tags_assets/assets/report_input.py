@@ -84,7 +84,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
         ),
         rows=_rows(inputs, selected.head(ROWS_SHOWN), snippets),
         drivers=_drivers(drivers, snippets, tree),
-        gain_curve=pl.concat([frontier, inputs.read("selected_subset", "beyond")]),
+        gain_curve=pl.concat([frontier, inputs.read("selected_subset", "beyond", columns=["rows", "value"])]),
         shortages=_fit(inputs.read("selected_subset", "shortages"), SHORTAGE_SCHEMA),
         nearly=_nearly(inputs, runners, snippets),
         diversity=_fit(inputs.read("selected_subset", "diversity"), DIVERSITY_SCHEMA),
