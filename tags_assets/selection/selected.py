@@ -101,7 +101,7 @@ class Selected:
         `LEFT_OUT_SCHEMA`.
     reasons
         What gave most to the first picks: ``rank, path, share``, the concepts of each by falling share of its
-        gain, all levels but the root.
+        gain, on all levels.
     figures
         The numbers of `tags_assets.method.selection_result.SelectionFigures`, ``rows_selected``, mean quality
         and diversity of selection and pool, and ``messages``: what the user should know.
