@@ -39,7 +39,8 @@ demo: .venv/runtime ## install, then select from the sample data for the two tar
 		$(BIN)/tags-assets select sample/pool --target $$target --budget 10% --home $(HOME_DIR) --out $(OUT)/$$target || exit; \
 	done
 	@echo && echo "Written:" && ls -d $(OUT)/*/subset.jsonl $(OUT)/*/report.html | sed 's/^/  /'
-	@echo "The graph that did it: run \`make ui\` and open http://127.0.0.1:3000"
+	@echo "Open a report.html in a browser: it says what was picked, and why."
+	@echo "The graph that did it: run \`make ui\`, which says when it is ready, and where."
 
 test: .venv/dev ## install, then lint, check types and run all the tests
 	@$(MAKE) lint types
