@@ -32,6 +32,10 @@ BENCHMARKS = {
     "selection_front": Benchmark(
         "what the knobs trade; few examples; ways to say a target", ["benchmarks/selection_front.py"]
     ),
+    "alignments": Benchmark(
+        "every lambda by target, from 5, 20 and 50 examples, a description and weights",
+        ["benchmarks/alignments.py"],
+    ),
     "peers": Benchmark(
         "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
     ),

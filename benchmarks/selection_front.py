@@ -333,14 +333,16 @@ def ways(bench):
     ):
         words = [target_from_description(bench.bed["words"][name], tree, supply, **options) for name in names]
         bench.run(title, words)
-    weights = []
-    for vector in (bench.bed["words"][name] for name in names):
-        # what a reader of the tree would do: name the three nearest concepts two levels above leaves
-        nodes = np.flatnonzero(tree.level == min(2, int(tree.level.max()) - 1))
-        mean = tree.vectors[nodes].mean(axis=0)
-        near = nodes[np.argsort(-(unit(tree.vectors[nodes] - mean) @ unit(vector - mean)[0]))[:3]]
-        weights.append(target_from_weights({tree.node_ids[v]: 1.0 for v in near}, tree, supply))
-    bench.run("weights on the three nearest nodes two levels up", weights)
+    bench.run("weights on the three nearest nodes two levels up", [weights_of(bench, name) for name in names])
+
+
+def weights_of(bench, name):
+    """Do what a reader of the tree would: name the three nearest concepts two levels above leaves."""
+    tree, vector = bench.bed["tree"], bench.bed["words"][name]
+    nodes = np.flatnonzero(tree.level == min(2, int(tree.level.max()) - 1))
+    mean = tree.vectors[nodes].mean(axis=0)
+    near = nodes[np.argsort(-(unit(tree.vectors[nodes] - mean) @ unit(vector - mean)[0]))[:3]]
+    return target_from_weights({tree.node_ids[v]: 1.0 for v in near}, tree, bench.supply)
 
 
 def everything(bench):
