@@ -4,9 +4,10 @@
     python benchmarks/alignments.py --cache bed.pkl  # the grounded pool of selection_front.py, kept or used
 
 Lambda 0, .25, .5, .75 and 1, everything else by default, 5% of the pool; 50, 20 and 5 examples (one draw), a
-sentence, and weights on the three nodes nearest to it. Of each selection: the share of picks that are truly of the
-target's domain, the distinct sub-domains and sources among those, KL(T || P_S) and its floor. KL is to the T that was
-told: a T of few examples is another one than that of many, so compare it with its own floor alone.
+sentence, and weights on the three nodes nearest to it. Of each selection: the share of picks that are truly
+of the target's domain, the distinct sub-domains and sources among those, KL(T || P_S) and its floor. KL is to
+the T that was told: a T of few examples is another one than that of many, so compare it with its own floor
+alone.
 """
 
 # The checkout comes first on the path.

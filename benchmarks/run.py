@@ -44,6 +44,9 @@ BENCHMARKS = {
         ["benchmarks/small_model.py", "{home}"],
     ),
     "solver_peers": Benchmark("the solver beside MIG's and apricot's", ["benchmarks/solver_peers.py"]),
+    "certificates": Benchmark(
+        "how much of the best possible is proved, by default and on request", ["benchmarks/certificates.py"]
+    ),
     "streamed_solvers": Benchmark(
         "solvers for rows that do not fit in memory, beside the exact one", ["benchmarks/streamed_solvers.py"]
     ),
