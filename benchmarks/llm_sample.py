@@ -1,6 +1,7 @@
 """Does a language model's tagging push the front of share against variety? A sample, tagged both ways.
 
-    python benchmarks/llm_sample.py FOLDER --base-url URL --model NAME   # sample, tag, measure
+    python benchmarks/llm_sample.py FOLDER                               # with the tests' small model
+    python benchmarks/llm_sample.py FOLDER --base-url URL --model NAME   # with a server of yours
     python benchmarks/llm_sample.py FOLDER --measure                     # of what is in FOLDER already
 
 400 rows of the public pool, seeded: half of them of the held-out targets' domains, about equally from each
@@ -40,6 +41,7 @@ from tags_assets.selection.inputs import Inputs
 from tags_assets.selection.knobs import turned
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.store.opening import open_store
+from tags_assets_tests.llm import model_server
 
 N_DRAWN, N_ROWS, ROW_TOKENS = 480, 400, 300
 EXAMPLES_DRAWN, N_EXAMPLES = 20, 8
@@ -137,10 +139,14 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.folder.resolve()
     if not given.measure:
-        if not (given.base_url and given.model):
-            sys.exit("name a server and its model: --base-url URL --model NAME")
         sample(given.data, folder)
-        tag(folder, given.base_url, given.model)
+        if given.base_url and given.model:
+            tag(folder, given.base_url, given.model)
+        elif model_server.is_installed():
+            with model_server.running() as url:
+                tag(folder, url, model_server.MODEL)
+        else:
+            sys.exit(f"This needs {model_server.NEEDED}, or --base-url URL --model NAME.")
     measure(given.data, folder)
 
 

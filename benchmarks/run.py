@@ -36,6 +36,10 @@ BENCHMARKS = {
         "every lambda by target, from 5, 20 and 50 examples, a description and weights",
         ["benchmarks/alignments.py"],
     ),
+    "llm_sample": Benchmark(
+        "tags of a small language model beside the built-in tagger's, on a sample",
+        ["benchmarks/llm_sample.py", "{home}/llm_sample"],
+    ),
     "peers": Benchmark(
         "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
     ),
