@@ -57,8 +57,15 @@ BENCHMARKS = {
     "tree_purity": Benchmark(
         "the tree beside exact linkage and K-Means rounds, on WordNet's nouns", ["benchmarks/tree_purity.py"]
     ),
-    "quality_twins": Benchmark(
-        "does the score tell a corrupted twin from its original", ["benchmarks/quality_twins.py"]
+    "tree_scale": Benchmark(
+        "what the tree costs up to 1,000,000 tags, and what survives other tags",
+        ["benchmarks/tree_scale.py", "{home}"],
+    ),
+    "score_ablation": Benchmark(
+        "does each term of the quality score earn its place", ["benchmarks/score_ablation.py", "{home}"]
+    ),
+    "scaling": Benchmark(
+        "what each stage costs from 1,000 to 1,000,000 rows", ["benchmarks/scaling.py", "{home}"]
     ),
 }
 """By the name of their results, in the order in which they run."""

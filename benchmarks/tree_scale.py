@@ -138,10 +138,12 @@ def stability(home: Path) -> Table:
         ids = set(new.node_ids)
         for h, (rand, mutual) in enumerate(agreement(old, new)):
             nodes = [node for node, level in zip(old.node_ids, old.level, strict=True) if level == h]
-            rows.append([name, h, len(nodes), sum(node in ids for node in nodes) / len(nodes), rand, mutual])
+            rows.append(
+                [name, str(h), len(nodes), sum(node in ids for node in nodes) / len(nodes), rand, mutual]
+            )
         kept = sum(node in ids for node in old.node_ids) / old.n_nodes
         rows.append([name, "all", old.n_nodes, kept, None, None])
-    return Table({"rebuilt": None, "level": 0, "nodes": 0, "ids kept": 3, "ARI": 3, "AMI": 3}, rows)
+    return Table({"rebuilt": None, "level": None, "nodes": 0, "ids kept": 3, "ARI": 3, "AMI": 3}, rows)
 
 
 def main() -> None:
