@@ -210,9 +210,14 @@ def _reasons(one: Lineage, other: Lineage) -> Iterator[str]:
     for asset in ("target_distribution", "selected_subset"):
         if one.has(asset) and other.has(asset):
             yield from _changed(one.versions[asset].config, other.versions[asset].config)
-    for asset in sorted({*one.versions} & {*other.versions} - {"selected_subset", "selection_attribution"}):
+    known = {*one.versions} & {*other.versions} - {"selected_subset", "selection_attribution"}
+    moved = {name for name in known if one.versions[name].data_version != other.versions[name].data_version}
+    followed = []
+    for asset in sorted(moved - {"target_distribution"}):
         before, after = one.versions[asset], other.versions[asset]
-        if before.data_version == after.data_version or asset == "target_distribution":
+        same = before.config == after.config and before.code_version == after.code_version
+        if same and moved & after.upstream.keys():
+            followed.append(asset)  # nothing of its own is different
             continue
         n = after.rows - before.rows
         rows = f", {abs(n):,} rows {'more' if n > 0 else 'fewer'}" if n else ""
@@ -221,6 +226,8 @@ def _reasons(one: Lineage, other: Lineage) -> Iterator[str]:
         if asset == "raw_instances":
             rows = f", {data_changes(one.store, before, after)}"
         yield f"{asset} is another version ({versions}{rows}{code})"
+    if followed:
+        yield f"made from that, and so other versions: {', '.join(followed)}"
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any], under: str = "") -> Iterator[str]:
@@ -238,7 +245,7 @@ def _value(value: object) -> str:
 
 def _lines(one: Diff, most: int) -> list[str]:
     counts = f"{one.kept.height:,} rows stayed, {one.dropped.height:,} left, {one.added.height:,} came"
-    out = [f"{one.a} to {one.b}: {counts} ({one.overlap:.0%} in common)"]
+    out = [f"{one.a} to {one.b}: {counts} ({_share(one.overlap)} in common)"]
     out += [f"  {reason}" for reason in one.reasons]
     moved = deepest_moves(one.shares).head(most)
     if not moved.is_empty():
@@ -258,3 +265,8 @@ def _lines(one: Diff, most: int) -> list[str]:
         if rows.height > most:
             out.append(f"          and {rows.height - most:,} more")
     return out
+
+
+def _share(part: float) -> str:
+    """Write a share; what is not quite all does not become 100%."""
+    return f"{part:.0%}" if part in {0.0, 1.0} or 0.005 <= part < 0.995 else f"{part:.1%}"
