@@ -271,8 +271,19 @@ def _reasons(inputs: Inputs, last: ArtifactVersion, now: ArtifactVersion) -> lis
     if "knowledge_tree" in changed:
         grew = not inputs.figures("knowledge_tree")["rebuilt"]
         reasons.append(f"the knowledge tree {'grew' if grew else 'was built anew'}")
-    reasons += [text for name, text in _WHY.items() if name in changed]
+    if not changed & {"raw_instances", "knowledge_tree"}:
+        # Else these follow from that, and a target that is only read on another tree asks for what it asked.
+        reasons += [text for name, text in _WHY.items() if name in changed]
+    elif _asks_anew(inputs, last):
+        reasons.append(_WHY["target_distribution"])
     old: Mapping[str, Any] = last.config
     new: Mapping[str, Any] = now.config
     fields = sorted(key for key in {*old, *new} - {GROWN_FROM} if old.get(key) != new.get(key))
     return reasons + [f"the target's {field} changed" for field in fields]
+
+
+def _asks_anew(inputs: Inputs, last: ArtifactVersion) -> bool:
+    """Whether the target's own file says something else than it did for the selection before."""
+    now = inputs.versions["target_distribution"]
+    then = inputs.store.find("target_distribution", last.upstream["target_distribution"], last.partition)
+    return then is not None and then.config != now.config

@@ -60,6 +60,9 @@ def test_it_draws_without_a_word_and_asks_nobody(opened, report):
     assert page.locator("#treemap .slice").count() > 5
     assert page.locator(".needs-script").inner_text() == ""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    # At once: the page scrolls softly, and a picture of the way there shows something else.
+    page.evaluate("document.getElementById('tree').scrollIntoView({behavior: 'instant', block: 'start'})")
+    page.wait_for_timeout(300)
     picture(page, "report-tree" if page.viewport_size == DESK else "report-tree-phone")
 
 
@@ -75,6 +78,8 @@ def test_zoom_goes_in_and_out(opened):
     page.wait_for_timeout(900)  # plotly's own transition
     assert page.locator("#treemap .slice text", has_text="arithmetic").count() >= 1
     if page.viewport_size == DESK:
+        page.evaluate("document.getElementById('tree').scrollIntoView({behavior: 'instant', block: 'start'})")
+        page.wait_for_timeout(300)
         picture(page, "report-zoomed")
     page.locator("#top").click()
     page.wait_for_function("document.getElementById('concept').dataset.concept === 'root'")
