@@ -16,6 +16,10 @@ WAIT_MS = 180_000
 """Longest that a step in the browser may take: CI shares two cores among all its workers."""
 
 
+IN_DOCS = {"report-tree", "report-tree-phone", "ui-graph", "ui-why"}
+"""Pictures that a page of the docs shows; the others are for who runs the tests."""
+
+
 def browsers(chromium: str) -> Iterator[Any]:
     """Start a browser, and end it afterwards."""
     from playwright.sync_api import sync_playwright
@@ -27,7 +31,8 @@ def browsers(chromium: str) -> Iterator[Any]:
 
 
 def picture(page: Any, name: str) -> None:
-    """Keep a screenshot in the folder that ``PICTURES`` names (docs/images), else in a temporary one."""
-    folder = Path(os.environ.get("PICTURES") or Path(tempfile.gettempdir()) / "tags-assets-pictures")
+    """Keep a screenshot: one of the docs where ``PICTURES`` says (docs/images), else in a temporary one."""
+    chosen = os.environ.get("PICTURES") if name in IN_DOCS else None
+    folder = Path(chosen or Path(tempfile.gettempdir()) / "tags-assets-pictures")
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name}.png")

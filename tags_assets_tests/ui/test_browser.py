@@ -15,6 +15,7 @@ import urllib.request
 
 import pytest
 
+from tags_assets.commands.project import GRAPH
 from tags_assets.home import Home
 from tags_assets.runner import run_target
 from tags_assets.target_registry import TargetRegistry
@@ -134,7 +135,7 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
         ("raw_instances", "rows came in from 1 file"),
         ("rejected_rows", "first at"),
         ("tag_vocabulary", "This is the first version: every tag is new."),
-        ("knowledge_tree", "nodes kept their ids"),
+        ("knowledge_tree", "nodes kept the ids"),
         ("instance_scores", "Half of the rows are above"),
         ("target_distribution", "Half of what it asks lies in"),
     ],
@@ -148,6 +149,8 @@ def test_a_page_answers_its_first_question(page, asset, answer):
 
 
 def test_the_graph_is_drawn(page):
-    page.goto("/asset-groups")
+    page.goto(GRAPH)
     page.get_by_text("sampling", exact=True).first.wait_for()
+    page.get_by_text("knowledge_tree", exact=True).first.wait_for()  # the groups are unfolded
+    page.wait_for_timeout(2000)  # the graph glides into its place
     picture(page, "ui-graph")
