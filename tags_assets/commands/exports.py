@@ -38,7 +38,7 @@ def run_export(
         size = "" if file.rows is None else f", {file.rows:,} rows"
         out.print(f"{file.format}: {file.path}{size}", markup=False)
         for note in file.notes:
-            err.print(f"  note: {note}", markup=False)
+            err.print(f"  note: {note}", markup=False, soft_wrap=True)
 
 
 def _rows_of(store: ArtifactStore, target: str) -> pl.DataFrame:

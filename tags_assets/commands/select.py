@@ -207,6 +207,6 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
         markup=False,
     )
     for message in manifest["messages"]:
-        err.print(f"note: {message}", markup=False)
+        err.print(f"note: {message}", markup=False, soft_wrap=True)
     out.print(f"subset  {folder / 'subset.jsonl'}", markup=False)
     out.print(f"report  {folder / 'report.html'}", markup=False)
