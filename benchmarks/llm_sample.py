@@ -10,7 +10,7 @@ small model tags in an hour of a busy core). They are tagged by the model and by
 a home of its own, through the product; all else is its defaults.
 
 Each domain is then told by 8 of its rows, which may not be selected, and a tenth of the sample is selected
-with several breadths and shares of the whole text: the same rows and examples for both taggers, ten draws of
+with several breadths and shares of the whole text: the same rows and examples for both taggers, five draws of
 the examples. Share and variety are those of ``alignment_probe.py``.
 """
 
@@ -44,7 +44,7 @@ from tags_assets.store.opening import open_store
 from tags_assets_tests.llm import model_server
 
 N_DRAWN, N_ROWS, ROW_TOKENS = 480, 395, 300
-N_EXAMPLES, DRAWS = 8, 10
+N_EXAMPLES, DRAWS = 8, 5
 TAGGERS = {"keyphrase": "the built-in tagger", "llm": "the language model"}
 SETTINGS = {
     "concepts alone, breadth 0": {"text_share": 0.0, "breadth": 0.0},
