@@ -258,3 +258,42 @@ def small_model(result: Mapping[str, Any]) -> Figure:
         margin={"l": 190, "t": 70},
     )
     return {"data": traces, "layout": drawn}
+
+
+@plot(
+    "scaling",
+    "CPU seconds of the method's stages against the number of rows, both on logarithmic axes, with the line "
+    "of the largest exponent that is allowed, 1.15.",
+    needs="scaling",
+)
+def scaling(result: Mapping[str, Any]) -> Figure:
+    rows = [row for row in records(result, "stages") if row["series"] == "in memory"]
+    names = list(dict.fromkeys(row["stage"] for row in rows))
+    sizes = sorted({row["rows"] for row in rows})
+    traces = []
+    for nth, name in enumerate(names):
+        own = [row for row in rows if row["stage"] == name]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "x": [row["rows"] for row in own],
+                "y": [max(row["CPU s"], 0.01) for row in own],
+                "line": {"color": COLOURS[nth % len(COLOURS)]},
+                "marker": {"size": 9, "symbol": SHAPES[nth % len(SHAPES)]},
+            }
+        )
+    start = max(row["CPU s"] for row in rows if row["rows"] == sizes[0])
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "exponent 1.15",
+            "x": [sizes[0], sizes[-1]],
+            "y": [start, start * (sizes[-1] / sizes[0]) ** 1.15],
+            "line": {"color": QUIET, "dash": "dash"},
+        }
+    )
+    drawn = layout("rows", "CPU seconds", xaxis={"type": "log"}, yaxis={"type": "log"})
+    return {"data": traces, "layout": drawn}

@@ -3,13 +3,14 @@
     python benchmarks/scaling.py HOME
     python benchmarks/scaling.py HOME --rows 1000 4000 --resampled 1000 10000      # the other sizes stay
 
-HOME holds the artifacts of the public pool. Two series, each size in a process of its own on one thread for
+HOME holds the artifacts of the public pool. Three series, each size in a process of its own on one thread for
 each library:
 
 - *rows*: the whole graph, cold, from a file of so many rows of the pool (for more rows: `--further FILE`);
 - *resampled*: the stages behind the tags. A row is a real one drawn again under another id, with its text;
   each of its tags is another one of the pool's with probability 0.2, and its vector is turned by 18 degrees.
-  The vocabulary is then that of the real pool: what more tags cost is asked by `tree_scale.py`.
+  The vocabulary is then that of the real pool: what more tags cost is asked by `tree_scale.py`;
+- *in memory*: the method behind the tree, without reading, writing and the report, on rows drawn in that way.
 
 CPU seconds, of the process and its children, and not of the clock: they are the same whether the machine is
 idle or not. The exponent is the slope of a line through log cost against log rows, from 4,000 rows on: below,
@@ -29,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,7 @@ import polars as pl  # noqa: E402
 from results import RESULTS, Table, save  # noqa: E402
 
 ROWS = (1_000, 4_000, 19_636)
+IN_MEMORY = (10_000, 100_000, 1_000_000)
 RESAMPLED = (1_000, 10_000, 100_000, 1_000_000)
 FIT_FROM = 4_000
 OTHER_TAG = 0.2
@@ -206,6 +209,65 @@ def resampled(n: int, real: Path, data: Path, scratch: Path) -> dict[str, tuple[
     return run_graph(home, write_target(scratch, data), set(GIVEN))
 
 
+def in_memory(n: int, real: Path) -> dict[str, tuple[float, float]]:
+    """Run the method on `n` rows drawn from the real ones: stage -> CPU seconds, peak MB until then."""
+    from scipy import sparse  # noqa: PLC0415 - the other series need none of these
+
+    from tags_assets.method.grounding import from_frame  # noqa: PLC0415
+    from tags_assets.method.likeness import likeness  # noqa: PLC0415
+    from tags_assets.method.near_texts import text_groups  # noqa: PLC0415
+    from tags_assets.method.request import Budget, SelectionRequest  # noqa: PLC0415
+    from tags_assets.method.scoring import score  # noqa: PLC0415
+    from tags_assets.method.selection import attribute_selection, select  # noqa: PLC0415
+    from tags_assets.method.target import target_from_examples  # noqa: PLC0415
+    from tags_assets.method.text_signals import SIGNALS  # noqa: PLC0415
+    from tags_assets.selection.inputs import Inputs, read_tree  # noqa: PLC0415
+    from tags_assets.store.artifacts import ArtifactStore  # noqa: PLC0415
+
+    store, random = ArtifactStore(real), np.random.default_rng(0)
+    assets = ("knowledge_tree", "grounded_instances", "instance_scores", "instance_embeddings")
+    tree = read_tree(Inputs(store, {asset: store.current(asset) for asset in assets}, lambda _a, _b: None))
+    signals = store.read("instance_scores", columns=["instance_id", *SIGNALS])
+    vectors = store.read_vectors("instance_embeddings", id_column="instance_id").matrix
+    masses = from_frame(store.read("grounded_instances"), tree, signals["instance_id"])
+    drawn = np.sort(random.integers(0, len(signals), n))
+    few = np.arange(0, 1_000, 20)  # examples are rows as well
+    found: dict[str, tuple[float, float]] = {}
+
+    def timed(stage, work):
+        start = _cpu()
+        made = work()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        found[stage] = (_cpu() - start, peak)
+        return made
+
+    rows = sparse.csr_array(masses[drawn])
+    moved = random.random(rows.nnz) < OTHER_TAG
+    rows.indices[moved] = random.choice(masses.indices, int(moved.sum()))
+    rows.sum_duplicates()
+    x = vectors[drawn]
+    for start in range(0, n, BATCH):
+        block = x[start : start + BATCH]
+        noise = random.normal(size=block.shape).astype(np.float32)
+        noise -= np.einsum("ij,ij->i", noise, block)[:, None] * block
+        noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+        x[start : start + BATCH] = TURNED * block + np.sqrt(1 - TURNED**2) * noise
+    said = signals[drawn].with_columns(instance_id=pl.format("row {}", pl.int_range(pl.len())))
+
+    def target():
+        asked = target_from_examples(masses[few], tree, np.asarray(rows.sum(axis=0)).ravel())
+        return replace(asked, likeness=likeness(vectors[few], x))
+
+    texts = timed("like texts", lambda: text_groups(rows, x))
+    quality = timed("scores on the tree", lambda: score(rows, tree, said))["quality"].to_numpy()
+    asked = timed("target", target)
+    request = SelectionRequest(budget=Budget(fraction=0.05), texts=texts)
+    picked = timed("selection", lambda: select(rows, tree, quality, asked, request))
+    given = (rows, tree, quality, asked, request, picked.rows)
+    timed("attribution", lambda: attribute_selection(*given, asdict(picked.figures)))
+    return found
+
+
 def measure(series: str, n: int, given: argparse.Namespace) -> list[list[object]]:
     """Measure a size in a process of its own."""
     command = [sys.executable, __file__, str(given.home), "--data", str(given.data), "--one", series, str(n)]
@@ -253,13 +315,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--rows", type=int, nargs="*", default=list(ROWS))
     parser.add_argument("--resampled", type=int, nargs="*", default=list(RESAMPLED))
+    parser.add_argument("--in-memory", type=int, nargs="*", default=list(IN_MEMORY))
     parser.add_argument("--further", type=Path, help="a file of more rows than the pool has")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         series, n = given.one[0], int(given.one[1])
         with tempfile.TemporaryDirectory() as scratch:
-            if series == "rows":
+            if series == "in memory":
+                found = in_memory(n, given.home)
+            elif series == "rows":
                 found = rows_of_pool(n, given.data, given.further, Path(scratch))
             else:
                 found = resampled(n, given.home, given.data, Path(scratch))
@@ -271,10 +336,13 @@ def main() -> None:
         spent = before["cpu_seconds"] or 0
         for row in before["tables"]["stages"]["rows"]:
             kept.setdefault((row[0], row[2]), []).append(row)
-    for series, sizes in (("rows", given.rows), ("resampled", given.resampled)):
+    order = {"rows": given.rows, "resampled": given.resampled, "in memory": given.in_memory}
+    for name, sizes in order.items():
         for n in sizes:
-            kept[series, n] = measure(series, n, given)
-    rows = [row for key in sorted(kept, key=lambda key: (key[0] != "rows", key[1])) for row in kept[key]]
+            kept[name, n] = measure(name, n, given)
+    series = list(order)
+    keys = sorted(kept, key=lambda key: (series.index(key[0]), key[1]))
+    rows = [row for key in keys for row in kept[key]]
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     columns = {"series": None, "stage": None, "rows": 0, "CPU s": 2, "peak MB": 0}
     save(

@@ -9,7 +9,7 @@ with each of them taken away:
 - *AUC*: how likely an original scores above a twin, over all and within its hidden domain (mean of the
   domains, weighted by their twins), and where both have about the same length (mean of ten classes of it);
 - *twins picked*, *sub-domains* and their effective number (*even*) of a selection of 5% without a target,
-  over three draws of rows, with 95% intervals;
+  over three draws of rows, with 95% intervals; and what two terms change there, paired over six other draws;
 - Spearman's rank correlation of the score with the response's length, over all and within a domain.
 
 A judge that runs here is too weak to measure with, so what a judge does to the score is asked of a stand-in:
@@ -174,15 +174,34 @@ def ablate(bed: peers.Bed, domain: np.ndarray) -> dict[str, Table]:
         judged.append([name, twins.overall(q), twins.within(q), twins.at_length(q)])
     rating = ratings["rating"].to_numpy()
     judged.append(["its rating alone", twins.overall(rating), twins.within(rating), twins.at_length(rating)])
+    beside = ("the score", "without standing", "richness without information content")
+    q_of = {name: score(grounding, tree, signals, config=variants()[name])["quality"] for name in beside}
+    further = [peers.Round.drawn(bed, seed) for seed in range(SEEDS, 3 * SEEDS)]
+    pairs = paired({name: q.to_numpy() for name, q in q_of.items()}, further)
     some = {"": None, "AUC": 3, "within a domain": 3, "at equal length": 3}
     return {
         "ablation": Table({**some, "twins picked": 4, "sub-domains": 0, "even": 1}, ablation),
+        "paired": pairs,
         "judged": Table(some, judged),
         "kinds": Table({"": None, **dict.fromkeys(KINDS, 3)}, by_kind),
         "length": Table(
             {"": None, "over all": 2, "within a domain": 2, "AUC": 3, "at equal length": 3}, length
         ),
     }
+
+
+def paired(qualities: dict[str, np.ndarray], rounds: list[peers.Round]) -> Table:
+    """What the score does to the selection beside the score without a term, draw by draw."""
+    found = {name: [] for name in qualities}
+    for one in rounds:
+        for name, quality in qualities.items():
+            found[name].append([values[0] for values in selected(quality, [one]).values()])
+    full, *others = (np.array(found[name]) for name in qualities)
+    rows = [
+        [name, *(interval(column) for column in (full - other).T)]
+        for name, other in zip(list(qualities)[1:], others, strict=True)
+    ]
+    return Table({"the score less the score": None, "twins picked": 4, "sub-domains": 1, "even": 1}, rows)
 
 
 def _length(name: str, values: np.ndarray, twins: Twins, domain: np.ndarray, rows: np.ndarray) -> list:
