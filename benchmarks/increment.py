@@ -1,7 +1,9 @@
 """What new rows cost: a pool of any size, then a thousand rows more, asset by asset.
 
 The pool is perturbed real data: sentences of two rows are spliced until there are enough rows, so that
-phrases and their frequencies stay real. The new rows are real ones that were held back.
+phrases and their frequencies stay real. The new rows are real ones that were held back. Each run is a
+process of its own, its start included. The first run's home stays: the same command run again measures the
+increment alone, on a copy of it.
 
     python benchmarks/increment.py ../shared/data/pool_mixed.jsonl.gz --rows 100000 --folder /tmp/increment
 """
@@ -14,16 +16,16 @@ import json
 import random
 import re
 import resource
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tags_assets.home import Home
 from tags_assets.runner import run_target
 from tags_assets.target_registry import TargetRegistry
-
-if TYPE_CHECKING:
-    from tags_assets.runner import AssetRun
 
 SENTENCE = re.compile(r"(?<=[.!?\n])\s+")
 
@@ -31,7 +33,7 @@ SENTENCE = re.compile(r"(?<=[.!?\n])\s+")
 class Silent:
     """Shows no progress."""
 
-    def step(self, task: str, done: int, total: int) -> None:
+    def step(self, task: str, done: int, total: int, note: str = "") -> None:
         """Take a step."""
 
 
@@ -78,39 +80,65 @@ def write_pools(source: Path, n_rows: int, n_new: int, folder: Path) -> Path:
     return held_back
 
 
-def timed_run(home: Home) -> tuple[dict[str, AssetRun], float, float]:
-    """Run everything: the assets, seconds on the wall, seconds of all processors."""
-    before, start = _processor_seconds(), time.perf_counter()
-    runs = {run.asset: run for run in run_target(home, "pool", Silent())}
-    return runs, time.perf_counter() - start, _processor_seconds() - before
+def timed_run(home: Home) -> dict[str, Any]:
+    """Run everything in this process, which does nothing else: figures of the run and of each asset."""
+    runs = run_target(home, "pool", Silent())
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "processor_seconds": sum(one.ru_utime + one.ru_stime for one in used),
+        "assets": {
+            run.asset: {"status": run.status, "seconds": run.seconds, "peak_mb": run.peak_mb} for run in runs
+        },
+    }
 
 
-def _processor_seconds() -> float:
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+def run_apart(home: Home, figures: Path, n_rows: int) -> dict[str, Any]:
+    """Run everything in a process of its own, start included, and keep its figures in a file."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, __file__, "--only", str(home.path), str(figures)], check=True)
+    wall = time.perf_counter() - start
+    found = {"rows": n_rows, "wall_seconds": wall, **json.loads(figures.read_text(encoding="utf-8"))}
+    figures.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
 
 
 def main() -> None:
     """Measure, and print a line per asset."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    if sys.argv[1:2] == ["--only"]:
+        Path(sys.argv[3]).write_text(json.dumps(timed_run(Home(Path(sys.argv[2])))), encoding="utf-8")
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source", type=Path, help="rows as JSON lines, compressed with gzip")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--new", type=int, default=1_000)
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()
-    new = write_pools(options.source, options.rows, options.new, options.folder)
-    home = Home(options.folder / "home").prepare()
-    pool = home.pool("default").model_copy(update={"paths": [str(options.folder / "pool")]})
-    home.save_pool("default", pool)
-    TargetRegistry(home).name(None, None)
-    first, wall_1, processor_1 = timed_run(home)
-    new.replace(options.folder / "pool" / "new.jsonl")
-    second, wall_2, processor_2 = timed_run(home)
-    print(f"{'asset':<24}{'first':>10}{'then':>10}")
-    for asset, run in first.items():
-        print(f"{asset:<24}{run.seconds:>10.1f}{second[asset].seconds:>10.1f}")
-    print(f"{'wall':<24}{wall_1:>10.1f}{wall_2:>10.1f}{wall_2 / wall_1:>8.1%}")
-    print(f"{'processors':<24}{processor_1:>10.1f}{processor_2:>10.1f}{processor_2 / processor_1:>8.1%}")
+    figures, first_home = options.folder / "first.json", Home(options.folder / "first")
+    new, landed = options.folder / "new.jsonl", options.folder / "pool" / "new.jsonl"
+    if not figures.exists():
+        write_pools(options.source, options.rows, options.new, options.folder)
+        first_home.prepare()
+        pool = first_home.pool("default").model_copy(update={"paths": [str(options.folder / "pool")]})
+        first_home.save_pool("default", pool)
+        TargetRegistry(first_home).name(None, None)
+        run_apart(first_home, figures, options.rows)
+    first = json.loads(figures.read_text(encoding="utf-8"))
+    # The first run's home stays as it is, so that the increment can be measured again.
+    then_home = options.folder / "then"
+    shutil.rmtree(then_home, ignore_errors=True)
+    shutil.copytree(first_home.path, then_home)
+    if new.exists():
+        new.replace(landed)
+    second = run_apart(Home(then_home), options.folder / "then.json", options.rows + options.new)
+    print(f"{'asset':<24}{'first':>10}{'then':>10}{'peak MB':>10}{'then':>10}")
+    for asset, run in first["assets"].items():
+        then = second["assets"][asset]
+        print(
+            f"{asset:<24}{run['seconds']:>10.1f}{then['seconds']:>10.1f}"
+            f"{run['peak_mb']:>10.0f}{then['peak_mb']:>10.0f}  {then['status']}"
+        )
+    for name in ("wall_seconds", "processor_seconds"):
+        print(f"{name:<24}{first[name]:>10.1f}{second[name]:>10.1f}{second[name] / first[name]:>8.1%}")
 
 
 if __name__ == "__main__":
