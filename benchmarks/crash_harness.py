@@ -2,11 +2,13 @@
 
     python benchmarks/crash_harness.py                  # 60 kills over the sample pool, then the other faults
     python benchmarks/crash_harness.py --kills 200 --seed 7 --json out.json
+    python benchmarks/crash_harness.py --aimed 3        # each asset three times while it is being made
     python benchmarks/crash_harness.py --faults-only    # full disk, read-only, corrupt, too little memory
 
 Each kill is SIGKILL to a process that runs the whole graph, forked from one that has imported everything, at
-a random moment: some seconds after it began, or a moment after it began to make its next artifacts. After
-each kill the home is looked at with fresh eyes: every artifact is compared with its checksum and with that of
+a random moment: some seconds after it began, or a moment after it began to make its next artifacts. An aimed
+kill comes within the time that making the asset took in the unbroken run, counted from the event that says
+its making has begun; it is a hit if its artifact was not yet there when the process was dead. After each kill the home is looked at with fresh eyes: every artifact is compared with its checksum and with that of
 an unbroken run, every view of the warehouse is counted. A home is run again until it is finished; then all
 its tables are compared, row for row and in their order (by checksum), with those of the unbroken run.
 
@@ -195,6 +197,73 @@ def kill_often(folder, kills, chance, unbroken):
     return {"kills": done, "homes": finished, "killed_while": dict(where.most_common()), "wrong": wrong}
 
 
+def make_order(reference):
+    """Assets in the order in which the unbroken run made them, and the seconds that each took."""
+    from tags_assets.store.artifacts import ArtifactStore
+
+    store = ArtifactStore(reference)
+    versions = sorted(store.snapshot().values(), key=lambda version: version.created_at)
+    store.close()
+    return {version.asset: version.metadata["seconds"] for version in versions}
+
+
+def kill_in(home, asset, wait):
+    """Start a run and kill it so many seconds after it began with an asset; returns what it did last."""
+    process, receive = start(home)
+    last, deadline = "start", time.monotonic() + 120.0
+    try:
+        while last != asset and receive.poll(max(deadline - time.monotonic(), 0.0)):
+            said = receive.recv()
+            last = said if isinstance(said, tuple) else said.split(" [")[0]
+            if isinstance(said, tuple):
+                break
+    except (EOFError, OSError):
+        pass
+    time.sleep(wait)
+    process.kill()
+    process.join()
+    try:
+        while receive.poll(0):
+            said = receive.recv()
+            last = said if isinstance(said, tuple) else said.split(" [")[0]
+    except (EOFError, OSError):
+        pass
+    return last
+
+
+def kill_aimed(folder, times, chance, unbroken):
+    """Kill in the middle of each asset so many times; after that its home is finished and compared."""
+    seconds, wrong = make_order(folder / "reference"), []
+    order, tally = list(seconds), {}
+    for number, asset in enumerate(order):
+        home, where = folder / f"aimed-{asset}", collections.Counter()
+        shutil.copytree(folder / "reference", home)
+        while where["mid-make"] < times and sum(where.values()) < 20 * times:
+            for later in order[number:]:
+                shutil.rmtree(home / "artifacts" / later, ignore_errors=True)
+            # The reading, locking and writing around the work itself takes some hundredths of a second.
+            last = kill_in(home, asset, chance.random() * (seconds[asset] + 0.1))
+            if isinstance(last, tuple):
+                wrong.append(f"{asset}: the run {last[0]}: {last[1]}")
+                where["it had ended"] += 1
+            elif last != asset:
+                where["before it" if last in {"start", *order[:number]} else "after it"] += 1
+            else:
+                made = any((home / "artifacts" / asset).glob("*/*.duckdb"))
+                where["its artifact written, not yet told" if made else "mid-make"] += 1
+            wrong += look(home, unbroken)[0]
+        how, said = finish(home)
+        if how != "ended":
+            wrong.append(f"{asset}: the last run {how}: {said}")
+        wrong += [f"after kills in {asset}: {line}" for line in compare(home, unbroken)]
+        if where["mid-make"] < times:
+            wrong.append(f"{asset} was hit {where['mid-make']} times only")
+        tally[asset] = dict(where)
+        print(asset, tally[asset], flush=True)
+        shutil.rmtree(home)
+    return {"kills": sum(sum(one.values()) for one in tally.values()), "where": tally, "wrong": wrong}
+
+
 def compare(home, unbroken):
     """What differs from the unbroken run once a home is finished, and what was left lying about."""
     from tags_assets.store.artifacts import ArtifactStore
@@ -282,6 +351,7 @@ def main():
     )
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--aimed", type=int, default=0, metavar="TIMES", help="only kills in every asset")
     parser.add_argument("--faults-only", action="store_true")
     parser.add_argument("--kills-only", action="store_true")
     parser.add_argument("--json", type=Path)
@@ -302,10 +372,13 @@ def main():
 
         unbroken = tables(ArtifactStore(folder / "reference"))
         print(f"unbroken run: {len(unbroken)} tables, {time.monotonic() - started:.0f} s", flush=True)
-        if not options.faults_only:
+        if options.aimed:
+            found["aimed"] = kill_aimed(folder, options.aimed, chance, unbroken)
+            print(json.dumps(found["aimed"], indent=2), flush=True)
+        elif not options.faults_only:
             found["kill -9"] = kill_often(folder, options.kills, chance, unbroken)
             print(json.dumps(found["kill -9"], indent=2), flush=True)
-        if not options.kills_only:
+        if not options.kills_only and not options.aimed:
             if os.geteuid() == 0:
                 found["full disk, read-only"] = small_disk(
                     folder, unbroken, (256, 1_500, 4_000, 8_000, 12_000)

@@ -15,6 +15,9 @@ from tags_assets.method.word_signals import (
 )
 from tags_assets.method.words import Words
 
+TEXT_SIGNALS_VERSION = "text-signals-1"
+"""Raised whenever a signal says something else of equal texts: what is kept by content is kept under it."""
+
 CHARS_READ = 6000
 """Characters of a prompt or response that are looked at; a row of a megabyte must not cost a megabyte."""
 
