@@ -8,9 +8,12 @@
 Each kill is SIGKILL to a process that runs the whole graph, forked from one that has imported everything, at
 a random moment: some seconds after it began, or a moment after it began to make its next artifacts. An aimed
 kill comes within the time that making the asset took in the unbroken run, counted from the event that says
-its making has begun; it is a hit if its artifact was not yet there when the process was dead. After each kill the home is looked at with fresh eyes: every artifact is compared with its checksum and with that of
-an unbroken run, every view of the warehouse is counted. A home is run again until it is finished; then all
-its tables are compared, row for row and in their order (by checksum), with those of the unbroken run.
+its making has begun; it is a hit if its artifact was not yet there when the process was dead.
+
+After each kill the home is looked at with fresh eyes: every artifact is compared with its checksum and with
+that of an unbroken run, every view of the warehouse is counted. A home is run again until it is finished; then
+all its tables are compared, row for row and in their order (by checksum), with those of the unbroken run, and
+the exported files with the checksums that their table holds.
 
 The full disk and the read-only folder are a small tmpfs that root can mount; without root they are left out
 and that is said.
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import hashlib
 import json
 import multiprocessing
 import os
@@ -241,6 +245,7 @@ def kill_aimed(folder, times, chance, unbroken):
         while where["mid-make"] < times and sum(where.values()) < 20 * times:
             for later in order[number:]:
                 shutil.rmtree(home / "artifacts" / later, ignore_errors=True)
+            shutil.rmtree(home / "exports", ignore_errors=True)
             # The reading, locking and writing around the work itself takes some hundredths of a second.
             last = kill_in(home, asset, chance.random() * (seconds[asset] + 0.1))
             if isinstance(last, tuple):
@@ -275,6 +280,10 @@ def compare(home, unbroken):
         for key, value in unbroken.items()
         if found.get(key) != value
     ]
+    exported = store.read("exported_subset", partition=TARGET)
+    for name, checksum in exported.select("file", "sha256").iter_rows():
+        if hashlib.sha256((home / name).read_bytes()).hexdigest() != checksum:
+            wrong.append(f"{name}: not what exported_subset says")
     store.publish()
     left = [str(path) for path in (*store.layout.scratch.glob("*"), *store.layout.home_scratch.glob("*"))]
     store.close()
