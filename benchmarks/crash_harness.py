@@ -11,9 +11,9 @@ kill comes within the time that making the asset took in the unbroken run, count
 its making has begun; it is a hit if its artifact was not yet there when the process was dead.
 
 After each kill the home is looked at with fresh eyes: every artifact is compared with its checksum and with
-that of an unbroken run, every view of the warehouse is counted. A home is run again until it is finished; then
-all its tables are compared, row for row and in their order (by checksum), with those of the unbroken run, and
-the exported files with the checksums that their table holds.
+that of an unbroken run, every view of the warehouse is counted. A home is run again until it is finished;
+then all its tables are compared, row for row and in their order (by checksum), with those of the unbroken
+run, and the exported files with the checksums that their table holds.
 
 The full disk and the read-only folder are a small tmpfs that root can mount; without root they are left out
 and that is said.
