@@ -6,11 +6,15 @@ import json
 import time
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    AUTOMATION_CONDITION_TAG,
+)
 
 from tags_assets.assets.versioned import TARGET_ASSETS
 from tags_assets.errors import UserError
@@ -26,12 +30,22 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
+Condition: TypeAlias = Any
+"""A condition of Dagster's, whose class and methods are none of its public types."""
+
+WHOLE_TAG = "tags_assets/whole"
+"""Tag of a run that makes for its targets all that follows from what it makes: nothing in it is followed."""
+
+
 def cascade(*, of_target: bool = False, of_selection: bool = False) -> dg.AutomationCondition[dg.AssetKey]:
     """Build the condition under which an asset follows what it depends on.
 
     It asks for an asset once when data versions upstream have changed, when its code has, when it goes
     missing, and once more after a failure; a re-run upstream that gave the same version asks for nothing.
     The signal is held until the asset is requested, so that a change that arrives during a run is not lost.
+    It is answered when that run is over: the assets of the pool are asked for together, and those of a target
+    together, so that a change is followed by one run of each. (Asked for one by one while an earlier run is
+    still at work on what comes after, the same assets would be run for the same change up to four times.)
 
     Parameters
     ----------
@@ -51,17 +65,45 @@ def cascade(*, of_target: bool = False, of_selection: bool = False) -> dg.Automa
     may_retry = (behind | condition.newly_updated() | condition.initial_evaluation()).since(
         condition.newly_requested() & failed_before
     )
-    return (
+    asked: Condition = (
         (
-            behind.since(condition.newly_requested() | condition.initial_evaluation())
+            _held(behind, condition.newly_requested())
             | condition.code_version_changed()
             | condition.missing().newly_true()
             | (failed & may_retry).with_label("failed for the first time")
         )
         & ~condition.any_deps_missing()
         & ~condition.any_deps_in_progress()
-        & ~condition.in_progress()
-    ).with_label("follows its inputs")
+        & ~_waiting(of_target=of_target or of_selection)
+    )
+    labelled: dg.AutomationCondition[dg.AssetKey] = asked.with_label("follows its inputs")
+    return labelled
+
+
+def _waiting(*, of_target: bool) -> Condition:
+    """Whether something else is to come first: a run that is at work, or new data for the pool's assets."""
+    condition = dg.AutomationCondition
+    pool_is_busy = _unfinished("instance_scores").with_label("the pool's assets are being made")
+    if not of_target:
+        return pool_is_busy | condition.in_progress()
+    landed = condition.asset_matches("landing", condition.data_version_changed())
+    unseen = _held(landed, condition.asset_matches("raw_instances", condition.newly_requested()))
+    target_is_busy = _unfinished("selection_report") | _unfinished("exported_subset")
+    return (
+        pool_is_busy
+        | target_is_busy.with_label("the target's assets are being made")
+        | unseen.with_label("the pool's assets take up the new data first")
+    )
+
+
+def _held(signal: Condition, answered: Condition) -> Condition:
+    """Hold a signal until it was answered at the tick before; what comes at this very tick is new."""
+    return signal.since((answered & ~signal) | dg.AutomationCondition.initial_evaluation())
+
+
+def _unfinished(last: str) -> Condition:
+    """Whether a run is on the way to an asset that comes last in it; to ask after all would take seconds."""
+    return dg.AutomationCondition.asset_matches(last, dg.AutomationCondition.in_progress())
 
 
 def _behind(*, of_target: bool, of_selection: bool) -> dg.AutomationCondition[Any]:
@@ -69,6 +111,10 @@ def _behind(*, of_target: bool, of_selection: bool) -> dg.AutomationCondition[An
     condition, label = dg.AutomationCondition, "new data upstream"
     # A run that makes several assets makes them from one another: what changed in it need not be followed.
     changed = condition.data_version_changed() & ~condition.executed_with_root_target()
+    if of_target or of_selection:
+        # Of a run for many targets Dagster takes that to be so for the last one only; our own runs say it.
+        for tag in (WHOLE_TAG, AUTOMATION_CONDITION_TAG):
+            changed &= ~condition.all_new_updates_have_run_tags(tag_keys={tag})
     alone = condition.any_deps_match(changed | condition.will_be_requested())
     targets = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
     if of_selection:
@@ -194,7 +240,11 @@ def _select_for(names: Sequence[str]) -> dg.RunRequest:
     There is no run key: a target that is edited and edited back is to be selected for again.
     """
     assets = [dg.AssetKey(asset) for asset in sorted(TARGET_ASSETS)]
-    tags = {ASSET_PARTITION_RANGE_START_TAG: names[0], ASSET_PARTITION_RANGE_END_TAG: names[-1]}
+    tags = {
+        ASSET_PARTITION_RANGE_START_TAG: names[0],
+        ASSET_PARTITION_RANGE_END_TAG: names[-1],
+        WHOLE_TAG: "true",
+    }
     return dg.RunRequest(tags=tags, asset_selection=assets)
 
 

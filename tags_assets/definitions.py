@@ -30,6 +30,7 @@ from tags_assets.assets import tag_vocabulary as _tag_vocabulary
 from tags_assets.assets import target_distribution as _target_distribution
 from tags_assets.assets.versioned import TARGET_ASSETS
 from tags_assets.automation import (
+    WHOLE_TAG,
     automation_sensor,
     cascade,
     daily_reselection,
@@ -67,6 +68,7 @@ everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("landing"),
     description="Reads the pool and selects for one target; what is up to date is used again.",
+    tags={WHOLE_TAG: "true"},
 )
 read_pool = dg.define_asset_job(
     "read_pool",
@@ -77,6 +79,7 @@ one_target = dg.define_asset_job(
     "one_target",
     selection=dg.AssetSelection.assets(*sorted(TARGET_ASSETS)),
     description="Selects anew for one target, on the knowledge and the scores that there are.",
+    tags={WHOLE_TAG: "true"},
 )
 
 

@@ -87,16 +87,15 @@ def _run(home: Home, job: str, watcher: Watcher, target: str | None) -> list[Ass
         if target is not None and not instance.has_dynamic_partition(str(targets.name), target):
             instance.add_dynamic_partitions(str(targets.name), [target])
         _report_landing(instance, landing_event(data), data.version)
-        result = (
-            defs()
-            .resolve_job_def(job)
-            .execute_in_process(
-                instance=instance,
-                partition_key=target,
-                raise_on_error=False,
-                tags={PROCESS_TAG: process_mark()},
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
+        resolved = defs().resolve_job_def(job)
+        result = resolved.execute_in_process(
+            instance=instance,
+            partition_key=target,
+            # Said in full, so that a daemon knows that the run made its assets from one another.
+            asset_selection=sorted(resolved.asset_layer.executable_asset_keys),
+            raise_on_error=False,
+            tags={PROCESS_TAG: process_mark()},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         for event in result.all_events:
             if event.is_step_failure:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 
 import dagster as dg
 import pytest
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    AUTOMATION_CONDITION_TAG,
+)
 
 from tags_assets.assets.versioned import TARGET_ASSETS
 from tags_assets.automation import cascade, landing_sensor, targets_sensor
@@ -20,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 
 class Graph:
-    """Landing, then `first`, then `second`, in an instance of their own."""
+    """Landing, the first of the pool's assets, and their last, in an instance of their own."""
 
     def __init__(self, instance):
         self.instance, self.cursor = instance, None
@@ -28,14 +35,14 @@ class Graph:
         self.within = self.between = lambda: None
         graph = self
 
-        @dg.asset(deps=["landing"], automation_condition=cascade())
+        @dg.asset(name="raw_instances", deps=["landing"], automation_condition=cascade())
         def first():
             graph.within()
             if graph.fails:
                 raise ValueError("as asked")
             return dg.MaterializeResult(data_version=dg.DataVersion(graph.version))
 
-        @dg.asset(deps=[first], automation_condition=cascade())
+        @dg.asset(name="instance_scores", deps=[first], automation_condition=cascade())
         def second():
             graph.between()
             return dg.MaterializeResult(data_version=dg.DataVersion(graph.version))
@@ -59,8 +66,11 @@ class Graph:
 
     def run(self):
         self.version = str(int(self.version) + 1)
-        dg.materialize(
-            self.assets, selection=["first", "second"], instance=self.instance, raise_on_error=False
+        defs = dg.Definitions(assets=self.assets, executor=dg.in_process_executor)
+        defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey("raw_instances"), dg.AssetKey("instance_scores")],
+            raise_on_error=False,
         )
 
 
@@ -78,7 +88,7 @@ def graph():
 def test_new_data_is_followed_all_the_way_down_in_one_tick(graph):
     assert graph.tick() == set()
     graph.land("b")
-    assert graph.tick() == {"first", "second"}
+    assert graph.tick() == {"raw_instances", "instance_scores"}
     graph.run()
     assert graph.tick() == set()
     graph.land("b")
@@ -89,7 +99,7 @@ def test_what_a_run_made_of_one_another_is_not_asked_for_again(graph):
     seen = []
     graph.between = lambda: seen.append(graph.tick())
     graph.land("b")
-    assert graph.tick() == {"first", "second"}
+    assert graph.tick() == {"raw_instances", "instance_scores"}
     graph.run()
     assert seen == [set()]
     assert graph.tick() == set()
@@ -104,11 +114,19 @@ def test_a_change_that_arrives_during_a_run_is_not_lost(graph):
         seen.append(graph.tick())
 
     graph.land("b")
-    assert graph.tick() == {"first", "second"}
+    assert graph.tick() == {"raw_instances", "instance_scores"}
     graph.within = change
     graph.run()
     assert seen == [set(), set()], "nothing is asked for while it runs"
-    assert graph.tick() == {"first", "second"}
+    assert graph.tick() == {"raw_instances", "instance_scores"}
+
+
+def test_a_change_at_the_very_next_tick_is_not_lost(graph):
+    graph.land("b")
+    assert graph.tick() == {"raw_instances", "instance_scores"}
+    graph.within = lambda: graph.land("c")
+    graph.run()
+    assert graph.tick() == {"raw_instances", "instance_scores"}
 
 
 @pytest.mark.parametrize("seen_while_it_runs", [True, False])
@@ -118,11 +136,11 @@ def test_a_failure_is_retried_once_and_then_waits_for_new_data(graph, seen_while
         graph.within = graph.tick
     for version in ("b", "c"):
         graph.land(version)
-        assert "first" in graph.tick()
+        assert "raw_instances" in graph.tick()
         requests = 0
         for _ in range(5):
             graph.run()
-            requests += "first" in graph.tick()
+            requests += "raw_instances" in graph.tick()
         assert requests <= 1
         if version == "b":
             assert requests == 1
@@ -176,6 +194,116 @@ class Sensor:
                     for name in request.partition_keys:
                         self.instance.delete_dynamic_partition("targets", name)
         return data
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+def test_what_comes_while_a_run_is_at_work_is_followed_by_one_run_of_the_pool_and_one_of_the_targets():
+    daemon = Daemon(["maths", "law"])
+    with daemon.instance:
+        daemon.land("1")
+        daemon.tick()
+        daemon.work()  # the first time: all that was missing
+        daemon.settle()
+        del daemon.runs[:]
+
+        daemon.land("2")
+        daemon.tick()
+        daemon.work(while_making={"atomic_tags": lambda: daemon.land("3")})
+        daemon.settle()
+        assert daemon.runs == [daemon.pool, daemon.pool, daemon.targets]
+
+        # And while the targets' own run is at work.
+        del daemon.runs[:]
+        daemon.land("4")
+        daemon.tick()
+        daemon.work()
+        daemon.tick()
+        daemon.work(while_making={"selected_subset": lambda: daemon.land("5")})
+        daemon.settle()
+        assert daemon.runs == [daemon.pool, daemon.targets, daemon.pool, daemon.targets]
+
+
+FEW = {"raw_instances", "atomic_tags", "instance_scores"} | TARGET_ASSETS
+
+
+class Daemon:
+    """A part of the graph with its conditions, assets that compute nothing, runs one after the other."""
+
+    def __init__(self, names):
+        from tags_assets.definitions import defs
+
+        self.instance, self.cursor, self.runs, self.queue = dg.DagsterInstance.ephemeral(), None, [], []
+        self.landed, self.versions, self.between = "", {}, {}
+        partitions = dg.DynamicPartitionsDefinition(name="targets")
+        self.instance.add_dynamic_partitions("targets", names)
+        graph = defs().resolve_asset_graph()
+        keys = [key for key in graph.toposorted_asset_keys if key.to_user_string() in FEW]
+        self.defs = dg.Definitions(
+            assets=[dg.AssetSpec("landing"), *(self._copy(graph.get(key), partitions) for key in keys)],
+            executor=dg.in_process_executor,
+        )
+        self.names, self.keys = names, keys
+        self.targets = frozenset(TARGET_ASSETS), tuple(names)
+        self.pool = frozenset(key.to_user_string() for key in keys) - TARGET_ASSETS, ()
+
+    def _copy(self, node, partitions):
+        name, of_target = node.key.to_user_string(), node.key.to_user_string() in TARGET_ASSETS
+        above = sorted({key.to_user_string() for key in node.parent_keys} & {*FEW, "landing"})
+        above = {"instance_scores": ["atomic_tags"], "target_distribution": ["instance_scores"]}.get(
+            name, above
+        )
+
+        @dg.asset(
+            name=name,
+            deps=above,
+            automation_condition=node.automation_condition,
+            partitions_def=partitions if of_target else None,
+            backfill_policy=dg.BackfillPolicy.single_run() if of_target else None,
+        )
+        def made():
+            made_of = [self.versions.get(dependency, self.landed) for dependency in above]
+            self.versions[name] = hashlib.sha256(repr((name, made_of)).encode()).hexdigest()[:8]
+            if name in self.between:
+                self.between.pop(name)()
+                assert not {names for names in self.tick() if bool(names) == of_target}, "not in its own run"
+            return dg.MaterializeResult(data_version=dg.DataVersion(self.versions[name]))
+
+        return made
+
+    def land(self, version):
+        self.landed = version
+        event = dg.AssetMaterialization("landing", tags={"dagster/data_version": version})
+        self.instance.report_runless_asset_event(event)
+
+    def tick(self):
+        result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
+        self.cursor = result.cursor
+        wanted = {}
+        for key in self.keys:
+            if result.get_num_requested(key):
+                names = sorted(filter(None, result.get_requested_partitions(key)), key=self.names.index)
+                wanted.setdefault(tuple(names), set()).add(key)
+        for names, keys in wanted.items():
+            tags = {AUTOMATION_CONDITION_TAG: "true"}
+            if names:
+                tags |= {ASSET_PARTITION_RANGE_START_TAG: names[0], ASSET_PARTITION_RANGE_END_TAG: names[-1]}
+            job = self.defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection=keys)
+            run = self.instance.create_run_for_job(job, asset_selection=keys, tags=tags)
+            self.queue.append((job, run, (frozenset(key.to_user_string() for key in keys), names)))
+        return set(wanted)
+
+    def work(self, while_making=None):
+        self.between = dict(while_making or {})
+        while self.queue:
+            job, run, what = self.queue.pop(0)
+            assert not any(e.is_failure for e in execute_run_iterator(InMemoryJob(job), run, self.instance))
+            self.runs.append(what)
+        assert not self.between
+
+    def settle(self):
+        while self.tick() or self.tick():
+            self.work()
 
 
 def test_a_file_is_left_until_it_no_longer_changes(home):

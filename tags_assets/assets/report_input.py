@@ -213,10 +213,26 @@ def _request(spec: TargetSpec) -> dict[str, object]:
 def _changes(inputs: Inputs, selected: pl.DataFrame, target: str) -> Changes | None:
     """Compare with the selection before, if there was one."""
     store, now = inputs.store, inputs.versions["selected_subset"]
-    before = [v for v in store.versions("selected_subset", target) if v.created_at < now.created_at]
-    if not before:
+    last = _selection_before(inputs, target)
+    if last is None:
         return None
-    last = before[-1]
+    with store.using([last]):
+        return _compared(inputs, selected, last, now)
+
+
+def _selection_before(inputs: Inputs, target: str) -> ArtifactVersion | None:
+    """Find the selection of the newest report before that shows another one; None if it is gone."""
+    store, now = inputs.store, inputs.versions["selected_subset"].data_version
+    report = inputs.base
+    while report is not None and report.upstream.get("selected_subset") == now:
+        report = store.find("selection_report", str(report.config.get(GROWN_FROM)), target)
+    return (
+        None if report is None else store.find("selected_subset", report.upstream["selected_subset"], target)
+    )
+
+
+def _compared(inputs: Inputs, selected: pl.DataFrame, last: ArtifactVersion, now: ArtifactVersion) -> Changes:
+    store = inputs.store
     rows = store.read_version(last, columns=["instance_id", "id", "source"])
     kept = rows.join(selected, on="instance_id", how="semi")
     dropped = rows.join(selected, on="instance_id", how="anti")

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _Key = tuple[str, str]  # asset and data version
 
+_GROWN_FROM = "grown_from"
+_NEED_THEIR_BASE = frozenset({"selected_subset"})
+"""Assets that are made again from a manifest, for which the version that they grew from is needed as well."""
+
 
 @dataclass(frozen=True)
 class Pruning:
@@ -40,7 +44,8 @@ def prune(
 
     Kept are, of each asset and partition, the last `keep` versions and the current one; whatever is younger
     than `grace`; what a process reads just now; and everything that a kept version was made from, all the way
-    up, so that every selection that is left can still be explained.
+    up, so that every selection that is left can still be explained. Of a selection that kept rows of the one
+    before it (``stability``), that one is kept too, so that it can be reproduced.
 
     Parameters
     ----------
@@ -113,6 +118,8 @@ def _with_upstream(
 ) -> dict[_Key, ArtifactVersion]:
     """Return the roots and all stored versions that they were made from."""
     kept: dict[_Key, ArtifactVersion] = {}
+    # Held without what they were made from themselves: else each would hold the one before, without end.
+    held: dict[_Key, ArtifactVersion] = {}
     waiting = list(roots)
     while waiting:
         version = waiting.pop()
@@ -120,10 +127,13 @@ def _with_upstream(
         if key in kept:
             continue
         kept[key] = version
+        base = (version.asset, str(version.config.get(_GROWN_FROM)))
+        if version.asset in _NEED_THEIR_BASE and base in versions:
+            held[base] = versions[base]
         # Upstream is named by asset or asset/partition; its data version alone tells partitions apart.
         above = ((name.split("/", 1)[0], data_version) for name, data_version in version.upstream.items())
         waiting.extend(versions[key] for key in above if key in versions)
-    return kept
+    return held | kept
 
 
 def _remove_orphaned_headers(store: ArtifactStore) -> None:

@@ -88,6 +88,33 @@ def test_a_selection_of_the_past_is_reproduced_exactly_from_its_manifest(project
     assert "DIFFERENT" not in said
 
 
+def test_a_selection_that_kept_rows_is_reproduced_after_the_one_before_it_was_due_to_go(
+    project, home, capsys, monkeypatch
+):
+    monkeypatch.setenv("TAGS_TARGETS", str(project / "targets"))
+    write_target(project / "targets", budget={"rows": 9}, stability=0.6)
+    first = json.loads((project / "out2" / "manifest.json").read_text())["selection"]["data_version"]
+    runs = run_target(home, "maths", Silent())
+    write_outputs(home, "maths", runs, project / "stable")
+    version = open_store(home.path).require("selected_subset", None, "maths")
+    assert version.config["grown_from"] == first
+    run_prune(home, 1, dry_run=False, grace_minutes=0, unused_days=30)
+    left = {one.data_version for one in open_store(home.path).versions("selected_subset", "maths")}
+    assert left == {first, version.data_version}
+    run_reproduce(home, project / "stable")
+    assert "reproduced exactly" in capsys.readouterr().out
+
+
+def test_a_report_says_with_which_selection_it_compares(home):
+    store = open_store(home.path)
+    old, middle, new = store.versions("selection_report", "maths")
+    assert "grown_from" not in old.config
+    assert [middle.config["grown_from"], new.config["grown_from"]] == [old.data_version, middle.data_version]
+    for report, told in ((old, False), (middle, True), (new, True)):
+        first = "This is the first version of this selection" in store.read_version(report)["html"][0]
+        assert first == (not told)
+
+
 def test_a_manifest_that_tells_another_story_is_told_so(project, home):
     file = project / "out0" / "manifest.json"
     manifest = json.loads(file.read_text())

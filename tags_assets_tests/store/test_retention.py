@@ -44,6 +44,17 @@ def test_what_a_kept_selection_was_made_from_is_kept_all_the_way_up(chain):
     assert names(chain.versions("subset", "law")) == ["s5"]
 
 
+def test_the_selection_whose_rows_another_kept_stays_with_it_and_no_longer(store, rows):
+    for run in range(4):
+        store.write("tree", f"t{run}", rows)
+        config = {"grown_from": f"s{run - 1}"} if run else {}
+        record = VersionRecord(upstream={"tree": f"t{run}"}, config=config)
+        store.write("selected_subset", f"s{run}", rows, partition="maths", record=record)
+    store.prune(1, dry_run=False)
+    assert names(store.versions("selected_subset", "maths")) == ["s2", "s3"]
+    assert names(store.versions("tree")) == ["t3"], "what it was made from itself is not needed"
+
+
 def test_the_current_version_is_kept_however_old_it_is(chain):
     chain.set_current(chain.find("tree", "t2"))
     chain.prune(1, dry_run=False)
