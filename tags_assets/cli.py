@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from tags_assets import __version__
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, broken_start
 from tags_assets.home import DEFAULT_POOL, Home
 
 app = typer.Typer(
@@ -437,3 +437,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except (ImportError, MemoryError, OSError, RuntimeError, SystemError) as error:
+        said = broken_start(error)
+        if said is None or os.environ.get("TAGS_DEBUG"):
+            raise
+        sys.stderr.write(f"tags-assets: {said}\n")
+        sys.exit(1)

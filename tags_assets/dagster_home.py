@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, out_of_memory
 from tags_assets.store.durable import disk_errors
 
 if TYPE_CHECKING:
@@ -111,14 +111,6 @@ def storage_errors(home: Home) -> Iterator[None]:
         ) from error
     except MemoryError as error:
         raise out_of_memory("the run") from error
-
-
-def out_of_memory(what: str) -> UserError:
-    """Build the error for a machine that is too small."""
-    return UserError(
-        f"{what} needs more memory than there is",
-        mend="Close other programs, or select on a larger machine; what was finished is kept.",
-    )
 
 
 def _bury_dead_runs(instance: dg.DagsterInstance) -> None:

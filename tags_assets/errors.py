@@ -38,3 +38,41 @@ class UserError(Exception):
             f"Did you mean {', '.join(repr(n) for n in nearest)}?" if nearest else f"There is no {kind} yet."
         )
         return cls(f"there is no {kind} named {name!r}", where=where, mend=hint)
+
+
+_NO_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryException")
+_SIGNS_OF_NO_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "bad_alloc",
+    "can't start new thread",
+)
+
+
+def out_of_memory(what: str) -> UserError:
+    """Build the error for a machine that is too small."""
+    return UserError(
+        f"{what} needs more memory than there is",
+        mend="Close other programs, raise the limit (ulimit -v), or select on a larger machine; what was "
+        "finished is kept.",
+    )
+
+
+def tells_of_no_memory(kind: str, message: str) -> bool:
+    """Say whether an error's class and text mean that there is no memory left.
+
+    A library that finds none while it is loaded says so as an `ImportError`.
+    """
+    return kind in _NO_MEMORY or any(sign in message.lower() for sign in _SIGNS_OF_NO_MEMORY)
+
+
+def broken_start(error: Exception) -> UserError | None:
+    """Build the line for what keeps a command from its work before it has begun; None for all else."""
+    if tells_of_no_memory(type(error).__name__, str(error)):
+        return out_of_memory("the command")
+    if isinstance(error, ImportError):
+        return UserError(
+            f"the installation is not whole: {error}",
+            mend="Install it again: make, or pip install --force-reinstall tags-assets.",
+        )
+    return None

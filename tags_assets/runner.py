@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from tags_assets.dagster_home import (
     PROCESS_TAG,
     open_instance,
-    out_of_memory,
     prepare_dagster_home,
     process_mark,
     storage_errors,
 )
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, out_of_memory, tells_of_no_memory
 from tags_assets.progress import watched_by
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def _failure(event: dg.DagsterEvent) -> UserError:
     if os.environ.get("TAGS_DEBUG"):
         sys.stderr.write(data.error_display_string)
     cause = data.error.cause if data.error and data.error.cause else data.error
-    if cause is not None and cause.cls_name in {"MemoryError", "_ArrayMemoryError"}:
+    if cause is not None and tells_of_no_memory(cause.cls_name or "", cause.message):
         return out_of_memory(event.step_key or "the run")
     first = cause.message.strip().splitlines()[0] if cause else "unknown error"
     return UserError(

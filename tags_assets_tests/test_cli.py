@@ -104,3 +104,22 @@ def test_init_makes_a_project_and_doctor_finds_it_well(tmp_path):
     done = run("doctor", cwd=tmp_path / "new")
     assert done.returncode == 0, done.stderr
     assert "duckdb" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to the limit")
+@pytest.mark.parametrize("megabytes", [400, 600])
+def test_too_little_memory_is_one_line_that_says_what_to_do(tmp_path, megabytes):
+    import resource
+
+    # While it is loaded a library says so by an ImportError.
+    limit = megabytes << 20
+    done = subprocess.run(
+        [sys.executable, "-m", "tags_assets", "select", str(tmp_path), "--home", str(tmp_path / "home")],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert "needs more memory than there is" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -130,7 +130,7 @@ def test_the_selection_is_of_the_target(project):
 
 def test_the_warehouse_shows_every_asset_and_its_history(project):
     home, _ = project
-    write_target(home.targets_folder, "maths", budget={"rows": 12}, breadth=0.1)
+    write_target(home.targets_folder, "maths", budget={"rows": 12}, alignment=0.4)
     runs_of(home, "maths")
     with open_store(home.path).warehouse.open() as connection:
         count = connection.sql("select count(*) from selected_subset where target = 'maths'").fetchall()
