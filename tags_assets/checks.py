@@ -31,7 +31,7 @@ class Judged:
     before
         Those of the version before it, where there is one.
     limits
-        Of the pool.
+        Of the pool, and over them those of the target.
     """
 
     figures: Mapping[str, Any]
@@ -57,15 +57,16 @@ class FigureCheck:
         """
         return dg.AssetCheckSpec(self.name, asset=self.asset, description=self.description, blocking=True)
 
-    def result(self, judged: Iterable[tuple[str | None, Judged]], limits: Limits) -> dg.AssetCheckResult:
-        """Judge every partition; the check passes where all of them do."""
-        verdicts = [(partition, *self.verdict(one)) for partition, one in judged]
-        lines = [text if partition is None else f"{partition}: {text}" for partition, _, text in verdicts]
+    def result(self, judged: Iterable[tuple[str | None, Judged]]) -> dg.AssetCheckResult:
+        """Judge every partition; the check passes where all of them do, and blocks where one does."""
+        verdicts = [(partition, one.limits, *self.verdict(one)) for partition, one in judged]
+        lines = [text if partition is None else f"{partition}: {text}" for partition, _, _, text in verdicts]
+        blocks = any(self.blocks(limits) for _, limits, passed, _ in verdicts if not passed)
         return dg.AssetCheckResult(
             check_name=self.name,
             asset_key=self.asset,
-            passed=all(passed for _, passed, _ in verdicts),
-            severity=dg.AssetCheckSeverity.ERROR if self.blocks(limits) else dg.AssetCheckSeverity.WARN,
+            passed=all(passed for _, _, passed, _ in verdicts),
+            severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
             description="; ".join(lines),
         )
 

@@ -43,6 +43,7 @@ from tags_assets.home import Home
 from tags_assets.resources.embedder import EmbedderResource
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
+from tags_assets.upkeep import prune, weekly_pruning
 
 ASSET_MODULES = (
     _raw_instances,
@@ -126,7 +127,7 @@ def defs() -> dg.Definitions:
         linked = dg.with_source_code_references([_landing.landing, *assets])
     return dg.Definitions(
         assets=[fresh(asset) for asset in linked],
-        jobs=[everything, read_pool, one_target, dry_run],
+        jobs=[everything, read_pool, one_target, dry_run, prune],
         sensors=[
             landing_sensor,
             targets_sensor,
@@ -134,7 +135,7 @@ def defs() -> dg.Definitions:
             alarm_on_failed_run,
             alarm_on_failed_check,
         ],
-        schedules=[daily_reselection],
+        schedules=[daily_reselection, weekly_pruning],
         executor=dg.in_process_executor,
         resources={
             "store": StoreResource(home=str(Home.resolve().path)),

@@ -37,3 +37,19 @@ class Limits(BaseModel):
     nats; no limit unless set, since a target asks for it with ``alignment``."""
     blocking: list[str] = Field(default_factory=list)
     """Names of checks that stop what depends on the asset, beside those that always do."""
+
+
+class TargetLimits(BaseModel):
+    """Where the checks of one target's selection draw the line: ``limits`` of its file, over the pool's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    certificate: float | None = Field(default=None, ge=0, le=1)
+    certificate_small: float | None = Field(default=None, ge=0, le=1)
+    kl_above_floor: float | None = Field(default=None, ge=0)
+    blocking: list[str] | None = None
+    """Names of checks that stop this target's selection; they take the place of the pool's."""
+
+    def over(self, pool: Limits) -> Limits:
+        """Put what is said here over the limits of the pool."""
+        return pool.model_copy(update=self.model_dump(exclude_none=True))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tags_assets.errors import UserError
+from tags_assets.limits import TargetLimits
 from tags_assets.method.request import (
     DEFAULT_ALIGNMENT,
     DEFAULT_BREADTH,
@@ -204,6 +205,10 @@ class ConstraintsField(_Strict):
         return self
 
 
+NOT_ASKED = {"name", "path", "target", "limits"}
+"""Fields of a target that do not say how to select: what it wants is an input of its own, limits judge."""
+
+
 class TargetSpec(_Strict):
     """A target as its file says it, with the defaults filled in.
 
@@ -229,6 +234,7 @@ class TargetSpec(_Strict):
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
     stability: Share = 0.0
     certificate: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1)] | None = None
+    limits: TargetLimits = Field(default_factory=TargetLimits)
 
     @classmethod
     def of_pool(cls) -> TargetSpec:

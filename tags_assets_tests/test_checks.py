@@ -5,7 +5,7 @@ import pytest
 
 from tags_assets.checks import CHECKS, Judged, check_limits
 from tags_assets.errors import UserError
-from tags_assets.limits import Limits
+from tags_assets.limits import Limits, TargetLimits
 
 
 def verdict(name, figures, before=None, **limits):
@@ -65,9 +65,26 @@ def test_figures_of_older_versions_are_not_judged_by_what_they_lack():
 def test_a_check_that_the_user_names_blocks_and_the_others_warn(blocking):
     [check] = [check for check in CHECKS if check.name == "few_rejected"]
     limits = check_limits(Limits(rejected=0.05, blocking=blocking))
-    result = check.result([(None, Judged(RAW, None, limits))], limits)
+    result = check.result([(None, Judged(RAW, None, limits))])
     assert not result.passed
     assert result.severity == (dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN)
+
+
+def test_what_a_target_says_stands_over_the_pool_and_blocks_for_that_target_alone():
+    [check] = [check for check in CHECKS if check.name == "near_optimal"]
+    pool = Limits(certificate_small=0.9)
+    strict = TargetLimits(certificate_small=0.97, blocking=["near_optimal"]).over(pool)
+    assert strict.rejected == pool.rejected
+    figures = {"certificate": 0.95, "rows_selected": 20}
+    for limits, passed, severity in (
+        (pool, True, dg.AssetCheckSeverity.WARN),
+        (strict, False, dg.AssetCheckSeverity.ERROR),
+        (strict.model_copy(update={"blocking": []}), False, dg.AssetCheckSeverity.WARN),
+    ):
+        result = check.result(
+            [("loose", Judged(figures, None, pool)), ("one", Judged(figures, None, limits))]
+        )
+        assert (result.passed, result.severity) == (passed, severity)
 
 
 def test_a_check_that_does_not_exist_cannot_block():

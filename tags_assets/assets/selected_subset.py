@@ -23,6 +23,7 @@ from tags_assets.selection.selected import (
     select_target,
 )
 from tags_assets.selection.selection_inputs import SelectionInputs
+from tags_assets.target_file import NOT_ASKED
 from tags_assets.target_registry import TargetRegistry
 
 
@@ -56,7 +57,7 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
 
     def config(name: str) -> Mapping[str, Any]:
         spec = registry.load(name)
-        return spec.model_dump(mode="json", exclude={"name", "path", "target"})
+        return spec.model_dump(mode="json", exclude=NOT_ASKED)
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = registry.load(name)

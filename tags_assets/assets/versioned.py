@@ -20,6 +20,7 @@ from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.columns import meaning
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.versions import VersionRecord
+from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,7 +116,7 @@ def materialize(
         try:
             with measured() as measure:
                 version, status = maker.find_or_make(partition)
-            judged.append((partition, maker.settle(version, limits)))
+            judged.append((partition, maker.settle(version, maker.limits(limits, partition))))
         except UserError as error:
             errors[partition] = error
             continue
@@ -138,7 +139,7 @@ def materialize(
             one if len(made) == 1 else fingerprint(maker.asset, None, "", {}, data_versions)
         ),
         metadata=shown[made[0][0]] if len(made) == 1 else {"partitions": len(made)},
-        check_results=[check.result(judged, limits) for check in checks_of(maker.asset)],
+        check_results=[check.result(judged) for check in checks_of(maker.asset)],
     )
 
 
@@ -186,6 +187,13 @@ class _Maker:
                     made_of = replace(made_of, config=config)
                     return self._make(inputs, partition, data_version, made_of), "ran"
         return found, "reused"
+
+    def limits(self, pool: Limits, partition: str | None) -> Limits:
+        """Return the limits that hold for a partition: the pool's, and over them what its target says."""
+        if partition is None:
+            return pool
+        home = Home(self.store.home)
+        return check_limits(TargetRegistry(home).load(partition).limits.over(pool))
 
     def settle(self, version: ArtifactVersion, limits: Limits) -> Judged:
         """Make a version current, unless a check that blocks fails: then what was current stays so."""

@@ -13,7 +13,7 @@ from tags_assets.selection.inputs import Inputs, figures_of
 from tags_assets.selection.knobs import turned
 from tags_assets.selection.selected import CODE_VERSION, Selected, select_target
 from tags_assets.selection.selection_inputs import SelectionInputs
-from tags_assets.target_file import DEFAULT_BUDGET, BudgetField
+from tags_assets.target_file import DEFAULT_BUDGET, NOT_ASKED, BudgetField
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -150,7 +150,7 @@ def select_again(store: ArtifactStore, target: str, changes: Mapping[str, object
 
 def _differences(config: Mapping[str, Any], spec: TargetSpec) -> dict[str, tuple[object, object]]:
     before = _flat(config)
-    after = _flat(spec.model_dump(mode="json", exclude={"name", "path", "target"}))
+    after = _flat(spec.model_dump(mode="json", exclude=NOT_ASKED))
     pairs = {name: (before.get(name), after.get(name)) for name in sorted({*before, *after})}
     return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 

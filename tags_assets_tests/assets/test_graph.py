@@ -201,18 +201,39 @@ def test_a_check_that_blocks_keeps_the_selection_that_there_was(project):
     assert store.require("raw_instances").data_version == before[0].data_version
 
 
+def test_a_target_whose_own_limit_fails_keeps_its_selection_and_others_go_on(project):
+    home, first = project
+    strict = {"kl_above_floor": 0.0, "blocking": ["kl_above_floor"]}
+    write_target(home.targets_folder, "maths", limits=strict)
+    with pytest.raises(
+        UserError, match="stopped by a check that blocks: selected_subset: check kl_above_floor"
+    ):
+        runs_of(home, "maths")
+    write_target(home.targets_folder, "maths", limits={"kl_above_floor": 9})
+    again = runs_of(home, "maths")
+    assert {run.status for run in again.values()} == {"reused"}, "limits are no part of versions"
+    assert again["selected_subset"].data_version == first["selected_subset"].data_version
+
+
 def test_rows_that_a_rule_takes_out_are_listed_with_the_rule_and_cannot_be_selected(project):
     home, _ = project
     pool = home.pool()
     store = open_store(home.path)
-    kept = store.read("raw_instances").filter(pl.col("duplicate_of").is_null())
+    before = store.read("raw_instances").filter(pl.col("duplicate_of").is_null())
     benchmark = home.targets_folder.parent / "benchmark.jsonl"
-    repeated = kept.row(30, named=True)
+    repeated = before.row(30, named=True)
     benchmark.write_text(json.dumps({"question": repeated["messages"][0]["content"]}), encoding="utf-8")
+    clinic = {
+        "instruction": "How do I reach the clinic?",
+        "output": "Call them under +1 212 555 0187, or write.",
+    }
+    extra = benchmark.with_name("clinic.jsonl")
+    extra.write_text(json.dumps(clinic) + "\n", encoding="utf-8")
     home.save_pool(
         "default",
         pool.model_copy(
             update={
+                "paths": [*pool.paths, str(extra)],
                 "filters": {"short": "response_tokens < 12", "private": "list_contains(pii, 'phone')"},
                 "decontaminate": [str(benchmark)],
                 "pii": "mark",
@@ -225,9 +246,14 @@ def test_rows_that_a_rule_takes_out_are_listed_with_the_rule_and_cannot_be_selec
     assert (
         repeated["instance_id"] in filtered.filter(pl.col("rule") == "contamination")["instance_id"].to_list()
     )
+    kept = store.read("raw_instances").filter(pl.col("duplicate_of").is_null())
     short = kept.filter(pl.col("response_tokens") < 12)["instance_id"].to_list()
     assert set(filtered.filter(pl.col("rule") == "short")["instance_id"]) == set(short)
     assert store.read_version(version, "pii").schema.names() == ["instance_id", "role", "kind", "count"]
+    found = store.read_version(version, "pii")
+    [private] = filtered.filter(pl.col("rule") == "private")["instance_id"]
+    assert private in found.filter(pl.col("kind") == "phone", pl.col("role") == "assistant")["instance_id"]
+    assert "0187" in store.read("raw_instances").filter(pl.col("instance_id") == private)["raw"][0]
     tagged = store.read("instance_tags")["instance_id"]
     assert set(tagged).isdisjoint(filtered["instance_id"])
     figures = version.metadata["figures"]

@@ -100,6 +100,18 @@ def test_a_tree_grows_with_new_rows_keeps_its_nodes_and_says_what_it_grew_from(m
     assert "grown_from" not in fresh[0].tree().config
 
 
+def test_a_file_that_is_gone_takes_its_rows_with_it_and_the_report_says_so(make):
+    project = make("gone")
+    project.land()
+    project.run()
+    assert "new.jsonl" in set(project.store.read("raw_instances")["file"])
+    (project.data / "new.jsonl").unlink()
+    project.run()
+    assert "new.jsonl" not in set(project.store.read("raw_instances")["file"])
+    report = project.store.read("selection_report", partition="maths")["html"][0]
+    assert "the data of the pool changed: 0 rows new, 3 rows withdrawn (-3 new.jsonl)" in report
+
+
 def test_a_tree_is_built_anew_when_the_drift_passes_the_limit_and_ids_live_on(make):
     project = make("drifted", max_drift=0.0)
     project.run()
