@@ -235,11 +235,13 @@ def kill_in(home, asset, wait):
     return last
 
 
-def kill_aimed(folder, times, chance, unbroken):
+def kill_aimed(folder, times, chance, unbroken, only):
     """Kill in the middle of each asset so many times; after that its home is finished and compared."""
     seconds, wrong = make_order(folder / "reference"), []
     order, tally = list(seconds), {}
     for number, asset in enumerate(order):
+        if only and asset not in only:
+            continue
         home, where = folder / f"aimed-{asset}", collections.Counter()
         shutil.copytree(folder / "reference", home)
         while where["mid-make"] < times and sum(where.values()) < 20 * times:
@@ -361,6 +363,7 @@ def main():
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--aimed", type=int, default=0, metavar="TIMES", help="only kills in every asset")
+    parser.add_argument("--only", nargs="*", default=[], metavar="ASSET", help="of them, only in these")
     parser.add_argument("--faults-only", action="store_true")
     parser.add_argument("--kills-only", action="store_true")
     parser.add_argument("--json", type=Path)
@@ -382,7 +385,7 @@ def main():
         unbroken = tables(ArtifactStore(folder / "reference"))
         print(f"unbroken run: {len(unbroken)} tables, {time.monotonic() - started:.0f} s", flush=True)
         if options.aimed:
-            found["aimed"] = kill_aimed(folder, options.aimed, chance, unbroken)
+            found["aimed"] = kill_aimed(folder, options.aimed, chance, unbroken, options.only)
             print(json.dumps(found["aimed"], indent=2), flush=True)
         elif not options.faults_only:
             found["kill -9"] = kill_often(folder, options.kills, chance, unbroken)
