@@ -5,8 +5,15 @@ with recursive above as (
     select a.leaf_id, n.node_id, n.parent_id
     from above a join knowledge_tree n on n.node_id = a.parent_id
 ),
-tags_below as (
+tags_below as materialized (
     select above.node_id, t.tag from above join knowledge_tree_tags t on t.node_id = above.leaf_id
+),
+-- Said apart, so that the picks' few tags meet the nodes above them, and not every node all the tags below it:
+-- below the root that is all there are.
+above_tags as materialized (
+    select t.instance_id, t.tag, t.weight, b.node_id
+    from instance_tags t semi join selected_subset s on s.instance_id = t.instance_id
+    join tags_below b on b.tag = t.tag
 ),
 tag_amounts as (
     -- a tag's share of a node's amount follows its weight among the row's tags below that node
@@ -15,8 +22,7 @@ tag_amounts as (
         t.tag,
         a.amount * t.weight / sum(t.weight) over (partition by a.instance_id, a.node_id, a.part) as amount
     from selection_attribution a
-    join tags_below b using (node_id)
-    join instance_tags t on t.instance_id = a.instance_id and t.tag = b.tag
+    join above_tags t on t.instance_id = a.instance_id and t.node_id = a.node_id
 ),
 carried as (
     select 'node' as kind, node_id as key, a.instance_id, sum(a.amount) as amount
