@@ -118,7 +118,7 @@ def test_what_if_compares_the_selection_that_select_makes():
 
 @pytest.mark.usefixtures("home")
 def test_rows_are_explained_in_and_out():
-    picked = tags_assets.load("selected_subset", "maths")["id"]
+    picked = tags_assets.load("selected_subset", "maths")["instance_id"]
     assert tags_assets.explain(picked[0]).selected
     out = tags_assets.why_not("maths")
     assert out.height + len(picked) == 75  # every line of the pool is in or is told why not
