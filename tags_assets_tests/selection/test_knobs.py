@@ -7,7 +7,7 @@ import pytest
 from tags_assets.errors import UserError
 from tags_assets.method.request import Budget, MaxKL
 from tags_assets.selection.knobs import KNOBS, parse_changes, turned
-from tags_assets.target_file import ConstraintsField, TargetSpec
+from tags_assets.target_file import NOT_ASKED, ConstraintsField, TargetSpec
 
 CONFIG = TargetSpec.of_pool().model_dump(mode="json", exclude={"name", "path", "target"}) | {
     "constraints": {
@@ -107,4 +107,4 @@ def test_a_mistake_is_one_line(texts, said):
 
 def test_every_field_of_a_target_but_its_wish_is_a_knob():
     fields = {*TargetSpec.model_fields, *ConstraintsField.model_fields, "max_kl"}
-    assert fields - {"name", "path", "target", "constraints"} == set(KNOBS)
+    assert fields - NOT_ASKED - {"constraints"} == set(KNOBS)
