@@ -248,8 +248,9 @@ def kill_aimed(folder, times, chance, unbroken, only):
             for later in order[number:]:
                 shutil.rmtree(home / "artifacts" / later, ignore_errors=True)
             shutil.rmtree(home / "exports", ignore_errors=True)
-            # The reading, locking and writing around the work itself takes some hundredths of a second.
-            last = kill_in(home, asset, chance.random() * (seconds[asset] + 0.1))
+            # Reading, locking and writing around the work itself take some hundredths of a second; what the
+            # unbroken run compiled for the first time is ready by now, hence the limit.
+            last = kill_in(home, asset, chance.random() ** 2 * min(seconds[asset] + 0.1, 1.5))
             if isinstance(last, tuple):
                 wrong.append(f"{asset}: the run {last[0]}: {last[1]}")
                 where["it had ended"] += 1
