@@ -295,5 +295,6 @@ def scaling(result: Mapping[str, Any]) -> Figure:
             "line": {"color": QUIET, "dash": "dash"},
         }
     )
-    drawn = layout("rows", "CPU seconds", xaxis={"type": "log"}, yaxis={"type": "log"})
+    decades = {"type": "log", "dtick": 1}
+    drawn = layout("rows", "CPU seconds", xaxis=decades, yaxis=decades)
     return {"data": traces, "layout": drawn}
