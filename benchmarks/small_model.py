@@ -5,11 +5,11 @@
 
 Needs PyTorch, which is no requirement of the project: `pip install torch==2.13.0` (any build for the CPU).
 
-A transformer of 0.9 million parameters with a byte-level BPE vocabulary of 2,048. 30% of the pool's rows
+A transformer of half a million parameters with a byte-level BPE vocabulary of 2,048. 30% of the pool's rows
 train a base model (and the vocabulary). For each seed the others are parted: six sevenths to select from,
 one held out (a tenth of the pool). Each method's subset, 5% of the rows to select from, trains a copy of
 the base further. **All methods get the same number of training tokens**, the same steps and rates; a small
-subset is seen more often. A row is the last 96 tokens of its prompt and the first 160 of its response.
+subset is seen more often. A row is the last 64 tokens of its prompt and the first 128 of its response.
 Measured is the cross-entropy of the response's tokens, in nats:
 
 - *pool*: held-out rows, each domain weighted as the pool has it; *domains alike*: the mean of the twelve
@@ -55,10 +55,10 @@ from torch.nn import functional
 TARGETS = {"math_gsm8k_test": "math", "medicine_pubmedqa": "medicine"}
 """Held-out targets, with the domain of the pool that is theirs."""
 
-VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS = 2_048, 256, 128, 3, 4
-PROMPT, RESPONSE = 96, 160
-BATCH = 8
-BASE_TOKENS, TUNING_TOKENS = 600_000, 90_000
+VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS = 2_048, 192, 96, 3, 3
+PROMPT, RESPONSE = 64, 128
+BATCH = 10
+BASE_TOKENS, TUNING_TOKENS = 600_000, 75_000
 BASE_RATE, TUNING_RATE = 3e-3, 1e-3
 BASE_KEY = f"base of {BASE_TOKENS} tokens"
 ROWS_A_DOMAIN = 40
