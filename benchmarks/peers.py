@@ -25,6 +25,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,11 @@ def _plain(tag_vectors, sizes):
     return _tree(parents, levels, np.concatenate(vectors)), _leaves(labels[0], n_nodes[0])
 
 
+@lru_cache(maxsize=1)
+def _ngrams(bed):
+    return samplers.hashed_ngrams(bed.pool.texts)
+
+
 class Round:
     """One seed: which rows may be picked, which examples are known, by target."""
 
@@ -242,7 +248,7 @@ class Round:
         )
         self.k = len(rows) // 20
         self.grounded = {name: bed.weights[rows] @ leaves for name, (_, leaves) in bed.trees.items()}
-        self.counts = samplers.hashed_ngrams(self.pool.texts)
+        self.counts = _ngrams(bed)[rows]
         self.like_texts = {}
 
     @classmethod
@@ -300,7 +306,6 @@ class Round:
         yield "ours, plain K-Means rounds", lambda: self.ours("K-Means rounds", target)
         yield "ours, concepts alone", lambda: self.ours("ours", target, text_share=0.0)
         yield "ours, tree without KL", lambda: self.ours("ours", target, alignment=0.0)
-        yield "ours, alignment 1", lambda: self.ours("ours", target, alignment=1.0)
         yield "ours", lambda: self.ours("ours", target)
 
     def figures(self, picks, seconds, true=None):

@@ -221,12 +221,12 @@ def peers_global(result: Mapping[str, Any]) -> Figure:
 
 
 @plot(
-    "small-model",
+    "language-model",
     "Held-out cross-entropy after training on each method's subset, less that after random rows, paired by "
     "seed, with 95% intervals: without a target, and for two targets.",
-    needs="small_model",
+    needs="language_model",
 )
-def small_model(result: Mapping[str, Any]) -> Figure:
+def language_model(result: Mapping[str, Any]) -> Figure:
     panels = [
         ("global", "pool", "held-out pool"),
         ("global", "domains alike", "held-out pool, domains alike"),

@@ -40,8 +40,8 @@ class Page:
     def __init__(self, results: dict[str, Result]) -> None:
         self.results = results
 
-    def has(self, name: str) -> bool:
-        return name in self.results
+    def has(self, name: str, title: str | None = None) -> bool:
+        return name in self.results and (title is None or title in self.results[name]["tables"])
 
     def table(self, name: str, title: str, leave: tuple[str, ...] = ()) -> str:
         """Set a table, without the columns in `leave`; one line where it was not measured."""

@@ -43,8 +43,12 @@ BENCHMARKS = {
     "peers": Benchmark(
         "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
     ),
+    "language_model": Benchmark(
+        "held-out cross-entropy of an n-gram language model trained on the subset",
+        ["benchmarks/language_model.py", "{home}"],
+    ),
     "small_model": Benchmark(
-        "held-out cross-entropy of a small language model trained on the subset",
+        "the same of a small transformer (needs PyTorch)",
         ["benchmarks/small_model.py", "{home}"],
     ),
     "solver_peers": Benchmark("the solver beside MIG's and apricot's", ["benchmarks/solver_peers.py"]),

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gzip
 import hashlib
 import json
 import sys
@@ -37,7 +36,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
@@ -47,24 +45,19 @@ except ImportError:
     sys.exit("small_model.py needs PyTorch: pip install torch==2.13.0 (any build for the CPU)")
 import samplers
 from alignment_probe import ROOT
+from language_model import PROMPT, RESPONSE, TARGETS, VOCABULARY, byte_pairs, domains, encoded
 from peers import Round, kept_bed
 from results import Table, interval, save
 from torch import nn
 from torch.nn import functional
 
-TARGETS = {"math_gsm8k_test": "math", "medicine_pubmedqa": "medicine"}
-"""Held-out targets, with the domain of the pool that is theirs."""
-
-VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS = 2_048, 192, 96, 3, 3
-PROMPT, RESPONSE = 64, 128
-BATCH = 10
+CONTEXT, WIDTH, LAYERS, HEADS = PROMPT + RESPONSE, 96, 3, 3
+BATCH = 2  # many small steps teach a model of this size more than few large ones
 BASE_TOKENS, TUNING_TOKENS = 600_000, 75_000
 BASE_RATE, TUNING_RATE = 3e-3, 1e-3
 BASE_KEY = f"base of {BASE_TOKENS} tokens"
 ROWS_A_DOMAIN = 40
 """Held-out rows of a domain that are measured, at most."""
-
-SEPARATOR, END = "<|answer|>", "<|end|>"
 
 
 class Block(nn.Module):
@@ -101,35 +94,6 @@ class Model(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.last(x) @ self.tokens.weight.T
-
-
-def byte_pairs(texts):
-    """Learn the vocabulary of the base model's rows."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[SEPARATOR, END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
-def encoded(tokenizer, rows):
-    """Tokens of each row, and where its response begins."""
-    separator, end = tokenizer.token_to_id(SEPARATOR), tokenizer.token_to_id(END)
-    # what lies far beyond what is kept need not be tokenised: few tokens are longer than 16 letters
-    prompts = tokenizer.encode_batch([(text or "")[-16 * PROMPT :] for text in rows["prompt"]])
-    answers = tokenizer.encode_batch([(text or "")[: 16 * RESPONSE] for text in rows["response"]])
-    found = []
-    for prompt, answer in zip(prompts, answers, strict=True):
-        asked = prompt.ids[-(PROMPT - 1) :]
-        said = ([*answer.ids, end])[:RESPONSE]
-        found.append((np.array([*asked, separator, *said]), len(asked) + 1))
-    return found
 
 
 def train(model, rows, n_tokens, rate, seed):
@@ -303,14 +267,6 @@ class Split:
         for name, work in self.round.targeted(target):
             if name in wanted:
                 yield name, work
-
-
-def domains(bed, data):
-    """Each row's hidden domain, twelve in all: the kinds of exam and of reasoning game are one each."""
-    with gzip.open(data / "pool_mixed.labels.csv.gz") as file:
-        labels = pl.read_csv(file.read(), infer_schema=False, columns=["id", "domain"])
-    joined = bed.rows.select("id").join(labels, on="id", how="left", maintain_order="left")["domain"]
-    return joined.fill_null("").str.replace("^(exam|reasoning)_.*", "$1").to_numpy().astype(str)
 
 
 def measured(splits, title):
