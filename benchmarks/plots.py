@@ -171,13 +171,14 @@ def front(result: Mapping[str, Any]) -> Figure:
         drawn = line(title, [row["share"] for row in some], [row["even"] for row in some], nth)
         lines.append({**drawn, "mode": "lines+markers+text", "text": labels, "textposition": side})
     baselines = [row for row in rows if not row[first].startswith("ours")]
+    below = {"nearest to the centred centroid": "bottom center"}
     shares = [row["share"] for row in rows]
     drawn = layout(
         "share of the picks truly of the target's domain, mean of 8 targets",
         "effective sub-domains among them, sum of 8 targets",
         xaxis={"range": [min(shares) - 0.07, max(shares) + 0.06]},
     )
-    return {"data": lines + points(baselines, "share", "even", label=first), "layout": drawn}
+    return {"data": lines + points(baselines, "share", "even", label=first, place=below), "layout": drawn}
 
 
 @plot(
@@ -195,8 +196,9 @@ def peers_targets(result: Mapping[str, Any]) -> Figure:
     )
     place = {
         "ours": "bottom right",
-        "ours, plain K-Means rounds": "top left",
-        "ours, alignment 1": "bottom left",
+        "ours, plain K-Means rounds": "top right",
+        "ours, flat tags": "bottom left",
+        "centred centroid": "middle left",
     }
     return {"data": points(rows, "share", "sub-domains", place=place), "layout": drawn}
 
