@@ -247,7 +247,8 @@ def kill_aimed(folder, times, chance, unbroken, only):
         while where["mid-make"] < times and sum(where.values()) < 20 * times:
             for later in order[number:]:
                 shutil.rmtree(home / "artifacts" / later, ignore_errors=True)
-            shutil.rmtree(home / "exports", ignore_errors=True)
+            if "exported_subset" in order[number:]:
+                shutil.rmtree(home / "exports", ignore_errors=True)
             # Reading, locking and writing around the work itself take some hundredths of a second; what the
             # unbroken run compiled for the first time is ready by now, hence the limit.
             last = kill_in(home, asset, chance.random() ** 2 * min(seconds[asset] + 0.1, 1.5))
