@@ -59,10 +59,13 @@ def test_a_second_select_reuses_everything_and_writes_the_folder_in_full(project
 
 
 def test_explain_tree_targets_export_and_diff_answer(project):
-    first = json.loads((project / "out/subset.jsonl").read_text().splitlines()[0])
-    explained = run("explain", first["id"], "--target", "maths", cwd=project)
+    pool = (project / "data/pool.jsonl").read_text()
+    selected = map(json.loads, (project / "out/subset.jsonl").read_text().splitlines())
+    # the sample holds ids that two rows have
+    name = next(row["id"] for row in selected if pool.count(json.dumps(row["id"])) == 1)
+    explained = run("explain", name, "--target", "maths", cwd=project)
     assert explained.returncode == 0, explained.stderr
-    assert first["id"] in explained.stdout
+    assert name in explained.stdout
     for command in (("tree",), ("targets",), ("diff", "maths", "maths"), ("export", "exported")):
         done = run(*command, cwd=project)
         assert done.returncode == 0, (command, done.stderr)
