@@ -71,7 +71,10 @@ def _alarm(run: dg.DagsterRun, what: str, lines: Iterable[str]) -> dg.SkipReason
     if not url:
         return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set")
     partition = run.tags.get("dagster/partition")
-    name = f"{run.job_name}[{partition}]" if partition else run.job_name
+    # Dagster names the jobs that it makes itself: __ASSET_JOB, __anonymous_asset_job_<sensor>
+    job = run.job_name.removeprefix("__anonymous_asset_job_").removeprefix("__")
+    job = job.replace("ASSET_JOB", "assets")
+    name = f"{job}[{partition}]" if partition else job
     problem = post(url, "\n".join([f"tags-assets: run {run.run_id[:8]} of {name} {what}", *lines]))
     # An alarm that cannot be sent must not become an error whose text shows the address.
     return None if problem is None else dg.SkipReason(f"the alarm could not be sent: {problem}")
