@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pickle
 import sys
 import time
 from dataclasses import replace
@@ -28,9 +27,9 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from alignment_probe import ROOT, read_truth
+from alignment_probe import ROOT
 from results import RESULTS, Table, save
-from selection_front import TITLES, Bench, build, weights_of
+from selection_front import TITLES, open_bench, weights_of
 
 from tags_assets.method.problem import Problem
 from tags_assets.method.request import Budget, SelectionRequest
@@ -97,15 +96,7 @@ def main():
     parser.add_argument("--cache", type=Path, help="keep the grounded pool here")
     parser.add_argument("--only", choices=list(WAYS), action="append")
     given = parser.parse_args()
-    if not (given.data / "pool_mixed.jsonl.gz").is_file():
-        sys.exit(f"{given.data}: pool_mixed.jsonl.gz is not there. Name its folder with --data.")
-    if given.cache and given.cache.is_file():
-        bed = pickle.loads(given.cache.read_bytes())  # noqa: S301 (our own file)
-    else:
-        bed = build(given.data)
-        if given.cache:
-            given.cache.write_bytes(pickle.dumps(bed))
-    bench = Bench(bed, read_truth(given.data, bed["ids"], list(bed["examples"])))
+    bench = open_bench(given.data, given.cache)
     asked = given.only or list(WAYS)
     means, rows, seconds = kept([way for way in WAYS if way not in asked])
     for way in asked:

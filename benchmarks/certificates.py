@@ -15,16 +15,15 @@ exceed for the rows that came out.
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from alignment_probe import ROOT, read_truth
+from alignment_probe import ROOT
 from results import Table, save
-from selection_front import TITLES, Bench, build
+from selection_front import TITLES, open_bench
 from solver_peers import FLAT, flat_problem
 
 from tags_assets.method.alignment import target_from_pool
@@ -78,15 +77,8 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--cache", type=Path, help="keep the grounded pool here")
     given = parser.parse_args()
-    if not (given.data / "pool_mixed.jsonl.gz").is_file():
-        sys.exit(f"{given.data}: pool_mixed.jsonl.gz is not there. Name its folder with --data.")
-    if given.cache and given.cache.is_file():
-        bed = pickle.loads(given.cache.read_bytes())  # noqa: S301 (our own file)
-    else:
-        bed = build(given.data)
-        if given.cache:
-            given.cache.write_bytes(pickle.dumps(bed))
-    bench = Bench(bed, read_truth(given.data, bed["ids"], list(bed["examples"])))
+    bench = open_bench(given.data, given.cache)
+    bed = bench.bed
     flat = flat_problem()
     constraints = build_constraints(flat.n_rows, FLAT["picks"])
     rows = greedy(flat, constraints).rows

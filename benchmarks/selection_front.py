@@ -385,21 +385,26 @@ def everything(bench):
     problem.node_weights = plain
 
 
+def open_bench(data: Path, cache: Path | None) -> Bench:
+    """Open the grounded pool kept in `cache`, or ground the pool in `data` and keep it there."""
+    if not (data / "pool_mixed.jsonl.gz").is_file():
+        sys.exit(f"{data}: pool_mixed.jsonl.gz is not there. Name its folder with --data.")
+    if cache and cache.is_file():
+        bed = pickle.loads(cache.read_bytes())  # noqa: S301 (our own file)
+    else:
+        bed = build(data)
+        if cache:
+            cache.write_bytes(pickle.dumps(bed))
+    return Bench(bed, read_truth(data, bed["ids"], list(bed["examples"])))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--cache", type=Path, help="keep the grounded pool here")
     parser.add_argument("--only", choices=["front", "few", "estimate", "ways", "global"], action="append")
     given = parser.parse_args()
-    if not (given.data / "pool_mixed.jsonl.gz").is_file():
-        sys.exit(f"{given.data}: pool_mixed.jsonl.gz is not there. Name its folder with --data.")
-    if given.cache and given.cache.is_file():
-        bed = pickle.loads(given.cache.read_bytes())  # noqa: S301 (our own file)
-    else:
-        bed = build(given.data)
-        if given.cache:
-            given.cache.write_bytes(pickle.dumps(bed))
-    bench = Bench(bed, read_truth(given.data, bed["ids"], list(bed["examples"])))
+    bench = open_bench(given.data, given.cache)
     for name, table in {
         "front": front,
         "few": few,

@@ -76,13 +76,13 @@ def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> tuple[list[
     cursor.execute("create table asset_versions as from incoming")
     cursor.unregister("incoming")
     cursor.execute("comment on table asset_versions is 'Every version of every asset: one row per version.'")
-    _describe_columns(cursor, "asset_versions")
     views: list[str] = []
     for asset in sorted({*world.every, *world.known}):
         views += _create_asset_views(cursor, asset, world, taken=views)
     cursor.execute("commit")
     # Outside of the transaction, which a view that cannot be made would take with it.
     lineage, skipped = _create_lineage_views(cursor, views)
+    _describe_columns(cursor)
     return views + lineage, skipped
 
 
@@ -147,15 +147,19 @@ def _create_view(cursor: duckdb.DuckDBPyConnection, name: str, statement: str, d
     if description:
         text = " ".join(description.split())
         cursor.execute(f"comment on view {quote_name(name)} is {quote_text(text)}")
-    if not name.endswith("_history"):
-        _describe_columns(cursor, name)
 
 
-def _describe_columns(cursor: duckdb.DuckDBPyConnection, view: str) -> None:
-    described = cursor.execute(f"describe {quote_name(view)}").fetchall()
-    said = {column: text for column, *_ in described if (text := meaning(view, column))}
-    for column, text in said.items():
-        cursor.execute(f"comment on column {quote_name(view)}.{quote_name(column)} is {quote_text(text)}")
+def _describe_columns(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Say what the columns mean, from the catalogue: to describe each view would open its artifacts again."""
+    columns = cursor.execute(
+        "select table_name, column_name from duckdb_columns() where not internal order by all"
+    ).fetchall()
+    said = [
+        f"comment on column {quote_name(view)}.{quote_name(column)} is {quote_text(text)};"
+        for view, column in columns
+        if not view.endswith("_history") and (text := meaning(view, column))
+    ]
+    cursor.execute(" ".join(["begin;", *said, "commit;"]))
 
 
 def _union(table: str, versions: Sequence[ArtifactVersion], *, with_file: bool = False) -> str:
