@@ -40,6 +40,8 @@ SCORE_SCHEMA: dict[str, pl.DataType] = {
 LEAST_QUALITY = 0.01
 """No row has less, so that a gain never vanishes altogether and ties stay rare."""
 
+_BLOCK = 65_536  # rows whose mass on all levels is laid out at once
+
 
 def _signal_weights() -> dict[str, float]:
     # How much of the soundness a certain defect takes. A refusal may be what a safety row is for, a text
@@ -204,10 +206,13 @@ def spread(grounding: sparse.csr_array, tree: KnowledgeTree) -> NDArray[np.float
 
     sum over nodes of length_v 2 a_iv (1 - a_iv), as in `tags_assets.method.diversity`. float64 (n_rows,).
     """
-    above = grounding @ tree.ancestors
-    apart = above.copy()
-    apart.data = tree.branch_length[above.indices] * 2.0 * above.data * np.maximum(1.0 - above.data, 0.0)
-    return np.asarray(apart.sum(axis=1)).ravel()
+    apart = np.empty(grounding.shape[0])
+    for start in range(0, len(apart), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        above = grounding[block] @ tree.ancestors
+        above.data = tree.branch_length[above.indices] * 2.0 * above.data * np.maximum(1.0 - above.data, 0.0)
+        apart[block] = np.asarray(above.sum(axis=1)).ravel()
+    return apart
 
 
 def peer_standing(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from tags_assets.method import scoring
 from tags_assets.method.scoring import (
     LEAST_QUALITY,
     SCORE_SCHEMA,
@@ -117,6 +118,14 @@ def test_concepts_far_apart_spread_farther_than_siblings():
     assert one == pytest.approx(0)
     assert none == 0
     assert 0 < near < wide
+
+
+def test_spread_is_the_same_whatever_the_size_of_a_block(monkeypatch):
+    random = np.random.default_rng(0)
+    masses = sparse.random_array((23, TREE.n_leaves), density=0.4, rng=random, format="csr")
+    whole = spread(masses, TREE)
+    monkeypatch.setattr(scoring, "_BLOCK", 7)
+    assert np.array_equal(spread(masses, TREE), whole)
 
 
 def test_equals_stand_in_the_middle():
