@@ -121,6 +121,7 @@ class Split:
         yield "highest quality (ours)", lambda: samplers.top(one.pool.quality, one.k)
         yield "K-Means representatives", lambda: samplers.k_means(one.pool, one.k, one.rng)
         yield "MIG", lambda: samplers.mig(one.pool, one.k)
+        yield "ours, information gain alone", lambda: one.ours("ours", alignment=0.0)
         yield "ours", lambda: one.ours("ours")
 
     def measure(self, title):

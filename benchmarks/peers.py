@@ -291,6 +291,7 @@ class Round:
         yield "MIG", lambda: samplers.mig(pool, k)
         yield "ours, flat tags", lambda: self.ours("flat tags")
         yield "ours, plain K-Means rounds", lambda: self.ours("K-Means rounds")
+        yield "ours, information gain alone", lambda: self.ours("ours", alignment=0.0)
         yield "ours", lambda: self.ours("ours")
 
     def targeted(self, target):

@@ -125,17 +125,15 @@ class _Selector:
         self.raised: Raised | None = None
 
     def solve(self, request: SelectionRequest) -> tuple[Blend, Solution]:
-        """Make the selection that the request asks for."""
-        asked = request.alignment
-        if isinstance(asked, MaxKL):
-            return self._keep_ceiling(asked.ceiling, request.breadth)
-        if asked > 0 and self.problem.target.is_pool:
-            self.messages.append(
-                "The target is the pool itself: there is nothing to align to, "
-                "so information gain alone decides."
-            )
-            asked = 0.0
-        return self._run(self._blend(asked, request.breadth))
+        """Make the selection that the request asks for.
+
+        No row is nearer to the pool than to the pool, so where that is the target coverage alone aligns: it
+        keeps the sample's mixture of concepts near the pool's (docs/method.md says what that is good for).
+        """
+        breadth = np.inf if self.problem.target.is_pool else request.breadth
+        if isinstance(request.alignment, MaxKL):
+            return self._keep_ceiling(request.alignment.ceiling, breadth)
+        return self._run(self._blend(request.alignment, breadth))
 
     def keep(self, blend: Blend, plain: Solution, request: SelectionRequest) -> Solution:
         """Keep what the request wants kept of the selection before, within its ceiling on the KL."""
@@ -239,12 +237,12 @@ class _Selector:
         Closeness pulls towards few concepts, while the KL asks for all of them: coverage alone minimises it.
         """
         closest: tuple[float, Blend, Solution] | None = None
-        for tried in [np.inf] if self.problem.target.is_pool else [breadth, np.inf]:
+        for tried in dict.fromkeys([breadth, np.inf]):
             for alignment in ALIGNMENT_GRID:
                 blend, solution = self._run(self._blend(alignment, tried))
                 reached = self.problem.kl(solution.rows)
                 if reached <= ceiling:
-                    if tried != breadth and not self.problem.target.is_pool:
+                    if tried != breadth:
                         self.messages.append(
                             f"No alignment at breadth {breadth:g} keeps the KL at or under {ceiling:g}, "
                             "so coverage alone aligns, without closeness."

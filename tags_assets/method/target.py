@@ -96,7 +96,7 @@ class TargetDistribution:
 
     @property
     def is_pool(self) -> bool:
-        """Whether there is nothing to align to."""
+        """Whether what is asked for is the pool's own mixture."""
         return self.divergence_from_pool < 1e-6
 
     @property

@@ -160,14 +160,22 @@ def test_breadth_buys_a_lower_kl_for_less_closeness(pool, target):
     assert wide.figures.closeness < narrow.figures.closeness
 
 
-def test_a_target_that_is_the_pool_leaves_it_to_information_gain_and_says_so(pool):
+def test_a_target_that_is_the_pool_is_aligned_to_by_coverage_alone(pool):
     tree, _, _, supply = pool
-    found = run(pool, target_from_pool(tree, supply), alignment=0.5)
-    assert found.figures.alignment == 0.0
-    assert any("the pool itself" in message for message in found.messages)
-    alone = run(pool, target_from_pool(tree, supply), alignment=0.0)
-    assert alone.rows.tolist() == found.rows.tolist()
-    assert alone.messages == ()
+    target = target_from_pool(tree, supply)
+    alone, between, kept = (run(pool, target, alignment=alignment) for alignment in (0.0, 0.5, 1.0))
+    assert alone.figures.kl > between.figures.kl > kept.figures.kl
+    assert alone.figures.information_gain > between.figures.information_gain
+    assert between.figures.breadth == np.inf
+    assert between.figures.closeness == pytest.approx(0.0)
+    assert alone.messages == between.messages == kept.messages == ()
+
+
+def test_breadth_says_nothing_where_the_target_is_the_pool(pool):
+    tree, _, _, supply = pool
+    target = target_from_pool(tree, supply)
+    narrow, wide = (run(pool, target, alignment=0.5, breadth=breadth) for breadth in (0.0, 3.0))
+    assert narrow.rows.tolist() == wide.rows.tolist()
 
 
 def test_a_target_that_the_pool_knows_nothing_of_leaves_it_to_information_gain(pool):
