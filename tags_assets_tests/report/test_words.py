@@ -62,6 +62,12 @@ def test_a_selection_farther_than_random_is_not_praised():
     assert "between selections of one size" in said
 
 
+def test_a_selection_farther_than_random_rows_says_what_brings_it_nearer():
+    farther = {"kl": 0.4, "kl_random": 0.3}
+    assert "smaller alignment" in " ".join(words.closeness({**farther, "kl_pool": 2.2}, "maths"))
+    assert "larger alignment" in " ".join(words.closeness({**farther, "kl_pool": 0.0}, "pool"))
+
+
 def test_a_bound_of_nothing_is_not_told():
     assert "nearer than" not in " ".join(
         words.closeness({"kl": 0.4, "kl_floor": 0.0, "kl_pool": 2.2}, "maths")
