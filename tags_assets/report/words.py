@@ -160,13 +160,13 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
         # Of as many rows: fewer leave more concepts empty, and KL(T || P_S) counts every one of them.
         said.append(f"As many random rows would be {number(random)} away.")
         if kl >= random:
-            is_pool = pool is not None and pool < NEAR_NOTHING
-            said.append(
-                "The picks seek out what is rare in the pool. A larger alignment brings them nearer to its mix."
-                if is_pool
-                else "The picks crowd on what the target asks most for, and this measure counts every concept "
-                "that they leave empty. A larger breadth or a smaller alignment brings it down."
-            )
+            if pool is not None and pool < NEAR_NOTHING:
+                said.append("The picks seek what is rare in the pool. A larger alignment brings them nearer.")
+            else:
+                said.append(
+                    "The picks crowd on what the target asks most for, and this measure counts every concept "
+                    "that they leave empty. A larger breadth or a smaller alignment brings it down."
+                )
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
         said = [f"{whole}; this selection is {number(kl)} away."]
