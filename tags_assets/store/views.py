@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 import orjson
 import polars as pl
 
 from tags_assets.store.columns import FURTHER_TABLES, meaning
+from tags_assets.store.fingerprint import fingerprint_texts
 from tags_assets.store.layout import quote_file, quote_name, quote_text
 from tags_assets.store.sql import load_sql, sql_names
 
@@ -61,46 +62,112 @@ class World:
     """The catalogue."""
 
 
-def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> tuple[list[str], dict[str, str]]:
-    """Create everything that the warehouse shows.
+class View(NamedTuple):
+    """One view over artifacts."""
+
+    name: str
+    statement: str
+    description: str
+
+    @property
+    def digest(self) -> str:
+        """Names all that the view is made from but the meaning of its columns."""
+        return fingerprint_texts(self)
+
+
+class Shown(NamedTuple):
+    """What a warehouse shows."""
+
+    views: Mapping[str, str]
+    """Views by name, in the order in which they were made: its digest where it is over artifacts, ``""``
+    where it is of the lineage."""
+    skipped: Mapping[str, str]
+    """Lineage views that could not be made, and why."""
+
+
+def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> Shown:
+    """Create everything that the warehouse shows."""
+    cursor.execute("begin")
+    _create_versions_table(cursor, world)
+    views = asset_views(world)
+    for view in views:
+        _create_view(cursor, view)
+    cursor.execute("commit")
+    # Outside of the transaction, which a view that cannot be made would take with it.
+    lineage, skipped = _create_lineage_views(cursor, [view.name for view in views])
+    _describe_columns(cursor)
+    return Shown({view.name: view.digest for view in views} | dict.fromkeys(lineage, ""), skipped)
+
+
+def update_views(
+    cursor: duckdb.DuckDBPyConnection, world: World, before: Mapping[str, str]
+) -> Mapping[str, str] | None:
+    """Bring what a warehouse showed up to date, at the cost of what has changed.
+
+    To make a view DuckDB opens an artifact, so making all of them again takes a hundred times what those of
+    one asset take.
+
+    Parameters
+    ----------
+    before
+        `Shown.views` of what is there, made by the same code and catalogue.
 
     Returns
     -------
-    list of str
-        Names of the views.
-    dict
-        Lineage views that could not be made, and why.
+    Mapping or None
+        `Shown.views` of now. None where all must be made anew, since views came or went or have other columns
+        than before: the views of the lineage, which read others, would not fit.
     """
+    views = asset_views(world)
+    now = {view.name: view.digest for view in views}
+    if list(now) != [name for name, digest in before.items() if digest]:
+        return None
+    changed = [view for view in views if view.digest != before[view.name]]
+    names = [view.name for view in changed]
+    columns = _columns_of(cursor, names)
     cursor.execute("begin")
+    _create_versions_table(cursor, world)
+    for view in changed:
+        _create_view(cursor, view)
+    if _columns_of(cursor, names) != columns:
+        cursor.execute("rollback")
+        return None
+    cursor.execute("commit")
+    _describe_columns(cursor, names)
+    return {**before, **now}
+
+
+def _columns_of(cursor: duckdb.DuckDBPyConnection, views: Sequence[str]) -> list[tuple[str, ...]]:
+    return cursor.execute(load_sql("warehouse/columns"), {"views": list(views)}).fetchall()
+
+
+def _create_versions_table(cursor: duckdb.DuckDBPyConnection, world: World) -> None:
     cursor.register("incoming", _versions_frame(world))
-    cursor.execute("create table asset_versions as from incoming")
+    cursor.execute("create or replace table asset_versions as from incoming")
     cursor.unregister("incoming")
     cursor.execute("comment on table asset_versions is 'Every version of every asset: one row per version.'")
-    views: list[str] = []
-    for asset in sorted({*world.every, *world.known}):
-        views += _create_asset_views(cursor, asset, world, taken=views)
-    cursor.execute("commit")
-    # Outside of the transaction, which a view that cannot be made would take with it.
-    lineage, skipped = _create_lineage_views(cursor, views)
-    _describe_columns(cursor)
-    return views + lineage, skipped
 
 
-def _create_asset_views(
-    cursor: duckdb.DuckDBPyConnection, asset: str, world: World, *, taken: Collection[str]
-) -> list[str]:
-    """Create the views of one asset's tables, of what is current and of all versions; returns their names.
+def asset_views(world: World) -> list[View]:
+    """Lay out the views of all assets' tables, of what is current and of all versions.
 
     Raises
     ------
     ValueError
-        If another asset's views have such a name.
+        If two views would have one name.
     """
+    views: list[View] = []
+    for asset in sorted({*world.every, *world.known}):
+        views += _views_of(asset, world, taken=[view.name for view in views])
+    return views
+
+
+def _views_of(asset: str, world: World, *, taken: Collection[str]) -> list[View]:
     versions = world.every.get(asset, ())
     known = world.known.get(asset)
     # The catalogue says what an asset is now; where it does not know a table, the newest version does.
     written = {name: table.columns for version in versions for name, table in version.tables.items()}
-    names: list[str] = []
+    views: list[View] = []
     for table, columns in {**written, **(known.tables if known is not None else {})}.items():
         name = asset if table == "data" else f"{asset}_{table}"
         if name in taken or f"{name}_history" in taken:
@@ -109,10 +176,11 @@ def _create_asset_views(
         current = [version for version in holders if version.path in world.current]
         described = FURTHER_TABLES.get(name, f"Table {table} of {asset}.")
         description = described if known is None or table != "data" else known.description
-        _create_view(cursor, name, _union(table, current) if current else _no_rows(columns), description)
-        _create_view(cursor, f"{name}_history", _history(table, columns, holders), f"All versions of {name}.")
-        names += [name, f"{name}_history"]
-    return names
+        views += [
+            View(name, _union(table, current) if current else _no_rows(columns), description),
+            View(f"{name}_history", _history(table, columns, holders), f"All versions of {name}."),
+        ]
+    return views
 
 
 def _create_lineage_views(
@@ -129,7 +197,7 @@ def _create_lineage_views(
         for name, text in list(waiting.items()):
             description, statement = _split_description(text)
             try:
-                _create_view(cursor, name, statement, description)
+                _create_view(cursor, View(name, statement, description))
             except duckdb.Error as error:
                 skipped[name] = str(error).strip().splitlines()[0]
                 continue
@@ -142,22 +210,26 @@ def _create_lineage_views(
     return created, skipped
 
 
-def _create_view(cursor: duckdb.DuckDBPyConnection, name: str, statement: str, description: str) -> None:
-    cursor.execute(f"create view {quote_name(name)} as {statement}")
-    if description:
-        text = " ".join(description.split())
-        cursor.execute(f"comment on view {quote_name(name)} is {quote_text(text)}")
+def _create_view(cursor: duckdb.DuckDBPyConnection, view: View) -> None:
+    cursor.execute(f"create or replace view {quote_name(view.name)} as {view.statement}")
+    if view.description:
+        text = " ".join(view.description.split())
+        cursor.execute(f"comment on view {quote_name(view.name)} is {quote_text(text)}")
 
 
-def _describe_columns(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Say what the columns mean, from the catalogue: to describe each view would open its artifacts again."""
+def _describe_columns(cursor: duckdb.DuckDBPyConnection, views: Collection[str] | None = None) -> None:
+    """Say what the columns mean (of all views unless some are named), from the catalogue: to describe each
+    view would open its artifacts again.
+    """
     columns = cursor.execute(
         "select table_name, column_name from duckdb_columns() where not internal order by all"
     ).fetchall()
     said = [
         f"comment on column {quote_name(view)}.{quote_name(column)} is {quote_text(text)};"
         for view, column in columns
-        if not view.endswith("_history") and (text := meaning(view, column))
+        if (views is None or view in views or view == "asset_versions")
+        and not view.endswith("_history")
+        and (text := meaning(view, column))
     ]
     cursor.execute(" ".join(["begin;", *said, "commit;"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from tags_assets.store.fingerprint import fingerprint_texts
 from tags_assets.store.layout import quote_text
 from tags_assets.store.lock import locked
 from tags_assets.store.sql import load_sql, sql_names
-from tags_assets.store.views import World, create_views
+from tags_assets.store.views import Shown, World, create_views, update_views
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -113,12 +114,9 @@ class Warehouse:
                         _skipped(state),
                     )
                 with scratch_file(self._layout.home_scratch, ".duckdb") as beside:
-                    with self._store.connections.attached(
-                        {"warehouse": beside}, read_only=False, options="block_size 16384"
-                    ) as cursor:
-                        cursor.execute("use warehouse")
-                        views, skipped = self._create_views(cursor, known, without)
-                        cursor.execute("use memory")
+                    shown = self._updated(beside, state, known, without) or self._built(
+                        beside, known, without
+                    )
                     sync(beside)
                     # A log left by someone who opened the file for writing does not fit the new file, which
                     # would then not open.
@@ -128,15 +126,18 @@ class Warehouse:
                 state = {
                     "home": str(self._layout.home),
                     "digest": digest,
-                    "views": len(views),
-                    "skipped": skipped,
+                    "basis": self._basis(known),
+                    "views": shown.views,
+                    "skipped": shown.skipped,
                     "file": self._stamp(),
                     "catalogue": catalogues.to_json(known),
                 }
                 replace_file(
                     self._layout.warehouse_state, orjson.dumps(state), scratch=self._layout.home_scratch
                 )
-        return Publication(self._layout.warehouse, True, len(views), time.perf_counter() - started, skipped)
+        return Publication(
+            self._layout.warehouse, True, len(shown.views), time.perf_counter() - started, shown.skipped
+        )
 
     def rebuild(self, catalogue: Catalogue | None = None) -> Publication:
         """Publish from the artifacts alone, whatever the file and what is remembered of it say."""
@@ -212,11 +213,7 @@ class Warehouse:
     def _digest(self, known: Mapping[str, KnownAsset], without: Collection[ArtifactVersion]) -> str:
         """Return a fingerprint of all that a publication depends on, without opening an artifact."""
         gone = {(version.asset, version.partition, version.data_version) for version in without}
-        listing: list[str | bytes] = [__version__, duckdb.__version__, str(self._layout.home)]
-        listing.append(orjson.dumps(catalogues.to_json(known), option=orjson.OPT_SORT_KEYS))
-        own = {name: dict(columns) for name, columns in OWN.items()}
-        listing.append(orjson.dumps([dict(GENERAL), own, dict(FURTHER_TABLES)]))
-        listing.extend(text for name in sql_names("lineage") for text in (name, load_sql(name)))
+        listing: list[str | bytes] = [self._basis(known)]
         for asset in self._layout.assets():
             for partition in self._layout.partitions(asset):
                 listing.append(str(self._layout.folder(asset, partition)))
@@ -224,6 +221,15 @@ class Warehouse:
                     listing.append(self._layout.pointer(asset, partition).read_bytes())
                 names = self._layout.data_versions(asset, partition)
                 listing.extend(name for name in names if (asset, partition, name) not in gone)
+        return fingerprint_texts(listing)
+
+    def _basis(self, known: Mapping[str, KnownAsset]) -> str:
+        """Return a fingerprint of what a publication depends on beside the artifacts."""
+        listing: list[str | bytes] = [__version__, duckdb.__version__, str(self._layout.home)]
+        listing.append(orjson.dumps(catalogues.to_json(known), option=orjson.OPT_SORT_KEYS))
+        own = {name: dict(columns) for name, columns in OWN.items()}
+        listing.append(orjson.dumps([dict(GENERAL), own, dict(FURTHER_TABLES)]))
+        listing.extend(text for name in sql_names("lineage") for text in (name, load_sql(name)))
         return fingerprint_texts(listing)
 
     def _stamp(self) -> list[int]:
@@ -236,12 +242,54 @@ class Warehouse:
         except FileNotFoundError:
             return False
 
+    def _updated(
+        self,
+        beside: Path,
+        state: Mapping[str, object],
+        known: Mapping[str, KnownAsset],
+        without: Collection[ArtifactVersion],
+    ) -> Shown | None:
+        """Copy the last publication and make anew what changed; None where it must be built from nothing."""
+        before = state.get("views")
+        if (
+            not isinstance(before, dict)
+            or state.get("skipped")
+            or state.get("basis") != self._basis(known)
+            or not self._is_intact(state)
+        ):
+            return None
+        shutil.copyfile(self._layout.warehouse, beside)
+        try:
+            with self._store.connections.attached({"warehouse": beside}, read_only=False) as cursor:
+                cursor.execute("use warehouse")
+                views = update_views(cursor, self._world(known, without), before)
+                cursor.execute("use memory")
+        except duckdb.Error as error:  # a damaged artifact, say: building from nothing puts it away
+            _log.info("the warehouse is built anew: %s", error)
+            views = None
+        if views is None:
+            for file in (beside, beside.with_name(f"{beside.name}.wal")):
+                file.unlink(missing_ok=True)
+            return None
+        return Shown(views, {})
+
+    def _built(
+        self, beside: Path, known: Mapping[str, KnownAsset], without: Collection[ArtifactVersion]
+    ) -> Shown:
+        with self._store.connections.attached(
+            {"warehouse": beside}, read_only=False, options="block_size 16384"
+        ) as cursor:
+            cursor.execute("use warehouse")
+            shown = self._create_views(cursor, known, without)
+            cursor.execute("use memory")
+        return shown
+
     def _create_views(
         self,
         cursor: duckdb.DuckDBPyConnection,
         known: Mapping[str, KnownAsset],
         without: Collection[ArtifactVersion],
-    ) -> tuple[list[str], dict[str, str]]:
+    ) -> Shown:
         """Create the views; what turns out to be damaged is put away, and they are created without it."""
         while True:
             world = self._world(known, without)
@@ -299,7 +347,7 @@ def open_warehouse(home: Path | str) -> duckdb.DuckDBPyConnection:
 
 def _count(state: Mapping[str, object]) -> int:
     views = state.get("views")
-    return views if isinstance(views, int) else 0
+    return len(views) if isinstance(views, dict) else 0
 
 
 def _skipped(state: Mapping[str, object]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from tags_assets.store import sql
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.catalogue import AssetTables
-from tags_assets.store.warehouse import open_warehouse
+from tags_assets.store.warehouse import Warehouse, open_warehouse
 
 CATALOGUE = {
     "tree": AssetTables(
@@ -297,3 +297,80 @@ def test_twenty_assets_of_twenty_versions_have_a_view_and_a_history_each(store, 
             header.write_text(text)
     publication = ArtifactStore(store.home).publish()
     assert publication.views == 40
+
+
+def shown(path):
+    """All that a warehouse says of itself: its views, their columns, and what both mean."""
+    with duckdb.connect(path, read_only=True) as connection:
+        return [
+            connection.sql(
+                "select view_name, sql, comment from duckdb_views() where not internal"
+            ).fetchall(),
+            connection.sql(
+                "select table_name, column_name, data_type, comment from duckdb_columns() "
+                "where not internal order by table_name, column_index"
+            ).fetchall(),
+            connection.sql("from asset_versions order by all").fetchall(),
+        ]
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Names of what was made anew as a whole."""
+    built = []
+    real = Warehouse._built
+    monkeypatch.setattr(Warehouse, "_built", lambda self, *args: (built.append(self), real(self, *args))[1])
+    return built
+
+
+def test_a_new_version_is_added_to_what_was_shown_as_if_all_were_made_anew(store, rows, lineage, built):
+    (lineage / "first_nodes.sql").write_text("-- The first nodes.\nselect * from tree limit 1\n")
+    store.write("tree", "v1", {"data": rows, "tags": rows})
+    store.write("subset", "v1", rows, partition="maths")
+    store.publish(CATALOGUE)
+    built.clear()
+    store.write("tree", "v2", {"data": rows.reverse(), "tags": rows})
+    store.write("subset", "v2", rows, partition="law")
+    assert store.publish(CATALOGUE).replaced
+    assert not built
+    with open_warehouse(store.home) as warehouse:
+        assert warehouse.sql("from tree").fetchall() == rows.reverse().rows()
+        assert warehouse.sql("select rank from first_nodes").fetchall() == [(3,)]
+        assert warehouse.sql("select count(*) from tree_history").fetchall() == [(6,)]
+        assert warehouse.sql("select count(*) from subset").fetchall() == [(6,)]
+    updated = shown(store.layout.warehouse)
+    store.warehouse.rebuild(CATALOGUE)
+    assert built
+    anew = shown(store.layout.warehouse)
+    assert [sorted(part, key=repr) for part in updated] == [sorted(part, key=repr) for part in anew]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, rows: store.write("tree", "v2", rows.rename({"rank": "place"})),
+        lambda store, rows: store.write("other", "v1", rows),
+        lambda store, rows: store.write("tree", "v2", {"data": rows, "tags": rows}),
+    ],
+    ids=["other columns", "another asset", "another table"],
+)
+def test_what_views_over_views_could_not_follow_is_made_anew(store, rows, lineage, built, change):
+    (lineage / "nodes.sql").write_text("-- Nodes.\nselect * from tree\n")
+    store.write("tree", "v1", rows)
+    store.publish()
+    built.clear()
+    change(store, rows)
+    store.publish()
+    assert built
+    with open_warehouse(store.home) as warehouse:
+        assert warehouse.sql("from nodes").fetchall() == warehouse.sql("from tree").fetchall()
+
+
+def test_a_damaged_artifact_does_not_come_into_what_was_shown(store, rows):
+    store.write("tree", "v1", rows.head(1))
+    store.publish()
+    version = store.write("tree", "v2", rows)
+    version.path.write_bytes(version.path.read_bytes()[:4096] + bytes(4096))
+    store.publish()
+    with open_warehouse(store.home) as warehouse:
+        assert warehouse.sql("from tree").fetchall() == rows.head(1).rows()
