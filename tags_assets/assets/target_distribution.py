@@ -95,9 +95,8 @@ def target_distribution(
     return materialize(context, store.artifacts, compute, config=config)
 
 
-def _supply(inputs: Inputs, tree: KnowledgeTree) -> NDArray[np.float64]:
+def _supply(grounded: pl.DataFrame, tree: KnowledgeTree) -> NDArray[np.float64]:
     """Mass of the pool at each leaf, in rows."""
-    grounded = inputs.read("grounded_instances", columns=["node_id", "mass"])
     mass = grounded.group_by("node_id").agg(pl.col("mass").sum())
     leaves = pl.DataFrame({"node_id": tree.node_ids[: tree.n_leaves]})
     return (
@@ -110,8 +109,10 @@ def _distribution(
 ) -> tuple[TargetDistribution, KnowledgeTree, pl.Series]:
     """Read the wish of a target's file; the ids are those of the rows that likeness is of."""
     tree = read_tree(inputs)
-    supply = _supply(inputs, tree)
     wish = spec.target
+    of_rows = [] if wish.weights is not None or wish.pool is not None else ["instance_id"]
+    grounded = inputs.read("grounded_instances", columns=[*of_rows, "node_id", "mass"])
+    supply = _supply(grounded, tree)
     none = pl.Series("instance_id", [], dtype=pl.String)
     if wish.weights is not None:
         check_nodes(wish.weights, tree, inputs, where=spec.at("target.weights"))
@@ -119,7 +120,7 @@ def _distribution(
     if wish.pool is not None:
         return target_from_pool(tree, supply), tree, none
     rows = inputs.vectors("instance_embeddings", "instance_id")
-    grounding = from_frame(inputs.read("grounded_instances"), tree, rows.ids)
+    grounding = from_frame(grounded, tree, rows.ids)
     if wish.description is not None:
         found = target_from_description(
             embed([wish.description]),

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linprog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -368,6 +367,8 @@ def _dual(
     capped = np.flatnonzero(constraints.caps < constraints.budget)
     floored = np.flatnonzero(constraints.floors > 0)
     # A multiplier is the price of a unit of a group: of a cap it is taken from the reward, of a floor added.
+    from scipy.optimize import linprog  # noqa: PLC0415 - half a second that few selections need
+
     prices = np.hstack([-held[:, capped], held[:, floored]])
     limits = np.concatenate([constraints.caps[capped], -constraints.floors[floored]]).astype(float)
     n = len(limits)

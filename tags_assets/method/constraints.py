@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tags_assets.errors import UserError
 from tags_assets.method.request import ROUNDING
@@ -141,6 +140,8 @@ class Constraints:
         caps = np.minimum(self.caps - margin, most).astype(float)
         if np.any(caps < self.floors) or most < 0:
             return None
+        from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - half a second to load
+
         answer = milp(
             np.full(self.n_classes, float(self.by_tokens)),
             constraints=[
@@ -231,6 +232,8 @@ class Constraints:
 
     def _least_violations(self, taken: NDArray[np.int64]) -> str:
         """Say which constraints would have to give way, by the least in all."""
+        from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - half a second to load
+
         n, groups, unit = self.n_classes, self.n_groups, self.unit
         # Unknowns: cost per class, then what each floor lacks, what each cap exceeds, what the budget lacks.
         held = np.hstack(

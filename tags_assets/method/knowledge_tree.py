@@ -160,7 +160,13 @@ class KnowledgeTree:
             branch_length=nodes["branch_length"].to_numpy().astype(np.float64),
             names=tuple(nodes["name"]),
             descriptions=tuple(nodes["description"]),
-            vectors=np.stack(nodes["vector"].to_list()).astype(np.float32),
+            vectors=_matrix(nodes["vector"]),
             tags=tuple(tags["tag"]),
             tag_leaf=np.array([number[n] for n in tags["node_id"]], dtype=np.int32),
         )
+
+
+def _matrix(vectors: pl.Series) -> NDArray[np.float32]:
+    """Lay out a column of vectors of one length as float32 (n_rows, n_dims): no Python object a number."""
+    flat = vectors.explode(empty_as_null=False).to_numpy()
+    return np.ascontiguousarray(flat.reshape(len(vectors), -1), dtype=np.float32)

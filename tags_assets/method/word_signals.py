@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, gammaln
 
 from tags_assets.method.function_words import (
     ABBREVIATIONS,
@@ -189,6 +188,8 @@ def _evidence(bad: Values, of: Values, *, rates: tuple[float, float], most: floa
 
 
 def _log_negative_binomial(count: Values, mean: Values, shape: float) -> Values:
+    from scipy.special import gammaln  # noqa: PLC0415 - a new target alone looks at no text of the pool
+
     kept = shape / (shape + mean)
     ways = gammaln(count + shape) - gammaln(shape) - gammaln(count + 1.0)
     return np.asarray(ways + shape * np.log(kept) + count * np.log1p(-kept))
@@ -199,6 +200,8 @@ def _posterior(evidence: Values) -> Values:
 
     A long text has room for evidence of its soundness and a short one has not; it must not lose by that.
     """
+    from scipy.special import expit  # noqa: PLC0415 - as above
+
     prior = expit(_PRIOR)
     return np.asarray(np.clip((expit(_PRIOR + evidence) - prior) / (1.0 - prior), 0.0, 1.0))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import warnings
 from functools import lru_cache
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,8 +46,11 @@ def stop_words(language: str) -> frozenset[str]:
     code = _CODE_OF.get(language.lower(), language.lower().split("-")[0])
     if not (code.isalpha() and len(code) in {2, 3}):
         return frozenset()
-    try:
-        module = import_quietly(f"spacy.lang.{code}.stop_words")
-    except ImportError:
+    # The file is read by itself: importing it would load all of spaCy, which takes two seconds, also where
+    # the phrases of every row are known and only ranked anew.
+    spacy = find_spec("spacy")
+    file = Path(spacy.origin).parent / "lang" / code / "stop_words.py" if spacy and spacy.origin else None
+    if file is None or not file.is_file():
         return frozenset()
-    return frozenset(word.casefold().replace("_", " ") for word in module.STOP_WORDS if word.strip())
+    words = runpy.run_path(str(file))["STOP_WORDS"]
+    return frozenset(word.casefold().replace("_", " ") for word in words if word.strip())
