@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def ground_examples(
     rows = read_examples(spec, tagger.home)
     vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
     tag_vectors = inputs.vectors("tag_embeddings", "tag")
-    vectors = embed(row_texts(rows["prompt"], rows["response"]))
+    vectors, tagged = _embedded_and_tagged(rows, embed, tagger)
     assigned = assign_concepts(
         vectors,
         tag_vectors.matrix,
@@ -97,9 +98,22 @@ def ground_examples(
         mean=mean,
     )
     tags = combine(
-        vocabulary.canonical(tagger.tag(rows)),
+        vocabulary.canonical(tagged),
         assigned,
         instance_ids=rows["instance_id"],
         tags=tag_vectors.ids,
     )
     return ground(tags.select("instance_id", "tag", "weight"), tree, rows["instance_id"]), vectors
+
+
+def _embedded_and_tagged(
+    rows: pl.DataFrame, embed: Embed, tagger: ExampleTagger
+) -> tuple[Vectors, pl.DataFrame]:
+    texts_read = row_texts(rows["prompt"], rows["response"])
+    if tagger.home.pool().embedder == "api":  # an interruption must reach the thread that waits for a server
+        return embed(texts_read), tagger.tag(rows)
+    # The local model counts outside of Python's lock while the tagger's is loaded and read inside of it.
+    with ThreadPoolExecutor(1) as beside:
+        vectors = beside.submit(embed, texts_read)
+        tagged = tagger.tag(rows)
+        return vectors.result(), tagged
