@@ -12,6 +12,7 @@ import typer
 from tags_assets import __version__
 from tags_assets.errors import UserError, broken_start
 from tags_assets.home import DEFAULT_POOL, Home
+from tags_assets.memory import check_memory
 
 app = typer.Typer(
     name="tags-assets",
@@ -192,6 +193,7 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
         }
         run_what_if(Home.resolve(home), target, pool or [], budget, others)
         return
+    check_memory()
     from tags_assets.commands.select import Choices, run_dry, run_select  # noqa: PLC0415 - as above
 
     choices = Choices(
@@ -403,6 +405,7 @@ def ui(
     home: HomeOption = None,
 ) -> None:
     """Serve the Dagster UI on HOME: the graph, its runs, and the daemon that follows new data."""
+    check_memory()
     from tags_assets.commands.project import run_ui  # noqa: PLC0415
 
     run_ui(Home.resolve(home).prepare(), port, browse=browse)

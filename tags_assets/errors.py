@@ -46,6 +46,7 @@ _SIGNS_OF_NO_MEMORY = (
     "cannot allocate memory",
     "bad_alloc",
     "can't start new thread",
+    "arrowmemoryerror",
 )
 
 
