@@ -61,7 +61,7 @@ def test_a_run_may_begin_where_nothing_limits_it():
 def test_a_limit_below_the_need_is_said_with_both_numbers(monkeypatch, limit, said):
     monkeypatch.setattr(memory, limit, lambda: 1_600_000_000)
     monkeypatch.setattr(memory, "MEMORY", 2_000_000_000)
-    with pytest.raises(UserError, match=f"may have {said}.* takes [25],000 MB.* Raise the limit"):
+    with pytest.raises(UserError, match=f"may have {said}.* takes [24],[07]00 MB.* Raise the limit"):
         check_memory()
 
 
