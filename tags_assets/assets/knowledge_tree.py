@@ -25,7 +25,7 @@ TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]
 
 @dg.asset(
     deps=["tag_vocabulary", "tag_embeddings"],
-    code_version="3",
+    code_version="4",
     **declare("knowledge_tree", NODE_SCHEMA, tags=TAG_SCHEMA, placed=PLACED_SCHEMA),
 )
 def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:

@@ -2,15 +2,14 @@
 
 Three kinds of name compete: the phrase that most of a group's tags end in ("equation" for quadratic, linear
 and differential equations: in English the last words are the head), the group's most typical tag, and, for a
-group of groups, two or three frequent tags that together stand for all its parts. Nothing is ever cut inside
-a word: a name is made of whole tags or of their ends.
+group of groups, two or three frequent tags that together lie near most of what its rows are about. Nothing
+is ever cut inside a word: a name is made of whole tags or of their ends.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,12 +37,16 @@ MIN_COVER = 0.4
 PER_DOUBLING = 0.06
 """Cosine that a doubling of its rows is worth to a tag that wants to name a group."""
 
-PER_DOUBLING_ABOVE = 0.08
-"""The same for a group of groups, which people know by what most of its rows are about: the tag at the
-middle of hundreds is often one that five rows bear."""
+N_FREQUENT = 100
+"""Most frequent tags of a group of groups that may stand in its name: people know a broad concept by what
+many of its rows are about, and the tag at the middle of hundreds is often one that five rows bear."""
 
-N_FREQUENT = 60
-"""Most frequent tags of a group of groups that may stand in its name, beside the typical ones."""
+ROWS_POWER = 0.75
+"""Power of its rows by which a tag counts among those that a name stands for: between every tag alike, which
+speaks for oddities, and every row alike, which speaks for the one largest part."""
+
+PER_CHARACTER = 0.001
+"""Cosine that a character of a name costs."""
 
 MANY_TAGS = 0.04
 """Share of all tags from which a group is so broad that its name joins three tags and not two."""
@@ -54,31 +57,6 @@ ones order other others part parts people person problem problems question quest
 thing things time times type types use uses way ways word words
 """
 """Ends that say too little alone to name a group, though they may end a name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """The groups that larger groups are made of.
-
-    Attributes
-    ----------
-    of_group
-        Numbers of the parts of each group.
-    members
-        Names of the parts of each group, the most typical first.
-    centroids
-        Unit centroid of each part, float32 (n_parts, n_dims).
-    lead
-        Number of the tag that is most typical of each part, (n_parts,).
-    n_rows
-        Rows that bear tags of each part, (n_parts,).
-    """
-
-    of_group: list[NDArray[np.int64]]
-    members: list[tuple[str, ...]]
-    centroids: NDArray[np.float32]
-    lead: NDArray[np.int64]
-    n_rows: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +110,7 @@ class TagNames:
         self,
         node_of_tag: NDArray[np.integer],
         centroids: NDArray[np.float32],
-        parts: Parts | None = None,
+        members: Sequence[tuple[str, ...]] | None = None,
     ) -> list[Concept]:
         """Describe groups of tags, named by their best candidate and without a description.
 
@@ -142,8 +120,9 @@ class TagNames:
             Number of each tag's group, -1 for tags left out, (n_tags,).
         centroids
             Unit centroid of each group, float32 (n_groups, n_dims).
-        parts
-            The groups that each group is made of; it is made of tags unless given.
+        members
+            Names of the groups that each group is made of, the most typical first; it is made of tags unless
+            given.
 
         Returns
         -------
@@ -156,16 +135,13 @@ class TagNames:
         inside = node_of_tag >= 0
         n_tags = np.bincount(node_of_tag[inside], minlength=n_groups)
         n_rows = np.bincount(node_of_tag[inside], weights=self.counts[inside], minlength=n_groups)
-        frequent = self._frequent(node_of_tag, n_groups) if parts else []
+        tags_of = self._by_frequency(node_of_tag, n_groups) if members else []
         many = MANY_TAGS * len(self.tags)
         concepts = []
         for g in range(n_groups):
             own = [self.tags[t] for t in typical[g]]
-            joined = (
-                self._joined([*typical[g], *frequent[g]], parts, g, 3 if n_tags[g] >= many else 2)
-                if parts
-                else []
-            )
+            is_joined = members is not None and len(members[g]) > 1
+            joined = self._joined(tags_of[g], 3 if n_tags[g] >= many else 2) if is_joined else []
             candidates = _candidates(own, heads.get(g, []), joined)
             concepts.append(
                 Concept(
@@ -173,15 +149,11 @@ class TagNames:
                     description="",
                     n_tags=int(n_tags[g]),
                     n_rows=round(float(n_rows[g])),
-                    members=tuple(own if parts is None else parts.members[g]),
+                    members=tuple(own if members is None else members[g]),
                     candidates=candidates,
                 )
             )
         return concepts
-
-    def lead(self, node_of_tag: NDArray[np.integer], centroids: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Number of the most typical tag of each group, (n_groups,)."""
-        return np.array([typical[0] for typical in self._typical(node_of_tag, centroids)])
 
     def _typical(self, node_of_tag: NDArray[np.integer], centroids: NDArray[np.float32]) -> list[list[int]]:
         """List the most typical tags of each group: near its centroid, frequent, readable."""
@@ -199,42 +171,48 @@ class TagNames:
         last = np.minimum(np.searchsorted(node, np.arange(len(centroids)), side="right"), first + N_TYPICAL)
         return [tag[a:b].tolist() for a, b in zip(first.tolist(), last.tolist(), strict=True)]
 
-    def _frequent(self, node_of_tag: NDArray[np.integer], n_groups: int) -> list[list[int]]:
-        """List the most frequent tags of each group that a person can read."""
+    def _by_frequency(self, node_of_tag: NDArray[np.integer], n_groups: int) -> list[NDArray[np.int64]]:
+        """List the tags of each group, the most frequent that a person can read first."""
         tag = np.flatnonzero(node_of_tag >= 0)
-        score = self.counts[tag] * self.readable[tag]
-        order = np.lexsort((tag, -score, node_of_tag[tag]))
-        tag, node = tag[order], node_of_tag[tag[order]]
-        ends = np.searchsorted(node, np.arange(n_groups + 1))
-        return [tag[a : min(b, a + N_FREQUENT)].tolist() for a, b in pairwise(ends.tolist())]
+        order = np.lexsort((tag, -self.counts[tag] * self.readable[tag], node_of_tag[tag]))
+        tag = tag[order]
+        return np.split(tag, np.searchsorted(node_of_tag[tag], np.arange(1, n_groups)))
 
-    def _joined(self, known: Sequence[int], parts: Parts, group: int, n_names: int) -> list[str]:
-        """Choose tags that stand for all parts of a group: greedy facility location over the parts.
+    def _joined(self, tags: NDArray[np.int64], n_names: int) -> list[str]:
+        """Choose frequent tags that together lie near what a group's rows are about.
 
-        A part counts by the square root of its rows: between all parts alike and the largest alone.
+        Greedy facility location (Nemhauser et al. 1978) over the group's tags, weighted by their rows: by a
+        good name, a reader looks here for most of what is here.
+
+        Parameters
+        ----------
+        tags
+            All tags of the group, the most frequent first, (n_tags_of_group,).
+        n_names
+            Tags to join.
         """
-        own = parts.of_group[group]
-        if len(own) < 2:
-            return []
-        tags = np.array(list(dict.fromkeys([*known, *parts.lead[own].tolist()])))
-        weight = np.sqrt(parts.n_rows[own])
-        weight /= weight.sum()
-        nearness = self.vectors[tags] @ parts.centroids[own].T
-        bonus = PER_DOUBLING_ABOVE * np.log2(1.0 + self.counts[tags]) + self.readable[tags] - 1.0
-        reached = np.zeros(len(own))
+        offered = tags[:N_FREQUENT]
+        weight = self.counts[tags] ** ROWS_POWER
+        weight = (weight / max(float(weight.sum()), 1e-12)).astype(np.float32)
+        nearness = self.vectors[offered] @ self.vectors[tags].T
+        length = np.array([len(self.tags[t]) for t in offered.tolist()])
+        bonus = self.readable[offered] - 1.0 - PER_CHARACTER * length
+        stems_of = [_stems(self.tags[t]) for t in offered.tolist()]
+        reached = np.zeros(len(tags), dtype=np.float32)
         chosen: list[int] = []
         stems: set[str] = set()
         while len(chosen) < n_names:
-            value = np.maximum(nearness, reached) @ weight + bonus
-            free = [stems.isdisjoint(_stems(self.tags[t])) for t in tags.tolist()]
-            if not any(free):
+            free = np.array([stems.isdisjoint(own) for own in stems_of])
+            if not free.any():
                 break
+            # Rounded: where two are alike but for the order of a sum, the more frequent one is taken.
+            value = np.round(np.maximum(nearness, reached) @ weight + bonus, 6)
             best = int(np.argmax(np.where(free, value, -np.inf)))
-            chosen.append(int(tags[best]))
-            stems |= _stems(self.tags[chosen[-1]])
+            chosen.append(best)
+            stems |= stems_of[best]
             reached = np.maximum(reached, nearness[best])
-        first = [self.tags[t] for t in chosen]
-        return [f"{', '.join(first[:-1])} and {first[-1]}"] if len(first) > 1 else first
+        names = [self.tags[offered[i]] for i in chosen]
+        return [f"{', '.join(names[:-1])} and {names[-1]}"] if len(names) > 1 else names
 
     def _heads(self, node_of_tag: NDArray[np.integer], n_groups: int) -> dict[int, list[str]]:
         """List the ends that cover much of each group and little of the others (class-based TF-IDF)."""

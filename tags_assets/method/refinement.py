@@ -181,7 +181,9 @@ def describe(members: Sequence[str], n_tags: int) -> str:
     """List the main concepts of a cluster in one line."""
     shown = list(dict.fromkeys(name for name in map(clean_name, members[: 2 * N_LISTED]) if name))[:N_LISTED]
     more = ", ..." if len(members) > len(shown) or n_tags > len(members) else ""
-    return ", ".join(shown) + more
+    # Names of broad concepts hold commas themselves.
+    between = "; " if any("," in name for name in shown) else ", "
+    return between.join(shown) + more.replace(", ", between)
 
 
 def clean_text(text: object, max_length: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tags_assets.method.clustering import blocks, group_sums, neighbours, number_by_first, unit
-from tags_assets.method.naming import PER_DOUBLING, Parts
+from tags_assets.method.naming import PER_DOUBLING
 from tags_assets.method.refinement import (
     Concept,
     Doubt,
@@ -159,8 +159,8 @@ def _summarised(
     of_tag = parent_of[children.of_tag]
     centroids = unit(group_sums(of_tag, names.vectors, n_parents))
     single_tags = not children.concepts[0].members
-    parts = None if single_tags else _parts(names, children, parent_of, centroids)
-    clusters = names.concepts(of_tag, centroids, parts)
+    members = None if single_tags else _members(children, parent_of, centroids)
+    clusters = names.concepts(of_tag, centroids, members)
     # A cluster of one node is that node: there is nothing to summarise.
     alone = np.bincount(parent_of, minlength=n_parents) == 1
     only = dict(zip(parent_of.tolist(), range(len(parent_of)), strict=True))
@@ -175,20 +175,6 @@ def _summarised(
     for p, answer in zip(asked, answers, strict=True):
         clusters[p] = replace(clusters[p], name=answer.name, description=answer.description)
     return Level(of_tag, centroids, [known.get(p, cluster) for p, cluster in enumerate(clusters)])
-
-
-def _parts(
-    names: TagNames, children: Level, parent_of: NDArray[np.int64], centroids: NDArray[np.float32]
-) -> Parts:
-    """Say what each cluster is made of."""
-    order = np.argsort(parent_of, kind="stable")
-    return Parts(
-        of_group=np.split(order, np.cumsum(np.bincount(parent_of))[:-1]),
-        members=_members(children, parent_of, centroids),
-        centroids=children.centroids,
-        lead=names.lead(children.of_tag, children.centroids),
-        n_rows=np.array([max(c.n_rows, 1) for c in children.concepts], dtype=np.float64),
-    )
 
 
 def _members(

@@ -132,4 +132,5 @@ def _about(description: str | None, name: str) -> str:
     if text.casefold() == name.casefold():
         return ""
     # Cut between two of the concepts that a description lists, not within one.
-    return text if len(text) <= LONGEST_NOTE else text[:LONGEST_NOTE].rpartition(", ")[0] + ", ..."
+    between = "; " if "; " in text else ", "
+    return text if len(text) <= LONGEST_NOTE else text[:LONGEST_NOTE].rpartition(between)[0] + between + "..."

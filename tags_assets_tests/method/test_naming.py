@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tags_assets.method.clustering import unit
-from tags_assets.method.naming import Parts, TagNames, readability
+from tags_assets.method.naming import TagNames, readability
+from tags_assets.method.refinement import describe
 
 
 def names_of(tags, groups, counts=None, seed=0):
@@ -57,13 +58,37 @@ def test_a_group_of_groups_is_named_by_what_most_of_its_rows_are_about():
     centres = unit(rng.normal(size=(2, 24)) + 2.0)
     x = unit(centres[[0, 0, 0, 1, 1, 1]] + 0.05 * rng.normal(size=(6, 24)))
     x[0] = unit(centres.sum(axis=0, keepdims=True))[0]
-    parts = Parts(
-        of_group=[np.array([0, 1])],
-        members=[("python", "sql")],
-        centroids=centres,
-        lead=np.array([0, 4]),
-        n_rows=np.array([931.0, 425.0]),
-    )
     middle = unit(centres.sum(axis=0, keepdims=True))
-    (whole,) = TagNames.of(tags, counts, x).concepts(np.zeros(6, dtype=np.int64), middle, parts)
-    assert whole.name == "python and sql" or whole.name.startswith("python, sql and ")
+    whole = TagNames.of(tags, counts, x).concepts(np.zeros(6, dtype=np.int64), middle, [("python", "sql")])
+    assert whole[0].name == "python and sql" or whole[0].name.startswith("python, sql and ")
+
+
+def test_a_frequent_tag_that_lies_apart_does_not_name_a_broad_group():
+    """Else a handful of rows on one oddity would stand for a third of the pool."""
+    tags = ["bash", "fruit", "apple", "pear", "plum", "bird", "robin", "wren", "owl"]
+    counts = np.array([300, 90, 80, 70, 60, 90, 80, 70, 60])
+    rng = np.random.default_rng(1)
+    fruit, bird, other = unit(rng.normal(size=(3, 24)))
+    x = unit(np.array([other, *[fruit] * 4, *[bird] * 4]) + 0.05 * rng.normal(size=(9, 24)))
+    middle = unit(x.sum(axis=0, keepdims=True))
+    names = TagNames.of([*tags, *map(str, range(300))], [*counts, *[1] * 300], np.vstack([x, *[x[:1]] * 300]))
+    group = np.array([0] * 9 + [-1] * 300)
+    (whole,) = names.concepts(group, middle, [("fruit", "bird", "bash")])
+    assert set(whole.name.split(" and ")) <= {
+        "fruit",
+        "apple",
+        "pear",
+        "plum",
+        "bird",
+        "robin",
+        "wren",
+        "owl",
+    }
+
+
+def test_a_list_of_names_with_commas_is_told_apart():
+    assert (
+        describe(("game, movie and sport", "income and risk"), 99)
+        == "game, movie and sport; income and risk; ..."
+    )
+    assert describe(("game", "movie"), 2) == "game, movie"
