@@ -51,7 +51,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
     figures["rows_filtered"] = inputs.figures("filtered_rows")["rows_filtered"]
     figures["rows_untagged"] = inputs.figures("instance_tags")["rows_untagged"]
     figures["rows_eligible"] = figures["n_eligible"]
-    runners = inputs.read("selected_subset", "runners_up")
+    runners = _with_nearest(inputs, inputs.read("selected_subset", "runners_up"), selected)
     shown = selected.head(ROWS_SHOWN)["instance_id"].to_list()
     drivers = inputs.query(
         "assets/drivers",
@@ -165,7 +165,6 @@ def _nearly(inputs: Inputs, runners: pl.DataFrame, snippets: pl.DataFrame) -> pl
         runners.join(facts, on="instance_id", how="left", maintain_order="left")
         .join(snippets, on="instance_id", how="left", maintain_order="left")
         .join(beaten, on="beaten_by", how="left", maintain_order="left")
-        .join(_in_common(inputs, runners), on=["instance_id", "beaten_by"], how="left", maintain_order="left")
         .join(
             inputs.read("selected_subset", columns=["instance_id", "rank"]).rename({"rank": "winner_rank"}),
             left_on="beaten_by",
@@ -178,36 +177,65 @@ def _nearly(inputs: Inputs, runners: pl.DataFrame, snippets: pl.DataFrame) -> pl
     return _fit(rows, NEARLY_SCHEMA)
 
 
-def _in_common(inputs: Inputs, runners: pl.DataFrame) -> pl.DataFrame:
-    """Find the tags of rows and of what beat them: ``instance_id, beaten_by, overlap, shared``."""
-    pairs = runners.select("instance_id", "beaten_by").drop_nulls()
-    tags = inputs.read("instance_tags", columns=["instance_id", "tag", "weight"]).filter(
-        pl.col("instance_id").is_in([*pairs["instance_id"], *pairs["beaten_by"]])
+def _with_nearest(inputs: Inputs, runners: pl.DataFrame, selected: pl.DataFrame) -> pl.DataFrame:
+    """Name for each row the pick that shares most of its tags: ``beaten_by, overlap, shared``.
+
+    What took most of its gain is often one of the first picks, which take most from every row; a reader wants
+    the one that says the same. Where no pick shares a tag, that one stands.
+    """
+    tags = inputs.read("instance_tags", columns=["instance_id", "tag", "weight"])
+    own = tags.join(runners.select("instance_id"), on="instance_id", how="semi")
+    theirs = (
+        tags.join(own.select("tag").unique(), on="tag", how="semi")
+        .join(selected.select("instance_id", "rank"), on="instance_id")
+        .rename({"instance_id": "pick", "weight": "pick_weight"})
     )
-    theirs = tags.rename({"instance_id": "beaten_by", "weight": "winner_weight"})
-    return (
-        pairs.join(tags, on="instance_id")
-        .join(theirs, on=["beaten_by", "tag"])
-        .with_columns(both=pl.min_horizontal("weight", "winner_weight"))
+    nearest = (
+        own.join(theirs, on="tag")
+        .with_columns(both=pl.min_horizontal("weight", "pick_weight"))
         .sort("both", "tag", descending=[True, False])
-        .group_by("instance_id", "beaten_by", maintain_order=True)
+        .group_by("instance_id", "pick", "rank", maintain_order=True)
         .agg(overlap=pl.col("both").sum(), shared=pl.col("tag").head(SHARED_TAGS))
+        .sort(pl.col("overlap").round(9), "rank", descending=[True, False])
+        .unique("instance_id", keep="first", maintain_order=True)
+        .drop("rank")
+    )
+    return runners.join(nearest, on="instance_id", how="left", maintain_order="left").with_columns(
+        beaten_by=pl.coalesce("pick", "beaten_by")
     )
 
 
 def _request(spec: TargetSpec) -> dict[str, object]:
-    constraints = spec.constraints.model_dump(mode="json", exclude_defaults=True)
     wish = spec.target
-    return {
+    asked: dict[str, object] = {
         "budget": str(spec.method_budget),
-        "target": {"examples": wish.examples, "description": wish.description}.get(wish.kind) or wish.kind,
-        "alignment": str(spec.alignment),
-        "breadth": spec.breadth,
-        "text share": spec.text_share,
+        "target": {"examples": wish.examples, "description": wish.description, "pool": "the pool itself"}.get(
+            wish.kind
+        )
+        or wish.kind,
+    }
+    if wish.kind != "pool":
+        knobs = {"alignment": str(spec.alignment), "breadth": spec.breadth, "text share": spec.text_share}
+        asked |= knobs
+    limits = spec.constraints
+    return asked | {
         "least quality": spec.min_quality or None,
-        "constraints": str(constraints) if constraints else None,
+        "at most": _shares_told(limits.max_share),
+        "at least": _shares_told(limits.min_share),
+        "always in": f"{len(limits.include):,} rows by their ids" if limits.include else None,
+        "never in": f"rows where {limits.exclude.where}" if limits.exclude else None,
         "seed": spec.seed,
     }
+
+
+def _shares_told(shares: Mapping[str, Mapping[str, float]]) -> str | None:
+    """Write caps or floors as a person reads them: "30% of source alpaca"."""
+    told = [
+        f"{100 * share:.4g}% of {attribute} {value}"
+        for attribute, of in shares.items()
+        for value, share in of.items()
+    ]
+    return "; ".join(told) or None
 
 
 def _changes(inputs: Inputs, selected: pl.DataFrame, target: str) -> Changes | None:

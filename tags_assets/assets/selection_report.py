@@ -4,7 +4,7 @@ import dagster as dg
 import orjson
 import polars as pl
 
-from tags_assets.assets import pages
+from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import place
 from tags_assets.assets.report_input import report_input
@@ -31,7 +31,7 @@ SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.St
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="6",
+    code_version="7",
     **declare("selection_report", SCHEMA),
 )
 def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
@@ -46,7 +46,7 @@ def selection_report(context: dg.AssetExecutionContext, store: StoreResource) ->
         frame = pl.DataFrame(
             {"target": [name], "html": [html], "figures": [orjson.dumps(figures).decode()]}, schema=SCHEMA
         )
-        told = {"report": place(home.report(name), home.path), **pages.selection_report(report)}
+        told = {"report": place(home.report(name), home.path), **target_pages.selection_report(report)}
         return Artifact({"data": frame}, {"html_bytes": len(html.encode())}, told)
 
     # It compares the selection with that of the report before, so whatever is there is part of the version.

@@ -43,6 +43,9 @@ UNDER_TO_OVER = ("#8a4500", "#cf7d2c", "#f0c99d", "#f3f3f0", "#b3d2e8", "#4f97c8
 """From an eighth to eight times: orange to blue, which every common colour-vision deficiency tells apart,
 with equal lightness at equal distance from the middle."""
 
+SAID_ELSEWHERE = frozenset({"n_eligible"})
+"""Figures that stand among the known ones under another name."""
+
 NOT_A_TARGET = 1e-6
 """KL(T, pool) in nats below which the target asks for nothing but the pool."""
 
@@ -180,7 +183,9 @@ def _figures(report: ReportInput) -> list[tuple[str, str]]:
     others = [
         (name.replace("_", " "), words.exact(value))
         for name, value in sorted(report.figures.items())
-        if name not in words.FIGURES and value is not None and isinstance(value, str | int | float)
+        if name not in {*words.FIGURES, *SAID_ELSEWHERE}
+        and value is not None
+        and isinstance(value, str | int | float)
     ]
     return known + others
 

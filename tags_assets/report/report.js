@@ -72,7 +72,10 @@
   function colours(mode) {
     if (!byMode[mode]) {
       const values = mode === "target" ? tree.by_target : tree.by_pool;
-      byMode[mode] = { values: values.map((v) => Math.max(-3, Math.min(3, v))), text: values.map(times) };
+      byMode[mode] = {
+        values: values.map((v) => Math.max(-3, Math.min(3, v))), text: values.map(times),
+        ink: values.map((v) => Math.abs(v) > 2.4 ? "#ffffff" : "#23282e"),
+      };
     }
     return byMode[mode];
   }
@@ -108,7 +111,7 @@
       parents: tree.parent.map((p) => p < 0 ? "" : String(p)), values: tree.size,
       text: tree.name.map((name, i) => wrapped(short(name, 48)) + "<br>" + colour.text[i]),
       customdata: tree.id.map((_, i) => escaped(short(path(i), 90)) + "<br>" + told(i).join("<br>")),
-      texttemplate: "%{text}", hovertemplate: "%{customdata}<extra></extra>",
+      texttemplate: "%{text}", textfont: { color: colour.ink }, hovertemplate: "%{customdata}<extra></extra>",
       marker: { colors: colour.values, colorscale: data.colours, cmin: -3, cmax: 3, cmid: 0, line: { width: 1, color: "#ffffff" }, pad: { t: 22, l: 3, r: 3, b: 3 } },
       pathbar: { thickness: 26, textfont: { size: 13 } }, tiling: { packing: "squarify", pad: 2 },
       sort: true, root: { color: "#f6f7f8" },

@@ -27,6 +27,9 @@ SNIPPET = 420
 BEND = 0.12
 """How far above its chord, as a share of the value, a curve lies at a knee that is worth a sentence."""
 
+SHARES = ("source", "language")
+"""Attributes whose make-up is shown before and after."""
+
 NAMED = 8
 """Shortages told in a sentence each; the rest stand in a table."""
 
@@ -48,7 +51,8 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
     if kl is not None:
         notes = [f"{against} {words.number(other)}"] if other is not None else []
         notes += [f"limit {words.number(floor)}"] if floor is not None and floor > words.NEAR_NOTHING else []
-        chosen.append(("KL to the target", words.number(kl), ", ".join(notes)))
+        name = "KL to the pool" if report.target == "pool" else "KL to the target"
+        chosen.append((name, words.number(kl), ", ".join(notes)))
     certificate = words.real(figures.get("certificate"))
     if certificate is not None:
         chosen.append(("Of the best possible", words.percent(certificate, 2), "at least, by a proven bound"))
@@ -150,7 +154,7 @@ def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
         .sort(["missing", "concept"], descending=[True, False])
     )
     said = [
-        words.shortage(f"“{row['concept']}”", row["wanted"], row["supply"], row["reached"])
+        words.shortage(f"“{charts.last_steps(row['concept'])}”", row["wanted"], row["supply"], row["reached"])
         for row in short.head(NAMED).iter_rows(named=True)
     ]
     total = float(short["missing"].sum())
@@ -296,10 +300,10 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
     length = pl.col("prompt_tokens").cast(pl.Float64) + pl.col("response_tokens").cast(pl.Float64)
     lengths = [_numbers(frame.select(length).to_series()) for frame in (pool, chosen)]
     plots["chart-lengths"] = charts.histogram(*lengths, title="tokens", logarithmic=True)
-    for name, column in (("source", "source"), ("language", "language")):
-        chart, table = charts.shares(pool.select("selected", column), column)
-        context[f"only_{name}"] = None if table.height > 1 else table["value"][0]
-        if table.height > 1:
+    for name in SHARES:
+        chart, table = charts.shares(pool.select("selected", name), name)
+        context[f"only_{name}"] = only = None if table.height > 1 else table["value"][0]
+        if only is None:
             plots[f"chart-{name}s"] = chart
         context[f"{name}_rows"] = [
             [row["value"], words.percent(row["pool"]), words.percent(row["selection"])]
@@ -317,6 +321,7 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
             f"The median row has {words.number(round(float(np.median(lengths[0]))))} tokens in the pool and "
             f"{words.number(round(float(np.median(lengths[1]))))} in the selection."
         )
+    lines += [f"All rows have one {name}: {only}." for name in SHARES if (only := context[f"only_{name}"])]
     context["before_lines"] = [" ".join(lines)] if lines else []
     return context
 
@@ -396,21 +401,26 @@ def nearly_section(report: ReportInput) -> Context:
 
 
 def _winner(row: Mapping[str, Any]) -> str:
-    """Name the pick that beat a row, and what both are about."""
+    """Name the pick that says most of the same, and what both are about."""
     pick = f"pick {row['winner_rank']:,}" if row["winner_rank"] else "a pick"
     shared = row["shared"] or []
-    about = (
-        f", which shares {words.percent(row['overlap'], 0)} of its tags ({', '.join(shared)})"
-        if shared
-        else ""
-    )
-    return f"Beaten by {pick}{about}:"
+    share = words.percent(row["overlap"], 0)
+    about = f", which shares {share} of its tags ({', '.join(shared)})" if shared else ""
+    # A cap that is used up is why it is not in, whatever it is like.
+    reason = row["reason"] or ""
+    cap = f"{reason[0].upper()}{reason[1:]}. " if reason.startswith("max_share") else ""
+    return f"{cap}Beaten by {pick}{about}:"
 
 
 def _nearly_lead(report: ReportInput) -> str:
-    lead = "These rows would be next: each would still add something, but less than the picks before it."
-    curve = report.gain_curve.sort("rows")
-    if curve.height < 2 or report.nearly.is_empty():
+    lead = (
+        "These rows would be next: each would still add something, but less than the picks before it. Below "
+        "each stands the pick that is most like it."
+    )
+    # The curve goes on beyond the budget, in larger steps.
+    budget = words.real(report.figures.get("rows_selected")) or float("inf")
+    curve = report.gain_curve.sort("rows").filter(pl.col("rows") <= budget)
+    if curve.height < 2 or report.nearly.is_empty() or curve["rows"][-1] - curve["rows"][-2] != 1:
         return lead
     last = float(curve["value"][-1] - curve["value"][-2])
     next_one = words.real(report.nearly["gain"][0])

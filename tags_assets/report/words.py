@@ -48,6 +48,7 @@ FIGURES: dict[str, str] = {
     "rows_exchanged": "rows that the search for it exchanged",
     "value_before_search": "value before those were exchanged",
     "n_evaluations": "gains that the solver computed",
+    "stability": "stability: how much the selection before counts",
     "strategy": "picks by",
     "other_value": "value of the other way to pick under a budget of tokens",
     "seed": "seed",
@@ -159,14 +160,16 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     if random is not None:
         # Of as many rows: fewer leave more concepts empty, and KL(T || P_S) counts every one of them.
         said.append(f"As many random rows would be {number(random)} away.")
-        if kl >= random:
-            if pool is not None and pool < NEAR_NOTHING:
-                said.append("The picks seek what is rare in the pool. A larger alignment brings them nearer.")
-            else:
-                said.append(
-                    "The picks crowd on what the target asks most for, and this measure counts every concept "
-                    "that they leave empty. A larger breadth or a smaller alignment brings it down."
-                )
+        if kl >= random and pool is not None and pool < NEAR_NOTHING:
+            said.append(
+                "The picks seek what is rare in the pool: a row that repeats others adds little. A larger "
+                "alignment brings them nearer to its mix."
+            )
+        elif kl >= random:
+            said.append(
+                "The picks crowd on what the target asks most for, and this measure counts every concept "
+                "that they leave empty. A larger breadth or a smaller alignment brings it down."
+            )
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
         said = [f"{whole}; this selection is {number(kl)} away."]
