@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+LISTED = 5
+"""Names listed where none is near the one that was asked for."""
+
+
 class UserError(Exception):
     """Something that the user can mend.
 
@@ -31,12 +35,18 @@ class UserError(Exception):
 
     @classmethod
     def unknown(cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> UserError:
-        """Build the error for a name that does not exist, with the nearest names that do."""
+        """Build the error for a name that does not exist, with the nearest names that do, else the first."""
         known = list(known)
-        nearest = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:5]
-        hint = (
-            f"Did you mean {', '.join(repr(n) for n in nearest)}?" if nearest else f"There is no {kind} yet."
-        )
+        nearest = get_close_matches(name, known, n=3, cutoff=0.4)
+        if nearest:
+            hint = f"Did you mean {', '.join(map(repr, nearest))}?"
+        elif known:
+            first = sorted(known)[:LISTED]
+            more = len(known) - len(first)
+            others = f" and {more:,} more" if more else ""
+            hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(map(repr, first))}{others}."
+        else:
+            hint = f"There is no {kind} yet."
         return cls(f"there is no {kind} named {name!r}", where=where, mend=hint)
 
 

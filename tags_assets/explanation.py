@@ -265,7 +265,9 @@ def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
                 return {"instance_id": None, "id": None} | rejected.row(0, named=True)
     if found.is_empty():
         known = lineage.ask("select id from raw_instances where id is not null limit 20000")["id"].to_list()
-        raise UserError.unknown("row", row, known, where="raw_instances")
+        unknown = UserError.unknown("row", row, known, where="raw_instances")
+        ways = "A row is named by its id, its instance_id, or FILE:LINE."
+        raise UserError(unknown.problem, where=unknown.where, mend=f"{unknown.mend} {ways}")
     exact = found.filter(pl.col("instance_id") == row)
     if found.height > 1 and exact.is_empty():
         raise UserError(

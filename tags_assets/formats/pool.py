@@ -50,8 +50,12 @@ class PoolRead:
         return _counts(self._files, self.marks)
 
     @property
+    def n_files(self) -> int:
+        return len(self._files)
+
+    @property
     def rows_in(self) -> int:
-        return int(self.counts["rows_in"].sum())
+        return sum(file.parsed.n_rows + file.parsed.n_rejected for file in self._files)
 
     @property
     def rows_kept(self) -> int:
@@ -59,7 +63,7 @@ class PoolRead:
 
     @property
     def rows_rejected(self) -> int:
-        return int(self.counts["rows_rejected"].sum())
+        return sum(file.parsed.n_rejected for file in self._files)
 
     @property
     def rows_duplicate(self) -> int:
@@ -173,7 +177,8 @@ def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
         f" and {len(pool) - 3} more" if len(pool) > 3 else ""
     )
     if n_rows + n_rejected == 0:
-        raise UserError("the pool has no row", where=names or None)
+        mend = "Its files are empty: name some that hold rows."
+        raise UserError("the pool has no row", where=names or None, mend=mend)
     if n_rows == 0:
         bad = next(file for file in pool if file.parsed.n_rejected)
         rejected = bad.parsed.rejected()

@@ -101,7 +101,8 @@ def _absolute(path: str | Path) -> Path:
 
 
 def _no_such(path: Path, given: str | Path) -> UserError:
-    siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    siblings = [file.name for file in beside if not file.name.startswith(".")]
     if not siblings:
         return UserError("there is no such file or folder", where=str(given))
     return UserError.unknown("file", path.name, siblings, where=str(path.parent))
