@@ -65,7 +65,6 @@ def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
         taken = pl.concat(removed).unique("instance_id", keep="first", maintain_order=True)
         personal = pl.concat(marked)
         counts = taken.group_by("rule").len("rows").sort("rule")
-        named = inputs.read("raw_instances", columns=["instance_id", "id", "source"])
         kinds = personal.group_by("kind").agg(pl.col("instance_id").n_unique().alias("rows")).sort("kind")
         return Artifact(
             {"data": taken, "pii": personal},
@@ -77,7 +76,7 @@ def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
                 "pii_by_kind": dict(kinds.iter_rows()),
                 "rows_by_source": dict(sorted(sources.most_common(MOST_SOURCES))),
             },
-            pages.filtered_rows(taken, rules.said, named, kinds),
+            pages.filtered_rows(inputs, taken, rules.said, kinds, rows=rows),
         )
 
     return materialize(context, store.artifacts, compute, config=config)

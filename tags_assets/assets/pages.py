@@ -1,5 +1,7 @@
 """What each asset's page answers first: a sentence, a picture, and the rows that a person would ask for next.
 
+Those of the assets that belong to a target are in `target_pages`.
+
 Everything here is for reading. It is stored with the version, and no other asset is made from it.
 """
 
@@ -11,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import pictures
-from tags_assets.assets.previews import cell, drawn_tree, escaped, place, table
+from tags_assets.assets.previews import cell, drawn_tree, table
 from tags_assets.formats.conversation import texts
-from tags_assets.report import words
+from tags_assets.llm.rating import RESPONSE_DIMENSIONS
 from tags_assets.report.charts import last_steps
 
 if TYPE_CHECKING:
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
     from tags_assets.assets.previews import Preview
     from tags_assets.assets.versioned import Inputs
     from tags_assets.formats.pool import PoolRead
-    from tags_assets.home import Home
-    from tags_assets.method.knowledge_tree import KnowledgeTree
-    from tags_assets.method.target import TargetDistribution
-    from tags_assets.report.inputs import ReportInput
-    from tags_assets.selection.selected import Selected
-    from tags_assets.target_file import TargetSpec
 
 Page = dict[str, "Preview"]
 
@@ -38,8 +34,9 @@ SAID_CHARS = 64
 
 ALL_READ = "Every line could be read."
 EXAMPLES = 8
+OF_EACH = 3
+"""Rows shown of each reason or rule: the first of all would often be of one."""
 BARS = 24
-WHY_ROWS = 12
 
 
 def raw_instances(read: PoolRead) -> Page:
@@ -56,7 +53,7 @@ def raw_instances(read: PoolRead) -> Page:
         )
         if rows
     ]
-    files = f"{len(counts):,} file{'' if len(counts) == 1 else 's'}"
+    files = _counted(len(counts), "file")
     return {
         "what_came_in": f"**{read.rows_in:,}** rows came in from {files}: **{read.rows_kept:,}** are kept, "
         f"{' and '.join(lost) if lost else 'none was lost'}.",
@@ -65,47 +62,74 @@ def raw_instances(read: PoolRead) -> Page:
     }
 
 
-def rejected_rows(rejected: pl.DataFrame) -> Page:
-    """Show the reasons, and the first lines with what stands there."""
+def rejected_rows(read: PoolRead) -> Page:
+    """Say how much was lost and why, and show the first lines of each reason with what stands there."""
+    rejected = read.rejected
     if rejected.is_empty():
-        return {"why": ALL_READ}
-    first = rejected.head(EXAMPLES * 2)
+        return {"what_was_lost": ALL_READ}
+    files = rejected["file"].n_unique()
     stands = pl.col("raw").map_elements(lambda raw: cell(raw)[:SAID_CHARS], return_dtype=pl.String)
+    first = rejected.filter(pl.int_range(pl.len()).over("reason") < OF_EACH)
     return {
+        "what_was_lost": f"**{len(rejected):,}** of {_counted(read.rows_in, 'row')} could not be read, "
+        f"in {files:,} of {_counted(read.n_files, 'file')}. Mend the lines and the next run reads them; "
+        "the rest goes on without.",
         "why": table(_reasons(rejected)),
-        "first": table(first.select(pl.format("{}:{}", "file", "line").alias("at"), "reason", stands)),
+        "first_of_each": table(
+            first.select(pl.format("{}:{}", "file", "line").alias("at"), "reason", stands), EXAMPLES * 2
+        ),
     }
 
 
 def filtered_rows(
-    removed: pl.DataFrame, filters: Mapping[str, str], rows: pl.DataFrame, personal: pl.DataFrame
+    inputs: Inputs,
+    removed: pl.DataFrame,
+    filters: Mapping[str, str],
+    personal: pl.DataFrame,
+    *,
+    rows: int,
 ) -> Page:
-    """Show what each rule took out.
+    """Say how many rows the rules took out, which rule how many, and show some of each.
 
     Parameters
     ----------
+    inputs
+        To read the texts of a few rows from.
     removed
         ``instance_id, rule, detail``.
     filters
         Rule to what it says, as the pool's settings have it.
-    rows
-        ``instance_id, id, source`` of all rows.
     personal
         ``kind, rows``: rows that hold personal data; empty where none was looked for.
+    rows
+        Rows that the rules saw.
     """
     marked: Page = {"personal_data": table(personal)} if len(personal) else {}
     if not filters:
         return {"rules": "No rule is set, so every row that could be read goes on.", **marked}
     counts = dict(removed.group_by("rule").len().iter_rows())
-    rules = [(rule, condition, counts.get(rule, 0)) for rule, condition in filters.items()]
-    named = removed.head(EXAMPLES).join(rows, on="instance_id", how="left", maintain_order="left")
-    return {
-        "rules": table(pl.DataFrame(rules, schema=["rule", "condition", "rows taken out"], orient="row")),
-        "first": table(
-            named.select("rule", row=pl.coalesce("id", "instance_id"), source="source", why="detail")
+    rules = [
+        (rule, condition, counts.get(rule, 0), f"{counts.get(rule, 0) / max(rows, 1):.1%}")
+        for rule, condition in filters.items()
+    ]
+    page: Page = {
+        "what_was_taken_out": f"**{len(removed):,}** of {_counted(rows, 'row')} "
+        f"({len(removed) / max(rows, 1):.1%}) were taken out and cannot be selected. A row that several "
+        "rules hit is counted for the first.",
+        "rules": table(
+            pl.DataFrame(rules, schema=["rule", "condition", "rows taken out", "of the rows"], orient="row")
         ),
-        **marked,
     }
+    some = removed.filter(pl.int_range(pl.len()).over("rule") < OF_EACH).head(EXAMPLES * 2)
+    if len(some):
+        read = said(inputs, some["instance_id"].to_list(), keep_id=True)
+        page["first_of_each"] = table(
+            some.join(read, on="instance_id", how="left", maintain_order="left").select(
+                "rule", "source", named_row().alias("row"), why="detail"
+            ),
+            EXAMPLES * 2,
+        )
+    return {**page, **marked}
 
 
 def instance_embeddings(figures: Mapping[str, Any]) -> Page:
@@ -196,7 +220,7 @@ def instance_tags(inputs: Inputs, tags: pl.DataFrame, kept: pl.DataFrame) -> Pag
     page["untagged"] = "Every kept row has a tag, so every one can be chosen."
     if len(untagged):
         read = said(inputs, untagged["instance_id"].head(EXAMPLES).to_list())
-        page["untagged"] = table(read.select("source", _row().alias("row"), "response"))
+        page["untagged"] = table(read.select("source", named_row().alias("row"), "response"))
     return page
 
 
@@ -255,22 +279,20 @@ def instance_scores(inputs: Inputs, scores: pl.DataFrame, terms: Sequence[str]) 
         return {"distribution": "_no row_"}
     quality = scores["quality"].to_numpy()
     counts, edges = np.histogram(quality, bins=BARS)
-    middle = float(np.median(quality))
     ordered = scores.sort("quality", "instance_id")
     ends = pl.concat([ordered.head(5), ordered.tail(3).reverse()]).select("instance_id", "quality")
     read = said(inputs, ends["instance_id"].to_list(), keep_id=True)
     defects = [(name, int((scores[name] > 0.5).sum())) for name in terms]
     found = pl.DataFrame(defects, schema=["defect", "rows"], orient="row").sort("rows", descending=True)
     return {
-        "distribution": f"Half of the rows are above **{middle:.2f}**, a tenth below "
-        f"**{float(np.quantile(quality, 0.1)):.2f}**.\n\n"
+        "distribution": f"{_half_and_tenth(quality)}\n\n"
         + pictures.histogram(
             counts, f"{edges[0]:.2f}", f"{edges[-1]:.2f}", alt="Rows by quality", middle="quality"
         ),
         "defects": table(found),
         "worst_and_best": table(
             ends.join(read, on="instance_id", how="left", maintain_order="left").select(
-                pl.col("quality").round(3), _row().alias("row"), "response"
+                pl.col("quality").round(3), named_row().alias("row"), "response"
             )
         ),
     }
@@ -300,155 +322,43 @@ def grounded_instances(frame: pl.DataFrame, names: pl.DataFrame) -> Page:
     }
 
 
-def quality_judgements(judgements: pl.DataFrame, failures: pl.DataFrame) -> Page:
-    """Draw the ratings, and show the rows that failed."""
-    counts = judgements["rating"].drop_nulls().value_counts().sort("rating")
-    if judgements.is_empty() and failures.is_empty():
-        return {"ratings": "No judge is set (`--judge llm`): quality is told by the texts and by the tree."}
-    page: Page = {"ratings": table(counts.select("rating", rows="count"))}
-    if len(failures):
-        page["failures"] = table(failures, EXAMPLES)
-    return page
-
-
-def target_distribution(spec: TargetSpec, distribution: TargetDistribution, tree: KnowledgeTree) -> Page:
-    """Say what was understood of the target's file, and what it asks most for."""
-    wish = spec.target
-    read = {
-        "examples": f"the examples in `{wish.examples}`",
-        "description": f"the description “{escaped(wish.description or '')}”",
-        "weights": f"{len(wish.weights or {}):,} weights on concepts",
-        "pool": "the pool itself",
-    }[wish.kind]
-    mass, pool = distribution.mass, distribution.pool
-    top = np.argsort(-mass, kind="stable")
-    half = int(np.searchsorted(np.cumsum(mass[top]), 0.5)) + 1
-    unlike = distribution.divergence_from_pool
-    lines = [
-        f"Read from {read}. Half of what it asks lies in **{half:,}** of the tree's {len(mass):,} leaves.",
-        "It asks for what the pool is made of."
-        if distribution.is_pool
-        else f"It is **{unlike:.2f}** nats from the pool's own mix (KL divergence).",
-        *(f"- {escaped(note)}" for note in distribution.notes),
-    ]
-    upwards = tree.ancestors.T
-    asked, held = upwards @ mass, upwards @ pool
-    below_root = int(tree.level.max()) - 1
-    fields = [node for node in np.argsort(-asked, kind="stable") if tree.level[node] == below_root][:10]
-    leaves = top[:15]
-    return {
-        "what_was_understood": "\n\n".join(lines),
-        "fields_asked_for": table(
-            pl.DataFrame(
-                {
-                    "field": [tree.paths[node] for node in fields],
-                    "target": [f"{asked[node]:.1%}" for node in fields],
-                    "pool": [f"{held[node]:.1%}" for node in fields],
-                }
-            )
-        ),
-        "asks_most_for": table(
-            pl.DataFrame(
-                {
-                    "concept": [last_steps(tree.paths[leaf]) for leaf in leaves],
-                    "target": [f"{mass[leaf]:.2%}" for leaf in leaves],
-                    "pool": [f"{pool[leaf]:.2%}" for leaf in leaves],
-                    "its rows": [f"{distribution.supply[leaf]:,.1f}" for leaf in leaves],
-                }
-            )
-        ),
-    }
-
-
-def selected_subset(inputs: Inputs, made: Selected, home: Home) -> Page:
-    """Say why: in a few sentences, pick by pick, and over the budget."""
-    figures = dict(made.figures) | {"rows_eligible": made.figures["n_eligible"]}
-    lines = [
-        words.headline(figures, made.target),
-        *words.closeness(figures, made.target)[:1],
-        words.certificate(figures),
-        *made.figures["messages"],
-    ]
-    frontier = made.frontier["value"].to_numpy()
-    half = int(np.searchsorted(frontier, 0.5 * frontier[-1])) + 1 if len(frontier) else 0
-    return {
-        "in_short": "\n\n".join(escaped(line) for line in lines),
-        "report": place(home.report(made.target), home.path),
-        "why": table(_why(inputs, made), WHY_ROWS),
-        "what_a_budget_buys": f"The first **{half:,}** of {len(frontier):,} rows give half of the value."
-        f"{_twice(frontier, made.beyond)}\n\n"
-        + pictures.curve(frontier, "0 rows", f"{len(frontier):,} rows", alt="Value of the first n picks"),
-        "in_short_supply": _short_supply(inputs, made.shortages),
-    }
-
-
-def _twice(frontier: NDArray[np.float64], beyond: pl.DataFrame) -> str:
-    if beyond.is_empty():
-        return ""
-    rows, value = beyond.select("rows", "value").row(-1)
-    return f" {rows:,} would give {value / frontier[-1]:.0%} of that value."
-
-
-def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:
-    picks = made.rows.head(WHY_ROWS).select("instance_id", "rank")
-    last = pl.col("path").str.split(" > ").list.last()
-    because = made.reasons.group_by("rank", maintain_order=True).agg(
-        pl.format("{} {}%", last, (pl.col("share") * 100).round(0).cast(pl.Int64)).alias("because")
-    )
-    return (
-        picks.join(said(inputs, picks["instance_id"].to_list(), keep_id=True), on="instance_id", how="left")
-        .join(because, on="rank", how="left")
-        .sort("rank")
-        .select("rank", _row().alias("row"), pl.col("because").list.join(", ").alias("of its gain"))
-    )
-
-
-def _short_supply(inputs: Inputs, shortages: pl.DataFrame) -> Preview:
-    if shortages.is_empty():
-        return "Nothing: the pool holds enough of every concept that the target asks for."
-    names = inputs.read("knowledge_tree", columns=["node_id", "path"])
-    short = shortages.join(names, on="node_id", how="left", maintain_order="left")
-    return table(short.select(concept="path", wanted="wanted", pool="supply", selected="reached"), 10)
-
-
-def selection_attribution(amounts: pl.DataFrame, tree: KnowledgeTree) -> Page:
-    """Show the concepts that gave most of the gain, leaves and fields apart.
+def quality_judgements(inputs: Inputs, judgements: pl.DataFrame, failures: pl.DataFrame) -> Page:
+    """Draw how the ratings are distributed, and show the rows at either end with the judge's reason.
 
     Parameters
     ----------
-    amounts
-        ``instance_id, node_id, part, amount``.
-    tree
-        Their tree.
+    inputs
+        To read the texts of a few rows from.
+    judgements
+        ``instance_id, rating`` and the dimensions, each with its reason.
+    failures
+        Rows that the judge gave no answer for.
     """
-    names = pl.DataFrame({"node_id": tree.node_ids, "path": tree.paths, "level": tree.level})
-    whole = float(amounts["amount"].sum()) or 1.0
-    gave = (
-        amounts.group_by("node_id")
-        .agg(pl.col("amount").sum(), rows=pl.col("instance_id").n_unique())
-        .join(names, on="node_id")
-        .sort("amount", "node_id", descending=[True, False])
-    )
-    share = pl.format("{}%", (pl.col("amount") / whole * 100).round(2))
-    steps = pl.col("path").str.split(" > ").list.tail(2).list.join(" > ")
-    shown = gave.select(share.alias("of the gain"), "rows", steps.alias("concept"), "level")
-    return {
-        "what_drove_it": table(shown.filter(pl.col("level") == 0).drop("level"), 15),
-        "above_the_leaves": table(
-            shown.filter((pl.col("level") > 0) & (pl.col("level") < int(tree.level.max()))).drop("level"), 10
-        ),
-    }
-
-
-def selection_report(report: ReportInput) -> Page:
-    """Say in a few sentences what the report says at length."""
-    figures = report.figures
-    lines = [
-        words.headline(figures, report.target),
-        *words.closeness(figures, report.target)[:1],
-        words.certificate(figures),
-    ]
-    return {"in_short": "\n\n".join(escaped(line) for line in lines)}
+    rated = judgements.filter(pl.col("rating").is_not_null()).sort("rating", "instance_id")
+    page: Page = {}
+    if len(rated):
+        ratings = rated["rating"].to_numpy()
+        counts = np.histogram(ratings, bins=BARS, range=(0.0, 1.0))[0]
+        weakest = pl.concat_list(
+            pl.struct(pl.col(name).alias("mark"), pl.col(f"{name}_reason").alias("why"))
+            for name in RESPONSE_DIMENSIONS
+        ).list.sort()
+        ends = pl.concat([rated.head(5), rated.tail(3).reverse()]).select(
+            "instance_id", pl.col("rating").round(2), weakest.list.first().struct.field("why").alias("why")
+        )
+        read = said(inputs, ends["instance_id"].to_list(), keep_id=True)
+        page["ratings"] = (
+            f"**{len(rated):,}** rows were rated, from 0 to 1. {_half_and_tenth(ratings)}\n\n"
+            + pictures.histogram(counts, "0", "1", alt="Rows by rating", middle="rating")
+        )
+        page["worst_and_best"] = table(
+            ends.join(read, on="instance_id", how="left", maintain_order="left").select(
+                "rating", named_row().alias("row"), "why"
+            )
+        )
+    if len(failures):
+        page["failures"] = table(failures, EXAMPLES)
+    return page or {"ratings": "No row was there to be judged."}
 
 
 def said(inputs: Inputs, ids: Sequence[str], *, keep_id: bool = False) -> pl.DataFrame:
@@ -461,9 +371,18 @@ def said(inputs: Inputs, ids: Sequence[str], *, keep_id: bool = False) -> pl.Dat
     return read.select(["instance_id", *columns] if keep_id else columns)
 
 
-def _row() -> pl.Expr:
+def named_row() -> pl.Expr:
     """Name a row and say how it begins, in one cell: two would be wider than the page."""
     return pl.format("{}: {}", "row", "prompt")
+
+
+def _half_and_tenth(values: NDArray[np.floating]) -> str:
+    middle, low = (float(np.quantile(values, share)) for share in (0.5, 0.1))
+    return f"Half of the rows are above **{middle:.2f}**, a tenth below **{low:.2f}**."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _reasons(rejected: pl.DataFrame) -> pl.DataFrame:

@@ -39,7 +39,10 @@ def quality_judgements(
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         if settings.judge == "none":
             empty = {"data": JUDGEMENTS_SCHEMA, "failures": FAILURES_SCHEMA}
-            told = {"ratings": "No judge is set: quality comes from the text and the tree alone."}
+            told = {
+                "ratings": "No judge is set, so quality is told by the rows' texts and by the tree. "
+                "`--judge llm` has a language model rate every row."
+            }
             tables = {name: pl.DataFrame(schema=schema) for name, schema in empty.items()}
             return Artifact(tables, {"rows_judged": 0}, told)
         rows = kept_rows(inputs, ["messages"])
@@ -53,7 +56,7 @@ def quality_judgements(
         return Artifact(
             {"data": result.judgements, "failures": result.failures},
             {"rows_judged": len(result.judgements), "rows_failed": len(result.failures), **result.figures},
-            pages.quality_judgements(result.judgements, result.failures),
+            pages.quality_judgements(inputs, result.judgements, result.failures),
         )
 
     return materialize(context, store.artifacts, compute, config=config)

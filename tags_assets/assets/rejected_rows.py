@@ -20,7 +20,8 @@ def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
 
     def compute(_inputs: Inputs, _partition: str) -> Artifact:
         sources = landed(home).sources
-        rejected = read_pool(sources, cache=home.cache, columns=home.pool().columns).rejected
-        return Artifact({"data": rejected}, {"rows_rejected": len(rejected)}, pages.rejected_rows(rejected))
+        read = read_pool(sources, cache=home.cache, columns=home.pool().columns)
+        figures = {"rows_rejected": read.rows_rejected}
+        return Artifact({"data": read.rejected}, figures, pages.rejected_rows(read))
 
     return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))

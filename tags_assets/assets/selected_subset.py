@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from tags_assets.assets import pages
+from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -62,7 +62,7 @@ def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = registry.load(name)
         made = select_target(SelectionInputs.read(inputs, spec), name, progress=inputs.progress)
-        return Artifact(made.tables, made.figures, pages.selected_subset(inputs, made, home))
+        return Artifact(made.tables, made.figures, target_pages.selected_subset(inputs, made, home))
 
     def grows(_inputs: Inputs, name: str) -> bool:
         return registry.load(name).stability > 0

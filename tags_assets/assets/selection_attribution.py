@@ -4,7 +4,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from tags_assets.assets import pages
+from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
@@ -73,7 +73,7 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
                     for part, amount in by_part.iter_rows()
                 },
             },
-            pages.selection_attribution(amounts, problem.tree),
+            target_pages.selection_attribution(amounts, problem.tree),
         )
 
     return materialize(context, store.artifacts, compute)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tags_assets.assets import pages
+from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import open_embedder
 from tags_assets.assets.examples import ExampleTagger, ground_examples
@@ -89,7 +89,7 @@ def target_distribution(
                 "relevance": round(distribution.relevance, 4),
                 "notes": list(distribution.notes),
             },
-            pages.target_distribution(spec, distribution, tree),
+            target_pages.target_distribution(spec, distribution, tree),
         )
 
     return materialize(context, store.artifacts, compute, config=config)

@@ -20,7 +20,7 @@ from tags_assets.home import Home
 from tags_assets.runner import run_target
 from tags_assets.target_registry import TargetRegistry
 from tags_assets_tests.browsing import WAIT_MS, browsers, picture
-from tags_assets_tests.small_pool import write_pool, write_target
+from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -35,20 +35,29 @@ def browser(chromium):
     yield from browsers(chromium)
 
 
+TARGET = "grade_school_math"
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A home whose knowledge, scores and target are there, and whose selection was taken away again."""
+    """The sample pool with a rule of the user's and a target; its selection was taken away again.
+
+    A pool of a few dozen rows would do for the clicks. The pictures are of pages that a reader will meet.
+    """
     folder = tmp_path_factory.mktemp("ui")
     variables = {"TAGS_TARGETS": str(folder / "targets"), "TAGS_HOME": str(folder / "home")}
+    shutil.copytree(CHECKOUT / "sample" / "pool", folder / "data")
+    (folder / "targets").mkdir()
+    for file in (CHECKOUT / "targets").glob(f"{TARGET}.*"):
+        shutil.copy(file, folder / "targets")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
         home = Home.resolve().prepare()
-        pool = {"paths": [str(write_pool(folder / "data"))]}
+        pool = {"paths": [str(folder / "data")], "filters": {"long_answer": "response_tokens > 110"}}
         home.save_pool("default", home.pool("default").model_copy(update=pool))
-        write_target(folder / "targets")
-        TargetRegistry(home).name("maths", None)
-        run_target(home, "maths", Silent())
+        TargetRegistry(home).name(TARGET, "10%")
+        run_target(home, TARGET, Silent())
     shutil.rmtree(home.path / "artifacts" / "selected_subset")
     return home, {**os.environ, **variables}
 
@@ -106,7 +115,7 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
     page.goto("/assets/selected_subset")
     page.get_by_role("button", name="Materialize").first.click()  # its name begins with its icon's
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="All", exact=True).click()  # of the targets: there is one
+    dialog.get_by_role("button", name="All", exact=True).click()  # of the targets: one was named
     dialog.locator("button", has_text="Launch 1 run").click()
 
     # The notice that the run was launched leads to it.
@@ -118,10 +127,10 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
     why = page.locator("table", has=page.get_by_text("of its gain")).last
     why.wait_for()
     assert re.search(r"\d+%", why.inner_text())
-    assert "maths-" in why.inner_text()
+    assert "school_math-" in why.inner_text()
     main = page.locator("body").inner_text()
-    assert "12 rows of" in main
-    assert "reports/maths.html" in main
+    assert re.search(r"\d\d rows of \d\d\d", main)
+    assert f"reports/{TARGET}.html" in main
     page.get_by_text("Open selected_subset.py").first.wait_for()
     why.evaluate("table => table.scrollIntoView({block: 'start'})")
     picture(page, "ui-why")
@@ -132,8 +141,10 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
 @pytest.mark.parametrize(
     ("asset", "answer"),
     [
-        ("raw_instances", "rows came in from 1 file"),
-        ("rejected_rows", "first at"),
+        ("raw_instances", "rows came in from 8 files"),
+        ("rejected_rows", "rows could not be read, in 1 of 8 files"),
+        ("filtered_rows", "were taken out and cannot be selected"),
+        ("quality_judgements", "No judge is set"),
         ("tag_vocabulary", "This is the first version: every tag is new."),
         ("knowledge_tree", "nodes kept the ids"),
         ("instance_scores", "Half of the rows are above"),
