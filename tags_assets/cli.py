@@ -351,7 +351,12 @@ def export(
     target: TargetOption = None,
     format_: Annotated[
         list[str] | None,
-        typer.Option("--format", "-f", help="raw, llama_factory, trl, axolotl, parquet. [default: all]"),
+        typer.Option(
+            "--format",
+            "-f",
+            help="raw, parquet, llamafactory, llamafactory-alpaca, llamafactory-openai, trl, "
+            "trl-prompt-completion or axolotl; may be repeated. [default: all]",
+        ),
     ] = None,
     mixture: Annotated[
         list[str] | None,
