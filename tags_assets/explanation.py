@@ -322,10 +322,13 @@ def _lost(lineage: Lineage, params: Mapping[str, object], picked: pl.DataFrame) 
     else:
         n, best = near.height, near.row(0, named=True)
         name = best["rival_name"] or best["rival_id"]
+        many = f"{n:,} picks" if n < RIVALS_LOOKED_AT else "Hundreds of picks"
+        shares = f"at least {SHARED:.0%} of its concepts"
+        which = f"pick {best['rival_rank']:,} ({name}), {best['overlap']:.0%} about the same"
         said.append(
-            f"{f'{n:,}' if n < RIVALS_LOOKED_AT else 'Hundreds of'} picks share at least {SHARED:.0%} of its "
-            f"concepts and cover them already; the nearest is pick {best['rival_rank']:,} ({name}), "
-            f"{best['overlap']:.0%} about the same."
+            f"One pick shares {shares} and covers them already: {which}."
+            if n == 1
+            else f"{many} share {shares} and cover them already; the nearest is {which}."
         )
     return would_add, " ".join(said)
 

@@ -16,7 +16,7 @@ WAIT_MS = 180_000
 """Longest that a step in the browser may take: CI shares two cores among all its workers."""
 
 
-IN_DOCS = {"report-tree", "report-tree-phone", "ui-graph", "ui-why"}
+IN_DOCS = {"report", "report-tree", "report-tree-phone", "ui-graph", "ui-why"}
 """Pictures that a page of the docs shows; the others are for who runs the tests."""
 
 

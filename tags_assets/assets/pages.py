@@ -240,7 +240,9 @@ def knowledge_tree(nodes: pl.DataFrame, figures: Mapping[str, Any], *, grown: bo
     past = (
         f"The tree before was kept: {figures['tags_attached']:,} new tags went to leaves, {drift}."
         if grown
-        else f"Built anew; {figures['nodes_that_lived_on']:,} nodes kept the ids of a tree before."
+        else f"Built anew; {figures['nodes_that_lived_on']:,} nodes kept the ids of the tree before."
+        if figures["nodes_that_lived_on"]
+        else "Built for the first time: no node is older."
     )
     levels = (
         nodes.group_by("level")
@@ -364,7 +366,13 @@ def quality_judgements(inputs: Inputs, judgements: pl.DataFrame, failures: pl.Da
 def said(inputs: Inputs, ids: Sequence[str], *, keep_id: bool = False) -> pl.DataFrame:
     """Read who says what in a few rows: ``row, source, prompt, response``, cut to `SAID_CHARS`."""
     found = inputs.query("assets/some_texts", ["raw_instances"], ids=list(ids))
-    cut = [pl.col(name).str.slice(0, SAID_CHARS) for name in ("prompt", "response")]
+    cut = [
+        pl.when(pl.col(name).str.len_chars() > SAID_CHARS)
+        .then(pl.col(name).str.slice(0, SAID_CHARS - 1).str.strip_chars_end() + "…")
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in ("prompt", "response")
+    ]
     named = found.select("instance_id", "source", row=pl.coalesce("id", "instance_id"))
     read = named.join(texts(found).with_columns(cut), on="instance_id", maintain_order="left")
     columns = ["row", "source", "prompt", "response"]

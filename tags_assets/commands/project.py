@@ -37,7 +37,7 @@ GRAPH = "/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group 
 _EXAMPLE_TARGET = """\
 # What a selection should look like. The file's name is the target's name.
 budget: {fraction: 0.05}          # or rows: 5000, or tokens: 2_000_000
-alignment: 0.5                    # 0 = the most informative rows of the pool, 1 = the closest to the target
+alignment: 0.75                   # 0 = the most informative rows of the pool, 1 = the closest to the target
 target:
   description: "Python programming: writing, reading and debugging functions"
   # examples: my_examples.jsonl   # the better way: 20 to 50 rows like those that you want

@@ -146,7 +146,7 @@ def test_a_target_is_selected_by_clicks_and_its_page_says_why(page, server):
         ("filtered_rows", "were taken out and cannot be selected"),
         ("quality_judgements", "No judge is set"),
         ("tag_vocabulary", "This is the first version: every tag is new."),
-        ("knowledge_tree", "nodes kept the ids"),
+        ("knowledge_tree", "Built for the first time"),
         ("instance_scores", "Half of the rows are above"),
         ("target_distribution", "Half of what it asks lies in"),
     ],
@@ -159,9 +159,25 @@ def test_a_page_answers_its_first_question(page, asset, answer):
     picture(page, f"ui-{asset.replace('_', '-')}")
 
 
-def test_the_graph_is_drawn(page):
+def test_the_graph_is_drawn(browser, server):
+    # Twice the dots: the names in the boxes are small, and a picture is enlarged by who wants to read them.
+    page = browser.new_page(viewport={"width": 1500, "height": 1100}, device_scale_factor=2, base_url=server)
+    page.set_default_timeout(WAIT_MS)
     page.goto(GRAPH)
     page.get_by_text("sampling", exact=True).first.wait_for()
     page.get_by_text("knowledge_tree", exact=True).first.wait_for()  # the groups are unfolded
     page.wait_for_timeout(2000)  # the graph glides into its place
     picture(page, "ui-graph")
+    page.close()
+
+
+def test_the_report_that_a_page_names_opens(browser, project):
+    home, _ = project
+    page = browser.new_page(viewport={"width": 1280, "height": 1960})
+    page.set_default_timeout(WAIT_MS)
+    page.goto(home.report(TARGET).as_uri())
+    page.wait_for_selector("html[data-ready=yes]")
+    assert page.get_by_role("heading", name=TARGET).count() == 1
+    page.wait_for_timeout(500)
+    picture(page, "report")
+    page.close()
