@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import pictures
-from tags_assets.assets.previews import cell, drawn_tree, table
+from tags_assets.assets.previews import drawn_tree, table
 from tags_assets.formats.conversation import texts
 from tags_assets.llm.rating import RESPONSE_DIMENSIONS
 from tags_assets.report.charts import last_steps
@@ -68,8 +68,8 @@ def rejected_rows(read: PoolRead) -> Page:
     if rejected.is_empty():
         return {"what_was_lost": ALL_READ}
     files = rejected["file"].n_unique()
-    stands = pl.col("raw").map_elements(lambda raw: cell(raw)[:SAID_CHARS], return_dtype=pl.String)
-    first = rejected.filter(pl.int_range(pl.len()).over("reason") < OF_EACH)
+    stands = pl.col("raw").map_elements(lambda raw: raw[:SAID_CHARS].decode(errors="replace"), pl.String)
+    first = rejected.filter(pl.int_range(pl.len()).over(_kind_of_reason()) < OF_EACH)
     return {
         "what_was_lost": f"**{len(rejected):,}** of {_counted(read.rows_in, 'row')} could not be read, "
         f"in {files:,} of {_counted(read.n_files, 'file')}. Mend the lines and the next run reads them; "
@@ -393,10 +393,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def _kind_of_reason() -> pl.Expr:
+    """Leave out where in the line it is: broken lines of one kind stand together."""
+    return pl.col("reason").str.replace_all(r",? at (character|byte) \d+", "").alias("reason")
+
+
 def _reasons(rejected: pl.DataFrame) -> pl.DataFrame:
     first = pl.format("{}:{}", pl.col("file").first(), pl.col("line").first())
     return (
-        rejected.group_by("reason", maintain_order=True)
+        rejected.group_by(_kind_of_reason(), maintain_order=True)
         .agg(pl.len().alias("lines"), first.alias("first at"))
         .sort("lines", "reason", descending=[True, False])
     )
