@@ -188,7 +188,7 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
             closed = min((start - kl) / (start - floor), 1.0)
             said.append(f"It went at least {percent(closed, 0)} of the way that this pool allows.")
     reverse = real(figures.get("kl_reverse"))
-    if reverse is not None:
+    if reverse is not None and target != "pool":
         said.append(
             f"The other way round, {number(reverse)} nats: this one grows with picks that the target did not "
             "ask for."
