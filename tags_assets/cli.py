@@ -228,15 +228,26 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
 
 @app.command()
 def explain(
-    row: Annotated[str, typer.Argument(help="The row's own id, or its instance_id.")],
+    row: Annotated[str, typer.Argument(help="The row's own id, its instance_id, or FILE:LINE.")],
     target: TargetOption = None,
     version: VersionOption = None,
+    concept: Annotated[
+        bool,
+        typer.Option(
+            "--concept",
+            help="ROW is a concept of the tree (name, path or node id) or a tag: say which rows it brought "
+            "in, in every target or the one named.",
+        ),
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Say why ROW is in the selection, or why it is not."""
-    from tags_assets.commands.look import run_explain  # noqa: PLC0415
+    from tags_assets.commands.look import run_explain, run_explain_concept  # noqa: PLC0415
 
-    run_explain(Home.resolve(home), row, target, version)
+    if concept:
+        run_explain_concept(Home.resolve(home), row, target, version)
+    else:
+        run_explain(Home.resolve(home), row, target, version)
 
 
 @app.command()

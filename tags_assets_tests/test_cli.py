@@ -66,7 +66,9 @@ def test_explain_tree_targets_export_and_diff_answer(project):
     explained = run("explain", name, "--target", "maths", cwd=project)
     assert explained.returncode == 0, explained.stderr
     assert name in explained.stdout
-    for command in (("tree",), ("targets",), ("diff", "maths", "maths"), ("export", "exported")):
+    tag = explained.stdout.partition("Tags\n")[2].partition("% ")[2].partition(" (")[0].strip()
+    concept = ("explain", tag, "--concept")
+    for command in (("tree",), ("targets",), ("diff", "maths", "maths"), ("export", "exported"), concept):
         done = run(*command, cwd=project)
         assert done.returncode == 0, (command, done.stderr)
         assert done.stdout.strip()
@@ -82,6 +84,7 @@ def test_explain_tree_targets_export_and_diff_answer(project):
         (("select", "data", "--target", "maths", "--budget", "5000"), "5,000"),
         (("select", "data", "--tagger", "llm"), "--model"),
         (("explain", "nobody"), "nobody"),
+        (("explain", "nothing at all", "--concept"), "no concept named"),
         (("tree", "astrologyy"), "astrologyy"),
         (("select", "data", "--filter", "x=drop table a"), "filter"),
     ],

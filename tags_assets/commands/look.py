@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tags_assets.home import Home
     from tags_assets.store.artifacts import ArtifactStore
 
+CONCEPT_ROWS = 20
+"""Rows listed of those that a concept brought in."""
+
 
 def run_explain(home: Home, row: str, target: str | None, version: str | None) -> None:
     """Say why a row is in a selection, or why not."""
@@ -37,6 +40,20 @@ def run_explain(home: Home, row: str, target: str | None, version: str | None) -
     lineage = selection_of(store, target, version)
     data_version = lineage.selection.data_version if version else None
     out.print(explain_row(store, row, lineage.target, data_version=data_version).to_text(), markup=False)
+
+
+def run_explain_concept(home: Home, concept: str, target: str | None, version: str | None) -> None:
+    """Say which rows a concept or a tag brought into the current selections."""
+    from tags_assets.explanation import why_node  # noqa: PLC0415
+
+    if version is not None:
+        raise UserError(
+            "--version does not go with --concept, which tells of the current selections",
+            mend="A past one is in the view selection_attribution_history.",
+        )
+    store = open_store(home.path)
+    named = None if target is None else selected_target(store, target)
+    out.print(why_node(store, concept, named, most=CONCEPT_ROWS).to_text(), markup=False)
 
 
 def run_tree(home: Home, under: str | None, depth: int, width: int) -> None:
