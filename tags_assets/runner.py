@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from tags_assets.dagster_home import (
     storage_errors,
 )
 from tags_assets.errors import UserError, out_of_memory, tells_of_no_memory
+from tags_assets.method.tagging.workers import started_ahead
 from tags_assets.progress import watched_by
+from tags_assets.store.opening import open_store
+from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +68,25 @@ def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
     UserError
         The line with which an asset failed.
     """
-    return _run(home, "everything", watcher, target)
+    # The tagger's model is loaded in a process beside this one while Dagster is loaded in this.
+    with started_ahead() if _has_new_examples(home, target) else nullcontext():
+        return _run(home, "everything", watcher, target)
+
+
+def _has_new_examples(home: Home, target: str) -> bool:
+    """Whether examples that were not read before are all that there is to tag."""
+    if home.pool().tagger == "llm":
+        return False
+    store = open_store(home.path)
+    if store.current("atomic_tags") is None:
+        return False
+    try:
+        registry = TargetRegistry(home)
+        examples = registry.examples(registry.load(target))
+    except UserError:
+        return False  # the asset says what is wrong
+    known = store.current("target_distribution", target)
+    return bool(examples) and (known is None or known.config.get("examples") != examples)
 
 
 def run_reading(home: Home, watcher: Watcher) -> list[AssetRun]:

@@ -13,7 +13,7 @@ from tags_assets.method.embedding import blocks, centred
 from tags_assets.method.tagging.extraction import EXTRACTION_VERSION, Row, bounded_row, encode, extract
 from tags_assets.method.tagging.number import singular
 from tags_assets.method.tagging.stoplist import FIRST_NAMES, GENERIC_MODIFIERS, GENERIC_NOUNS, stop_words
-from tags_assets.method.tagging.workers import Workers
+from tags_assets.method.tagging.workers import Workers, read_by_one_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,7 +105,9 @@ class KeyphraseTagger:
     def _batches(self, rows: list[Row]) -> Iterator[list[bytes]]:
         parts = [rows[block] for block in blocks(len(rows), BATCH_ROWS)]
         if self.n_processes == 1 or len(parts) <= FEW_BATCHES:
-            yield from ([encode(found) for found in extract(part)] for part in parts)
+            yield from read_by_one_ahead(parts) or (
+                [encode(found) for found in extract(part)] for part in parts
+            )
             return
         with Workers(self.n_processes) as workers:
             yield from workers.map(parts)

@@ -11,13 +11,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import orjson
 
-from tags_assets.method.tagging.extraction import Row, encode, extract
+from tags_assets.method.tagging.extraction import Row, encode, extract, tagger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,17 +26,31 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Workers:
-    """A handful of worker processes, as a context manager."""
+_LOAD = "--load"
 
-    def __init__(self, n_processes: int) -> None:
+_ahead: list[Workers] = []
+"""The worker that was started ahead, where there is one."""
+
+
+class Workers:
+    """A handful of worker processes, as a context manager.
+
+    Parameters
+    ----------
+    n_processes
+        How many.
+    load
+        Whether they load the language model at once, and not when the first rows come.
+    """
+
+    def __init__(self, n_processes: int, *, load: bool = False) -> None:
         package = str(Path(__file__).resolve().parents[3])
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         # One thread each: the processes are the parallelism.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._processes = [
             subprocess.Popen(  # noqa: S603 (this module, by this interpreter)
-                [sys.executable, "-m", __name__],
+                [sys.executable, "-m", __name__, *([_LOAD] if load else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **single, "PYTHONPATH": path},
@@ -54,13 +69,19 @@ class Workers:
     ) -> None:
         for process in self._processes:
             if process.stdin is not None:
-                process.stdin.close()
-            if kind is not None:
-                process.kill()
+                with suppress(BrokenPipeError):  # one that was killed has not read what it was sent
+                    process.stdin.close()
+        if kind is not None:
+            self.end()
         for process in self._processes:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+    def end(self) -> None:
+        """End the processes now, whatever they are at."""
+        for process in self._processes:
+            process.kill()
 
     def map(self, batches: Sequence[Sequence[Row]]) -> Iterator[list[bytes]]:
         """Extract the candidates of each batch of bounded rows, encoded, in order."""
@@ -84,7 +105,34 @@ class Workers:
         return [found.encode() for found in orjson.loads(answer)]
 
 
+@contextmanager
+def started_ahead() -> Iterator[None]:
+    """Start one worker now, for whoever has few rows to read within the block.
+
+    Loading the model takes longer than reading some rows, and this process has other things to load.
+    """
+    with Workers(1, load=True) as workers:
+        _ahead.append(workers)
+        try:
+            yield
+        finally:
+            _ahead.remove(workers)
+            workers.end()
+
+
+def read_by_one_ahead(batches: Sequence[Sequence[Row]]) -> list[list[bytes]] | None:
+    """Extract as `Workers.map` does by the worker that was started ahead; None where none is at work."""
+    if not _ahead:
+        return None
+    try:
+        return list(_ahead[-1].map(batches))
+    except RuntimeError:  # it was killed: the rows can be read here as well
+        return None
+
+
 def _serve() -> None:
+    if _LOAD in sys.argv:
+        tagger()
     for line in sys.stdin.buffer:
         rows = [Row(*row) for row in orjson.loads(line)]
         sys.stdout.buffer.write(orjson.dumps([encode(found).decode() for found in extract(rows)]) + b"\n")
