@@ -2,15 +2,17 @@
 
     python benchmarks/small_model.py HOME             # results/small_model.json; under an hour of one core
     python benchmarks/small_model.py HOME --keep DIR  # keeps what was trained, for a run that was cut off
+    python benchmarks/small_model.py HOME --keep DIR --only 0   # this seed alone, and no result: see below
 
 Needs PyTorch, which is no requirement of the project: `pip install torch==2.13.0` (any build for the CPU).
 
-A transformer of half a million parameters with a byte-level BPE vocabulary of 2,048. 30% of the pool's rows
-train a base model (and the vocabulary). For each seed the others are parted: six sevenths to select from,
-one held out (a tenth of the pool). Each method's subset, 5% of the rows to select from, trains a copy of
-the base further. **All methods get the same number of training tokens**, the same steps and rates; a small
-subset is seen more often. A row is the last 64 tokens of its prompt and the first 128 of its response.
-Measured is the cross-entropy of the response's tokens, in nats:
+A small transformer with a byte-level BPE vocabulary of 2,048. 30% of the pool's rows train a base model (and
+the vocabulary); a fifteenth of these is held out of it, to tune on and to set the base beside an n-gram model
+of the same rows. For each seed the other rows are parted: six sevenths to select from, one held out (a tenth
+of the pool). Each method's subset, 5% of the rows to select from, trains a copy of the base further. **All
+methods get the same number of training tokens**, the same steps and rates; a small subset is seen more often.
+A row is the last 64 tokens of its prompt and the first 128 of its response. Measured is the cross-entropy of
+the response's tokens, in nats:
 
 - *pool*: held-out rows, each domain weighted as the pool has it; *domains alike*: the mean of the twelve
   domains;
@@ -19,6 +21,9 @@ Measured is the cross-entropy of the response's tokens, in nats:
 
 Differences to random are paired by seed; their 95% intervals (Student) say more than those of the losses,
 which hold what a seed's methods have in common.
+
+A model is kept by what it was trained on, so another method is one more line of `Split.everything`, and with
+`--keep` only its subsets are trained. Seeds may run side by side into one folder, once its base is there.
 """
 
 # The checkout comes first on the path.
@@ -31,7 +36,9 @@ import copy
 import hashlib
 import json
 import sys
+import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,55 +52,138 @@ except ImportError:
     sys.exit("small_model.py needs PyTorch: pip install torch==2.13.0 (any build for the CPU)")
 import samplers
 from alignment_probe import ROOT
-from language_model import PROMPT, RESPONSE, TARGETS, VOCABULARY, byte_pairs, domains, encoded
+from language_model import END, PROMPT, RESPONSE, TARGETS, VOCABULARY, byte_pairs, domains, encoded
+from language_model import mean_loss as ngram_loss
+from ngrams import NGrams
 from peers import Round, kept_bed
 from results import Table, interval, save
 from torch import nn
 from torch.nn import functional
 
-CONTEXT, WIDTH, LAYERS, HEADS = PROMPT + RESPONSE, 96, 3, 3
-BATCH = 2  # many small steps teach a model of this size more than few large ones
-BASE_TOKENS, TUNING_TOKENS = 600_000, 75_000
-BASE_RATE, TUNING_RATE = 3e-3, 1e-3
-BASE_KEY = f"base of {BASE_TOKENS} tokens"
+CONTEXT, WIDTH, LAYERS, HEAD = PROMPT + RESPONSE, 96, 3, 32
+BUCKETS = 16_384
+"""Of the hashed pairs and triples of tokens that have an embedding of their own."""
+BATCH = 4  # many small steps teach a model of this size more than few large ones
+BASE_TOKENS, TUNING_TOKENS = 1_500_000, 75_000
+BASE_RATE, TUNING_RATE = 0.01, 0.004
+OTHERS_RATE = 1.0
+WARM, COOLING = 20, 0.6
 ROWS_A_DOMAIN = 40
 """Held-out rows of a domain that are measured, at most."""
 
 
+def normal(x):
+    return functional.rms_norm(x, (x.shape[-1],))
+
+
+def later(x, by=1):
+    """Move each place's vector (or token) to the place behind it."""
+    return functional.pad(x, (0, 0, by, 0) if x.ndim == 3 else (by, 0))[:, : x.shape[1]]
+
+
+def rotated(x, angles):
+    """Rotary position embedding (Su et al. 2021)."""
+    (a, b), (cos, sin) = x.chunk(2, dim=-1), angles
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
 class Block(nn.Module):
+    """Attention with normalised queries and keys, and a squared ReLU; what it adds begins as zero.
+
+    Both read each place mixed with the one before it, so that pairs of tokens need not be found by attention.
+    """
+
     def __init__(self):
         super().__init__()
-        self.before_attention, self.before_mlp = nn.RMSNorm(WIDTH), nn.RMSNorm(WIDTH)
         self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH, bias=False), nn.Linear(WIDTH, WIDTH, bias=False)
-        self.up, self.down = (
-            nn.Linear(WIDTH, 4 * WIDTH, bias=False),
-            nn.Linear(4 * WIDTH, WIDTH, bias=False),
-        )
+        self.up = nn.Linear(WIDTH, 4 * WIDTH, bias=False)
+        self.down = nn.Linear(4 * WIDTH, WIDTH, bias=False)
+        self.before_attention = nn.Parameter(torch.full((WIDTH,), 0.5))
+        self.before_mlp = nn.Parameter(torch.zeros(WIDTH))
+        for part in (self.qkv, self.up):
+            nn.init.normal_(part.weight, std=WIDTH**-0.5)
+        for part in (self.out, self.down):
+            nn.init.zeros_(part.weight)
 
-    def forward(self, x):
+    def forward(self, x, angles):
         n, length, _ = x.shape
-        q, k, v = self.qkv(self.before_attention(x)).view(n, length, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = normal(x)
+        y = torch.lerp(y, later(y), self.before_attention)
+        q, k, v = self.qkv(y).view(n, length, 3, -1, HEAD).permute(2, 0, 3, 1, 4)
+        q, k = rotated(normal(q), angles), rotated(normal(k), angles)
+        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.25)
         x = x + self.out(attended.transpose(1, 2).reshape(n, length, WIDTH))
-        return x + self.down(functional.gelu(self.up(self.before_mlp(x))))
+        y = normal(x)
+        y = torch.lerp(y, later(y), self.before_mlp)
+        return x + self.down(functional.relu(self.up(y)).square())
 
 
 class Model(nn.Module):
-    """A small pre-norm transformer, embeddings tied."""
+    """A small pre-norm transformer, embeddings tied.
 
-    def __init__(self):
+    Hashed pairs and triples of tokens have embeddings of their own: they cost no multiplications, and give
+    in few steps what a model of this size would need most of its training for. `counts` of the tokens begin
+    the output's bias.
+    """
+
+    def __init__(self, counts):
         super().__init__()
-        self.tokens, self.places = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        self.blocks, self.last = nn.ModuleList(Block() for _ in range(LAYERS)), nn.RMSNorm(WIDTH)
-        for part in self.parameters():
-            if part.ndim > 1:
-                nn.init.normal_(part, std=0.02)
+        self.tokens = nn.Embedding(VOCABULARY, WIDTH)
+        self.pairs, self.triples = nn.Embedding(BUCKETS, WIDTH), nn.Embedding(BUCKETS, WIDTH)
+        self.bias = nn.Parameter(torch.log((counts + 1.0) / (counts + 1.0).sum()))
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+        nn.init.normal_(self.tokens.weight, std=0.05)
+        nn.init.zeros_(self.pairs.weight)
+        nn.init.zeros_(self.triples.weight)
+        angles = torch.arange(CONTEXT + 1)[:, None] * 10_000 ** -(torch.arange(HEAD // 2) / (HEAD // 2))
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
 
     def forward(self, tokens):
-        x = self.tokens(tokens) + self.places.weight[: tokens.shape[1]]
+        pair = later(tokens) * 2_654_435_761 + tokens * 40_503
+        triple = pair + later(tokens, 2) * 1_000_003
+        x = self.tokens(tokens) + self.pairs(pair % BUCKETS) + self.triples(triple % BUCKETS)
+        x, angles = normal(x), (self.cos[: tokens.shape[1]], self.sin[: tokens.shape[1]])
         for block in self.blocks:
-            x = block(x)
-        return self.last(x) @ self.tokens.weight.T
+            x = block(x, angles)
+        return normal(x) @ self.tokens.weight.T + self.bias
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose matrices are brought near an orthogonal one (Jordan et al. 2024), by three steps of
+    Newton and Schulz with the coefficients of Amsel et al. (2025).
+    """
+
+    STEPS = (
+        (8.287212, -23.595887, 17.300387),
+        (4.107059, -2.947850, 0.544843),
+        (3.948691, -2.908902, 0.551819),
+    )
+
+    def __init__(self, matrices, rate):
+        super().__init__(matrices, {"lr": rate, "momentum": 0.95})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                mean = self.state[matrix].setdefault("mean", torch.zeros_like(matrix))
+                mean.lerp_(matrix.grad, 1 - group["momentum"])
+                ahead = matrix.grad.lerp(mean, group["momentum"])
+                # queries, keys and values are three matrices
+                parts = ahead.split(WIDTH) if len(matrix) == 3 * WIDTH else [ahead]
+                scale = max(1.0, len(parts[0]) / matrix.shape[1]) ** 0.5
+                turned = torch.cat([self._orthogonal(part) for part in parts])
+                matrix.add_(turned, alpha=-group["lr"] * scale)
+
+    def _orthogonal(self, x):
+        tall = len(x) > x.shape[1]
+        x = x.T if tall else x
+        x = x / (1.01 * x.norm() + 1e-7)
+        for a, b, c in self.STEPS:
+            square = x @ x.T
+            x = a * x + (b * square + c * square @ square) @ x
+        return x.T if tall else x
 
 
 def train(model, rows, n_tokens, rate, seed):
@@ -107,37 +197,48 @@ def train(model, rows, n_tokens, rate, seed):
     stream = torch.from_numpy(np.concatenate(stream)[: n_tokens + 1].astype(np.int64))
     step = BATCH * CONTEXT
     n_steps = n_tokens // step
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1)
-    warm = max(n_steps // 20, 1)
+    matrices = [part for part in model.blocks.parameters() if part.ndim == 2]
+    of_blocks = {id(part) for part in matrices}
+    others = [part for part in model.parameters() if id(part) not in of_blocks]
+    optimisers = (
+        Muon(matrices, rate),
+        torch.optim.Adam(others, lr=rate * OTHERS_RATE, betas=(0.8, 0.95), eps=1e-10),
+    )
+    tops = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
     model.train()
     for at in range(n_steps):
         part = stream[at * step : (at + 1) * step + 1]
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min((at + 1) / warm, 1.0) * (1 - 0.9 * at / n_steps)
+        factor = min((at + 1) / WARM, 1.0) * min(1.0, 0.05 + 0.95 * (1 - at / n_steps) / COOLING)
         logits = model(part[:-1].view(BATCH, CONTEXT))
         loss = functional.cross_entropy(logits.flatten(0, 1), part[1:])
-        optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        if at % 200 == 199:
+            print(f"step {at + 1} of {n_steps}: {float(loss):.3f}", file=sys.stderr, flush=True)
+        for optimiser, top in zip(optimisers, tops, strict=True):
+            optimiser.param_groups[0]["lr"] = top * factor
+            optimiser.step()
+        model.zero_grad(set_to_none=True)
     return model
 
 
 @torch.no_grad()
-def losses(model, rows):
-    """Sum of the cross-entropy of each row's response, in nats, and its tokens: (n_rows, 2)."""
+def losses(model, rows, before):
+    """Sum of the cross-entropy of each row's response, in nats, and its tokens: (n_rows, 2).
+
+    A row begins after the token `before`, the end of another, as it does where rows are trained on.
+    """
     model.eval()
     found = np.zeros((len(rows), 2))
     order = np.argsort([len(tokens) for tokens, _ in rows], kind="stable")
-    for start in range(0, len(order), 32):
-        some = order[start : start + 32]
-        longest = max(len(rows[row][0]) for row in some)
-        tokens = torch.zeros((len(some), longest), dtype=torch.int64)
+    for start in range(0, len(order), 16):
+        some = order[start : start + 16]
+        longest = max(len(rows[row][0]) for row in some) + 1
+        tokens = torch.full((len(some), longest), before)
         said = torch.zeros((len(some), longest), dtype=torch.bool)
         for at, row in enumerate(some):
             ids, begin = rows[row]
-            tokens[at, : len(ids)] = torch.from_numpy(ids)
-            said[at, begin : len(ids)] = True
+            tokens[at, 1 : len(ids) + 1] = torch.from_numpy(ids)
+            said[at, begin + 1 : len(ids) + 1] = True
         logits = model(tokens[:, :-1])
         loss = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
         loss = loss.view(len(some), -1) * said[:, 1:]
@@ -151,49 +252,63 @@ def mean_loss(found):
 
 
 class Kept:
-    """What was trained before, in a folder (or only for this run)."""
+    """What was trained before: a file for each model, named by what it was trained on and how."""
 
     def __init__(self, folder):
-        self.folder, self.runs = folder, {}
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
-            if (folder / "runs.json").is_file():
-                self.runs = json.loads((folder / "runs.json").read_text())
-        self.seconds = sum(one["seconds"] for one in self.runs.values())
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
 
-    def keep_run(self, key, found):
-        before = self.runs.get(key, {})
-        self.runs[key] = {**before, **found, "seconds": before.get("seconds", 0.0) + found["seconds"]}
-        if self.folder:
-            (self.folder / "runs.json").write_text(json.dumps(self.runs))
+    def path(self, *trained_on):
+        settings = [CONTEXT, WIDTH, LAYERS, HEAD, BUCKETS, BATCH, OTHERS_RATE, WARM, COOLING]
+        settings += [BASE_TOKENS, BASE_RATE, *trained_on]
+        return self.folder / f"{hashlib.sha256(json.dumps(settings).encode()).hexdigest()}.json"
 
-    def base(self):
-        if BASE_KEY not in self.runs:
-            return None
-        model = Model()
-        model.load_state_dict(torch.load(self.folder / "base.pt"))
-        return model
+    @staticmethod
+    def read(path):
+        return json.loads(path.read_text()) if path.is_file() else {"seconds": 0.0}
 
-    def keep_base(self, model, seconds):
-        if self.folder:
-            torch.save(model.state_dict(), self.folder / "base.pt")
-        self.keep_run(BASE_KEY, {"seconds": seconds})
+    @staticmethod
+    def write(path, found):
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(found))
+        beside.replace(path)
 
 
 class Base:
-    """The base model, on rows that nobody selects from, with its vocabulary: one for all seeds."""
+    """The base model, on rows that nobody selects from, with its vocabulary: one for all seeds.
+
+    Its rows are drawn by their ids, so that they are the same whatever else is in the pool.
+    """
 
     def __init__(self, bed, kept):
-        order = np.random.default_rng(1_000).permutation(np.flatnonzero(~bed.is_twin))
-        rows, self.rest = np.split(order, [int(0.3 * len(order))])
-        said = bed.rows[np.sort(rows)]
-        self.tokenizer = byte_pairs(said.select(pl.concat_str("prompt", "response"))[:, 0].to_list())
-        self.model = kept.base()
-        if self.model is None:
-            start = time.process_time()
-            torch.manual_seed(0)
-            self.model = train(Model(), encoded(self.tokenizer, said), BASE_TOKENS, BASE_RATE, 0)
-            kept.keep_base(self.model, time.process_time() - start)
+        drawn = np.array([zlib.crc32(name.encode()) % 100 for name in bed.rows["id"]])
+        self.rest = np.flatnonzero((drawn >= 30) & ~bed.is_twin)
+        said = bed.rows.filter(pl.Series((drawn < 30) & ~bed.is_twin)).sort("id")
+        both = said.select(pl.concat_str(pl.col("prompt", "response").fill_null("")))[:, 0]
+        self.tokenizer = byte_pairs(both.to_list())
+        self.end = self.tokenizer.token_to_id(END)
+        rows = encoded(self.tokenizer, said)
+        is_held = [zlib.crc32(name.encode()) % 100 < 2 for name in said["id"]]
+        self.rows = [row for row, held in zip(rows, is_held, strict=True) if not held]
+        self.held_out = [row for row, held in zip(rows, is_held, strict=True) if held]
+        tokens = np.concatenate([tokens for tokens, _ in self.rows])
+        self.n_tokens = len(tokens)
+        torch.manual_seed(0)
+        self.model = Model(torch.from_numpy(np.bincount(tokens, minlength=VOCABULARY)))
+        path = kept.path()
+        weights, self.found = path.with_suffix(".pt"), kept.read(path)
+        if "loss" in self.found:
+            self.model.load_state_dict(torch.load(weights))
+            return
+        start = time.process_time()
+        train(self.model, self.rows, BASE_TOKENS, BASE_RATE, 0)
+        torch.save(self.model.state_dict(), weights)
+        self.found = {
+            "loss": mean_loss(losses(self.model, self.held_out, self.end)),
+            "n-grams": ngram_loss(NGrams([tokens for tokens, _ in self.rows], VOCABULARY), self.held_out),
+            "seconds": time.process_time() - start,
+        }
+        kept.write(path, self.found)
 
 
 class Split:
@@ -225,48 +340,53 @@ class Split:
     def run(self, picks, title):
         """Train on rows of the bed (None: not at all) and measure; kept where it was trained before."""
         ids = None if picks is None else np.sort(picks).tolist()
-        settings = (BASE_TOKENS, TUNING_TOKENS, BASE_RATE, TUNING_RATE, WIDTH, LAYERS, ROWS_A_DOMAIN)
-        key = hashlib.sha256(json.dumps([self.seed, settings, ids]).encode()).hexdigest()
-        if title not in self.kept.runs.get(key, {}):
+        path = self.kept.path(self.seed, TUNING_TOKENS, TUNING_RATE, ROWS_A_DOMAIN, ids)
+        found = self.kept.read(path)
+        if title not in found:
             start = time.process_time()
-            model, n_tokens = copy.deepcopy(self.base.model), 0
+            model, found["tokens"] = copy.deepcopy(self.base.model), 0
             if ids is not None:
                 rows = encoded(self.base.tokenizer, self.bed.rows[ids])
-                n_tokens = sum(len(tokens) for tokens, _ in rows)
+                found["tokens"] = sum(len(tokens) for tokens, _ in rows)
                 train(model, rows, TUNING_TOKENS, TUNING_RATE, self.seed)
             # what several tables show is measured for all of them at once
             shared = ids is None or ids == np.sort(self.round.rows[self.random]).tolist()
-            found = {"tokens": n_tokens}
             for wanted in self.measured if shared else [title]:
-                by_name = {
-                    name: mean_loss(losses(model, rows)) for name, rows in self.measured[wanted].items()
-                }
-                if wanted == "global":
-                    by_name = {
-                        "pool": sum(self.share[name] * loss for name, loss in by_name.items()),
-                        "domains alike": float(np.mean(list(by_name.values()))),
-                    }
-                found[wanted] = by_name
-            self.kept.keep_run(key, {**found, "seconds": time.process_time() - start})
-        return {**self.kept.runs[key][title], "tokens": self.kept.runs[key]["tokens"]}
+                found[wanted] = self.loss_of(model, wanted)
+            found["seconds"] += time.process_time() - start
+            self.kept.write(path, found)
+        return {**found[title], "tokens": found["tokens"], "seconds": found["seconds"], "path": path.stem[:8]}
+
+    def loss_of(self, model, wanted):
+        by_name = {
+            name: mean_loss(losses(model, rows, self.base.end))
+            for name, rows in self.measured[wanted].items()
+        }
+        if wanted != "global":
+            return by_name
+        return {
+            "pool": sum(self.share[name] * loss for name, loss in by_name.items()),
+            "domains alike": float(np.mean(list(by_name.values()))),
+        }
 
     def everything(self):
-        one = self.round
+        one, rng = self.round, np.random.default_rng(self.seed)
         yield "base model, no subset", lambda: None
         yield "all rows to select from", lambda: np.arange(len(one.rows))
         yield "random", lambda: self.random
         yield "longest answers", lambda: samplers.top(one.pool.length, one.k)
-        yield "K-Means representatives", lambda: samplers.k_means(one.pool, one.k, one.rng)
+        yield "K-Means representatives", lambda: samplers.k_means(one.pool, one.k, rng)
         yield "MIG", lambda: samplers.mig(one.pool, one.k)
+        yield "ours, information gain alone", lambda: one.ours("ours", alignment=0.0)
         yield "ours", lambda: one.ours("ours")
 
     def targeted(self, target):
-        wanted = {"DSIR, hashed n-grams", "centred centroid", "ours"}
+        wanted = {"DSIR, hashed n-grams", "centred centroid", "RDS+ round robin", "ours"}
         yield "base model, no subset", lambda: None
         yield "random", lambda: self.random
-        for name, work in self.round.targeted(target):
-            if name in wanted:
-                yield name, work
+        # numbers of its own: what one method draws must not move another's picks
+        self.round.rng = np.random.default_rng([self.seed, list(TARGETS).index(target)])
+        yield from (pair for pair in self.round.targeted(target) if pair[0] in wanted)
 
 
 def measured(splits, title):
@@ -301,6 +421,8 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="folder of what was trained before")
+    parser.add_argument("--only", type=int, help="train for this seed alone, and save no result")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--bed", type=Path, help="file that keeps the prepared pool, that of peers.py as well"
     )
@@ -308,30 +430,39 @@ def main():
     for needed in (given.home / "warehouse.duckdb", given.data / "pool_mixed.jsonl.gz"):
         if not needed.is_file():
             sys.exit(f"{needed} is not there. See the head of peers.py.")
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     torch.use_deterministic_algorithms(mode=True)
-    kept = Kept(given.keep)
-    before = kept.seconds
+    kept = Kept(given.keep or Path(tempfile.mkdtemp()))
     bed = kept_bed(given.bed, given.home, given.data, n_twins=20)
     domain, base = domains(bed, given.data), Base(bed, kept)
-    splits = [Split(bed, base, domain, seed, kept) for seed in range(given.seeds)]
+    seeds = range(given.seeds) if given.only is None else [given.only]
+    splits = [Split(bed, base, domain, seed, kept) for seed in seeds]
+    found = {title: measured(splits, title) for title in ("global", *TARGETS)}
+    if given.only is not None:
+        return
     tables = {}
-    for title in ("global", *TARGETS):
+    for title, by_method in found.items():
         columns = ["pool", "domains alike"] if title == "global" else ["examples", "domain"]
         head = {"": None}
         for column in columns:
             head |= {column: 3, f"{column} - random": 3}
-        rows = rows_of(measured(splits, title), columns)
         best = {f"{column} - random": "min" for column in columns}
-        tables[title] = Table({**head, "tokens of the subset": 0}, rows, best)
+        tables[title] = Table({**head, "tokens of the subset": 0}, rows_of(by_method, columns), best)
     figures = {
         "seeds": given.seeds,
         "picks": splits[0].round.k,
-        "parameters": sum(part.numel() for part in Model().parameters()),
+        "parameters": sum(part.numel() for part in base.model.parameters()),
+        "of blocks": sum(part.numel() for part in base.model.blocks.parameters()),
         "base_tokens": BASE_TOKENS,
+        "base_rows_tokens": base.n_tokens,
+        "base_loss": base.found["loss"],
+        "base_loss_of_ngrams": base.found["n-grams"],
         "tuning_tokens": TUNING_TOKENS,
     }
-    save("small_model", tables, figures, before + time.process_time())
+    trained = {
+        one["path"]: one["seconds"] for rows in found.values() for ones in rows.values() for one in ones
+    }
+    save("small_model", tables, figures, base.found["seconds"] + sum(trained.values()))
 
 
 if __name__ == "__main__":
