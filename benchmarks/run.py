@@ -68,6 +68,10 @@ BENCHMARKS = {
     "score_ablation": Benchmark(
         "does each term of the quality score earn its place", ["benchmarks/score_ablation.py", "{home}"]
     ),
+    "model_judge": Benchmark(
+        "does a small language model's judgement tell corrupted rows, alone and in the score",
+        ["benchmarks/model_judge.py", "{home}"],
+    ),
     "scaling": Benchmark(
         "what each stage costs from 1,000 to 1,000,000 rows", ["benchmarks/scaling.py", "{home}"]
     ),

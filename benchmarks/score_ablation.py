@@ -58,11 +58,11 @@ def variants() -> dict[str, ScoringConfig]:
     }
 
 
-def kinds_of(bed: peers.Bed) -> np.ndarray:
+def kinds_of(bed: peers.Bed, n_twins: int) -> np.ndarray:
     """Which corruption made each twin; empty for an original."""
     rows = bed.rows.with_row_index("at")
     originals = rows.filter(pl.Series(~bed.is_twin))
-    some = np.sort(np.random.default_rng(0).choice(len(originals), N_TWINS, replace=False))
+    some = np.sort(np.random.default_rng(0).choice(len(originals), n_twins, replace=False))
     donors = originals[np.setdiff1d(np.arange(len(originals)), some)]
     made = corrupted_twins(originals[some], donors)
     made = made.with_columns(instance_id="twin of " + pl.col("instance_id"))
@@ -83,7 +83,7 @@ class Twins:
         place = {name: at for at, name in enumerate(names)}
         self.twin = np.flatnonzero(bed.is_twin)
         self.original = np.array([place[names[at].removeprefix("twin of ")] for at in self.twin])
-        self.kind = kinds_of(bed)[self.twin]
+        self.kind = kinds_of(bed, N_TWINS)[self.twin]
         self.length = bed.rows["response"].str.len_chars().to_numpy().astype(np.int64)
         self.domain = domain[self.original]
 

@@ -1,0 +1,159 @@
+"""Does a real judge tell corrupted twins from their originals, and what does it do to the score?
+
+    python benchmarks/model_judge.py HOME                               # the tests' small model, 20 minutes
+    python benchmarks/model_judge.py HOME --base-url URL --model NAME   # a server of yours
+    python benchmarks/model_judge.py HOME --keep DIR                    # keeps the answers for another run
+
+``score_ablation.py`` asks what a judge does of a stand-in of a stated accuracy; this asks a language model,
+through the product's judge and its prompt. 100 rows of the public pool, each with one corrupted twin (see
+``corrupted_twins.py``), all tagged and grounded as the pipeline does. Pairs are judged in random order until
+`--minutes` are over. The AUC is how likely an original scores above a twin, among the pairs of which both
+were judged; with the half-width of its 95% interval (2,000 bootstrap draws of the pairs).
+"""
+
+# The checkout comes first on the path.
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
+
+import peers
+import score_ablation
+from corrupted_twins import KINDS
+from quality_twins import auc
+from results import Table, save
+
+from tags_assets.llm import Client, ClientSettings
+from tags_assets.llm.judge import Judge
+from tags_assets.llm.rating import DIMENSIONS, JUDGEMENTS_SCHEMA
+from tags_assets.method.scoring import ScoringConfig, score
+from tags_assets.method.text_signals import SIGNALS
+from tags_assets_tests.llm import model_server
+
+N_PAIRS, PAIRS_A_CALL, ROW_TOKENS, DRAWS = 100, 5, 300, 2_000
+
+
+def pairs_of(bed):
+    """Places of the originals and of their twins in a random order, (n_pairs, 2)."""
+    place = {name: at for at, name in enumerate(bed.rows["instance_id"])}
+    twins = np.random.default_rng(0).permutation(np.flatnonzero(bed.is_twin))
+    names = bed.rows["instance_id"].to_list()
+    return np.array([[place[names[at].removeprefix("twin of ")], at] for at in twins])
+
+
+def judged(judge, bed, pairs, seconds):
+    """Judge pair after pair until the time is over; judgements, and the number of pairs that were asked."""
+    found, start = [pl.DataFrame(schema=JUDGEMENTS_SCHEMA)], time.monotonic()
+    for at in range(0, len(pairs), PAIRS_A_CALL):
+        rows = bed.rows[pairs[at : at + PAIRS_A_CALL].ravel()]
+        said = [
+            [{"role": "user", "content": prompt or ""}, {"role": "assistant", "content": response or ""}]
+            for prompt, response in rows.select("prompt", "response").iter_rows()
+        ]
+        result = judge.judge(rows["instance_id"], said)
+        found.append(result.judgements)
+        passed = time.monotonic() - start
+        print(f"{at + len(rows) // 2} pairs, {passed:.0f} s: {result.figures}", file=sys.stderr, flush=True)
+        if passed > seconds:
+            break
+    return pl.concat(found), min(at + PAIRS_A_CALL, len(pairs))
+
+
+def auc_of(values, pairs):
+    """AUC, and the half-width of its interval."""
+    random = np.random.default_rng(1)
+    draws = [values[pairs[random.integers(len(pairs), size=len(pairs))]] for _ in range(DRAWS)]
+    low, high = np.quantile([auc(draw[:, 0], draw[:, 1]) for draw in draws], [0.025, 0.975])
+    return [auc(values[pairs[:, 0]], values[pairs[:, 1]]), float(high - low) / 2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--keep", type=Path, help="folder of the prepared pool and of the answers")
+    parser.add_argument("--base-url")
+    parser.add_argument("--model")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    given = parser.parse_args()
+    for needed in (given.home / "warehouse.duckdb", given.data / "pool_mixed.jsonl.gz"):
+        if not needed.is_file():
+            sys.exit(f"{needed} is not there. See the head of peers.py.")
+    own = bool(given.base_url and given.model)
+    if not own and not model_server.is_installed():
+        sys.exit(f"This needs {model_server.NEEDED}, or --base-url URL --model NAME.")
+    keep = given.keep or Path(tempfile.mkdtemp())
+    keep.mkdir(parents=True, exist_ok=True)
+    bed = peers.kept_bed(keep / "bed.pkl", given.home, given.data, N_PAIRS)
+    pairs = pairs_of(bed)
+    with nullcontext(given.base_url) if own else model_server.running() as url:
+        settings = ClientSettings(
+            url,
+            given.model if own else model_server.MODEL,
+            concurrency=2,
+            timeout_s=600.0,
+            row_tokens=ROW_TOKENS,
+        )
+        with Client(settings, keep / "answers.sqlite") as client:
+            judgements, n_asked = judged(Judge(client, failure_limit=1.0), bed, pairs, 60 * given.minutes)
+    tree, leaves = bed.trees["ours"]
+    grounding = sparse.csr_array(bed.weights @ leaves)
+    signals = bed.rows.select("instance_id", *SIGNALS)
+    ids = signals.select("instance_id")
+    by_row = ids.join(judgements, on="instance_id", how="left", maintain_order="left")
+    rating = by_row["rating"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    both = pairs[~np.isnan(rating[pairs]).any(axis=1)]
+    kind = score_ablation.kinds_of(bed, N_PAIRS)
+    scores = {
+        "the judge's rating alone": rating,
+        "the score without a judge": score(grounding, tree, signals)["quality"].to_numpy(),
+        f"the score with it (weight {ScoringConfig().judge})": score(
+            grounding, tree, signals, judgements=judgements
+        )["quality"].to_numpy(),
+    }
+    of_kind = {name: both[kind[both[:, 1]] == name] for name in KINDS}
+    rows = [
+        [
+            name,
+            auc_of(values, both),
+            *(auc(*values[some].T) if len(some) else None for some in of_kind.values()),
+        ]
+        for name, values in scores.items()
+    ]
+    means = []
+    for name in ("rating", *DIMENSIONS):
+        values = by_row[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        known = both[~np.isnan(values[both]).any(axis=1)]
+        means.append([name, *values[known].mean(axis=0).tolist(), auc_of(values, known), len(known)])
+    save(
+        "model_judge",
+        {
+            "auc": Table({"": None, "AUC": 3, **dict.fromkeys(KINDS, 2)}, rows),
+            "means": Table({"": None, "originals": 3, "twins": 3, "AUC": 3, "pairs": 0}, means),
+        },
+        {
+            "model": given.model if own else model_server.MODEL,
+            "pairs": len(both),
+            "asked": n_asked,
+            "rows_judged": len(judgements),
+            "ratings": int(judgements["rating"].n_unique()),
+            **{f"pairs: {name}": len(some) for name, some in of_kind.items()},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
