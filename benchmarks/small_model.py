@@ -56,7 +56,7 @@ from language_model import END, PROMPT, RESPONSE, TARGETS, VOCABULARY, byte_pair
 from language_model import mean_loss as ngram_loss
 from ngrams import NGrams
 from peers import Round, kept_bed
-from results import Table, interval, save
+from results import Table, code, interval, save
 from torch import nn
 from torch.nn import functional
 
@@ -64,10 +64,11 @@ CONTEXT, WIDTH, LAYERS, HEAD = PROMPT + RESPONSE, 96, 3, 32
 BUCKETS = 16_384
 """Of the hashed pairs and triples of tokens that have an embedding of their own."""
 BATCH = 4  # many small steps teach a model of this size more than few large ones
-BASE_TOKENS, TUNING_TOKENS = 1_500_000, 75_000
-BASE_RATE, TUNING_RATE = 0.01, 0.004
+BASE_TOKENS, TUNING_TOKENS = 1_500_000, 50_000
+BASE_RATE, TUNING_RATE = 0.01, 0.002
 OTHERS_RATE = 1.0
 WARM, COOLING = 20, 0.6
+TITLES = ("global", *TARGETS)
 ROWS_A_DOMAIN = 40
 """Held-out rows of a domain that are measured, at most."""
 
@@ -202,7 +203,7 @@ def train(model, rows, n_tokens, rate, seed):
     others = [part for part in model.parameters() if id(part) not in of_blocks]
     optimisers = (
         Muon(matrices, rate),
-        torch.optim.Adam(others, lr=rate * OTHERS_RATE, betas=(0.8, 0.95), eps=1e-10),
+        torch.optim.Adam(others, lr=rate * OTHERS_RATE, betas=(0.8, 0.95), eps=1e-10, fused=True),
     )
     tops = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
     model.train()
@@ -213,7 +214,7 @@ def train(model, rows, n_tokens, rate, seed):
         loss = functional.cross_entropy(logits.flatten(0, 1), part[1:])
         loss.backward()
         if at % 200 == 199:
-            print(f"step {at + 1} of {n_steps}: {float(loss):.3f}", file=sys.stderr, flush=True)
+            print(f"step {at + 1} of {n_steps}: {loss.item():.3f}", file=sys.stderr, flush=True)
         for optimiser, top in zip(optimisers, tops, strict=True):
             optimiser.param_groups[0]["lr"] = top * factor
             optimiser.step()
@@ -337,6 +338,18 @@ class Split:
                 "domain": encoded(base.tokenizer, of_domain),
             }
 
+    def picks(self, title):
+        """Numbers of the bed's rows by method (None: no subset), picked anew where the code is another."""
+        by = [code(), zlib.crc32(Path(samplers.__file__).read_bytes())]
+        for name, pick in self.everything() if title == "global" else self.targeted(title):
+            path = self.kept.path("picks", by, self.seed, title, name)
+            found = self.kept.read(path)
+            if "rows" not in found:
+                picks = pick()
+                found["rows"] = None if picks is None else self.round.rows[picks].tolist()
+                self.kept.write(path, found)
+            yield name, found["rows"]
+
     def run(self, picks, title):
         """Train on rows of the bed (None: not at all) and measure; kept where it was trained before."""
         ids = None if picks is None else np.sort(picks).tolist()
@@ -393,9 +406,7 @@ def measured(splits, title):
     """Results by method, one a seed."""
     found = {}
     for split in splits:
-        for name, pick in split.everything() if title == "global" else split.targeted(title):
-            picks = pick()
-            rows = None if picks is None else split.round.rows[picks]
+        for name, rows in split.picks(title):
             found.setdefault(name, []).append(split.run(rows, title))
             print(f"seed {split.seed}, {title}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
     return found
@@ -422,6 +433,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="folder of what was trained before")
     parser.add_argument("--only", type=int, help="train for this seed alone, and save no result")
+    parser.add_argument("--tables", nargs="+", choices=TITLES, default=TITLES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--bed", type=Path, help="file that keeps the prepared pool, that of peers.py as well"
@@ -437,7 +449,7 @@ def main():
     domain, base = domains(bed, given.data), Base(bed, kept)
     seeds = range(given.seeds) if given.only is None else [given.only]
     splits = [Split(bed, base, domain, seed, kept) for seed in seeds]
-    found = {title: measured(splits, title) for title in ("global", *TARGETS)}
+    found = {title: measured(splits, title) for title in given.tables}
     if given.only is not None:
         return
     tables = {}
