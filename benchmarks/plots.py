@@ -251,6 +251,8 @@ def _beside_random(result: Mapping[str, Any]) -> Figure:
     ]
     traces, names = [], []
     for nth, (title, column, shown) in enumerate(panels):
+        if title not in result["tables"]:
+            continue
         rows = [row for row in records(result, title) if row[f"{column} - random"] is not None]
         rows = [row for row in rows if not row[""].startswith("base model")]
         names += [row[""] for row in rows if row[""] not in names]

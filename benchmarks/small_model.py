@@ -2,7 +2,7 @@
 
     python benchmarks/small_model.py HOME             # results/small_model.json; under an hour of one core
     python benchmarks/small_model.py HOME --keep DIR  # keeps what was trained, for a run that was cut off
-    python benchmarks/small_model.py HOME --keep DIR --only 0   # this seed alone, and no result: see below
+    python benchmarks/small_model.py HOME --keep DIR --only 0   # this seed alone, and no result
 
 Needs PyTorch, which is no requirement of the project: `pip install torch==2.13.0` (any build for the CPU).
 
@@ -10,7 +10,7 @@ A small transformer with a byte-level BPE vocabulary of 2,048. 30% of the pool's
 the vocabulary); a fifteenth of these is held out of it, to tune on and to set the base beside an n-gram model
 of the same rows. For each seed the other rows are parted: six sevenths to select from, one held out (a tenth
 of the pool). Each method's subset, 5% of the rows to select from, trains a copy of the base further. **All
-methods get the same number of training tokens**, the same steps and rates; a small subset is seen more often.
+methods get the same number of training tokens**, rows in random order, the same steps and rates.
 A row is the last 64 tokens of its prompt and the first 128 of its response. Measured is the cross-entropy of
 the response's tokens, in nats:
 
@@ -382,6 +382,13 @@ class Split:
             "domains alike": float(np.mean(list(by_name.values()))),
         }
 
+    def ngrams_of_random(self):
+        """What an n-gram model has on the held-out pool that was trained on the random rows alone."""
+        rows = encoded(self.base.tokenizer, self.bed.rows[self.round.rows[self.random]])
+        model = NGrams([tokens for tokens, _ in rows], VOCABULARY)
+        held_out = self.measured["global"]
+        return sum(self.share[name] * ngram_loss(model, rows) for name, rows in held_out.items())
+
     def everything(self):
         one, rng = self.round, np.random.default_rng(self.seed)
         yield "base model, no subset", lambda: None
@@ -464,11 +471,12 @@ def main():
         "seeds": given.seeds,
         "picks": splits[0].round.k,
         "parameters": sum(part.numel() for part in base.model.parameters()),
-        "of blocks": sum(part.numel() for part in base.model.blocks.parameters()),
+        "block_parameters": sum(part.numel() for part in base.model.blocks.parameters()),
         "base_tokens": BASE_TOKENS,
         "base_rows_tokens": base.n_tokens,
         "base_loss": base.found["loss"],
         "base_loss_of_ngrams": base.found["n-grams"],
+        "random_loss_of_ngrams": float(np.mean([split.ngrams_of_random() for split in splits])),
         "tuning_tokens": TUNING_TOKENS,
     }
     trained = {
