@@ -273,7 +273,7 @@ def _beside_random(result: Mapping[str, Any]) -> Figure:
         "",
         xaxis={"zeroline": True, "zerolinecolor": QUIET},
         yaxis={"categoryorder": "array", "categoryarray": names[::-1]},
-        margin={"l": 190, "t": 70},
+        margin={"l": 220, "t": 70},
     )
     return {"data": traces, "layout": drawn}
 
