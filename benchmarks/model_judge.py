@@ -43,7 +43,7 @@ from tags_assets.method.scoring import ScoringConfig, score
 from tags_assets.method.text_signals import SIGNALS
 from tags_assets_tests.llm import model_server
 
-N_PAIRS, PAIRS_A_CALL, ROW_TOKENS, DRAWS = 100, 5, 300, 2_000
+N_PAIRS, PAIRS_A_CALL, ROW_TOKENS, DRAWS = 100, 2, 300, 2_000
 
 
 def pairs_of(bed):
