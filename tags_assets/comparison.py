@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tags_assets.errors import UserError
-from tags_assets.explanation_text import clean, short, styled
 from tags_assets.lineage import Lineage
 from tags_assets.method.moved import deepest_moves
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.selection.inputs import GROWN_FROM
+from tags_assets.terminal_text import clean, short, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,8 +9,9 @@ import polars as pl
 
 from tags_assets.comparison import Diff, diff
 from tags_assets.errors import UserError
-from tags_assets.explanation_text import node_text, row_text, styled
+from tags_assets.explanation_text import node_text, row_text
 from tags_assets.lineage import Lineage
+from tags_assets.terminal_text import styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

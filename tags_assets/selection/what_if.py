@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tags_assets.explanation_text import clean, short, styled
 from tags_assets.lineage import Lineage
 from tags_assets.selection.inputs import Inputs, figures_of
 from tags_assets.selection.knobs import turned
 from tags_assets.selection.selected import CODE_VERSION, Selected, select_target
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_file import DEFAULT_BUDGET, NOT_ASKED, BudgetField
+from tags_assets.terminal_text import clean, short, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
