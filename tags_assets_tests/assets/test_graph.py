@@ -145,12 +145,15 @@ def test_the_warehouse_shows_every_asset_and_its_history(project):
 
 def test_a_bad_target_is_one_line(project):
     home, _ = project
-    file = write_target(home.targets_folder, "bad", target={"weights": {"quadratic formulae": 1}})
-    with pytest.raises(Exception, match="quadratic formulae") as error:
-        runs_of(home, "bad")
-    file.unlink()
-    assert "\n" not in str(error.value)
-    assert "Did you mean" in str(error.value)
+    names = sorted(open_store(home.path).read("knowledge_tree")["name"])
+    known = max(names, key=len)
+    for wrong, told in ((known[:-1] + "_", f"Did you mean '{known}'"), ("qqqqqq", f"There are '{names[0]}'")):
+        file = write_target(home.targets_folder, "bad", target={"weights": {wrong: 1}})
+        with pytest.raises(Exception, match=wrong) as error:
+            runs_of(home, "bad")
+        file.unlink()
+        assert "\n" not in str(error.value)
+        assert told in str(error.value)
 
 
 @pytest.mark.usefixtures("project")
