@@ -226,9 +226,24 @@ def made_more_than_once(home):
                 if "status" in one.metadata and one.metadata["status"].value == "ran":
                     made[key.to_user_string(), one.partition, one.tags.get(DATA_VERSION_TAG)] += 1
         runs = instance.get_runs()
-        failed = [run.run_id for run in runs if run.status == dg.DagsterRunStatus.FAILURE]
+        failed = [
+            {"run": run.run_id, "tags": dict(run.tags), "why": why_failed(instance, run.run_id)}
+            for run in runs
+            if run.status == dg.DagsterRunStatus.FAILURE
+        ]
     twice = [f"{asset} [{partition}] {version}" for (asset, partition, version), n in made.items() if n > 1]
     return twice, failed, len(runs)
+
+
+def why_failed(instance, run_id):
+    """What the run's events say of its failure."""
+    events = [record.dagster_event for record in instance.all_logs(run_id) if record.dagster_event]
+    told = []
+    for event in events:
+        if event.is_failure or event.is_step_failure:
+            error = getattr(event.event_specific_data, "error", None)
+            told.append(f"{event.step_key or 'the run'}: {event.message} {error or ''}"[:2_000])
+    return told
 
 
 ACTIONS = {

@@ -245,13 +245,27 @@ class _Maker:
         return next((one for one in candidates if _record_of_inputs(one.record) == wanted), None)
 
     def _upstream(self, partition: str | None) -> dict[str, ArtifactVersion]:
-        versions = {}
+        """Find the versions to read: the current ones, and of what one of them was made from, that version.
+
+        While another run is at work the current versions are of two worlds: a selection of the rows of
+        yesterday beside the scores of today, whose gains no attribution could take apart.
+        """
         dependencies = self.context.assets_def.asset_deps[self.context.asset_key]
-        for key in sorted(dependency.to_user_string() for dependency in dependencies):
-            if key == "landing":  # files: their hashes are configuration
-                continue
-            versions[key] = self.store.require(key, partition=partition if key in TARGET_ASSETS else None)
-        return versions
+        keys = {dependency.to_user_string() for dependency in dependencies} - {"landing"}
+        of_target = {key: partition if key in TARGET_ASSETS else None for key in keys}
+        current = {key: self.store.require(key, partition=of_target[key]) for key in sorted(keys)}
+        versions: dict[str, ArtifactVersion] = {}
+        # What was made last comes first: it was made from most of the others.
+        for key in sorted(keys, key=lambda key: (-len(keys & current[key].upstream.keys()), key)):
+            version = versions.setdefault(key, current[key])
+            for above in sorted(keys & version.upstream.keys() - versions.keys()):
+                made_from = version.upstream[above]
+                if made_from != current[above].data_version:
+                    found = self.store.find(above, made_from, of_target[above])
+                    versions[above] = current[above] if found is None else found  # None: it was pruned
+                else:
+                    versions[above] = current[above]
+        return dict(sorted(versions.items()))
 
     def _progress(self, partition: str | None) -> Callable[[int, int], None]:
         def observe(done: int, total: int) -> None:

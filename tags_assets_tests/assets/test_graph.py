@@ -97,6 +97,38 @@ def test_editing_a_target_runs_the_target_assets_of_that_target_and_nothing_else
     assert {run.status for run in runs_of(home, "maths").values()} == {"reused"}  # back to what was before
 
 
+def test_what_follows_a_selection_is_made_from_what_that_was_made_from(project, tmp_path):
+    """The pool may have moved on in another run meanwhile: gains are not taken apart by the new scores."""
+    from tags_assets.definitions import defs
+
+    home, first = project
+    more = tmp_path / "more.jsonl"
+    texts = [f"Explain photosynthesis in leaf number {i}, and what light does to it." for i in range(6)]
+    more.write_text("".join(json.dumps({"instruction": t, "output": t.upper()}) + "\n" for t in texts))
+    pool = home.pool("default")
+    home.save_pool("default", pool.model_copy(update={"paths": [*pool.paths, str(more)]}))
+    job = defs().resolve_job_def("everything")
+
+    def run(assets):
+        keys = [dg.AssetKey(asset) for asset in sorted(assets)]
+        with open_instance(home) as instance:
+            return job.execute_in_process(
+                instance=instance, partition_key="maths", asset_selection=keys, raise_on_error=False
+            )
+
+    assert run(set(first) - TARGET_ASSETS).success
+    assert (
+        open_store(home.path).require("instance_scores").data_version != first["instance_scores"].data_version
+    )
+    assert run({"selection_attribution", "exported_subset", "selection_report"}).success
+    for asset in ("selection_attribution", "exported_subset", "selection_report"):
+        made = open_store(home.path).require(asset, None, "maths")
+        assert made.upstream["selected_subset"] == first["selected_subset"].data_version
+        scores = made.upstream.get("instance_scores", first["instance_scores"].data_version)
+        assert scores == first["instance_scores"].data_version
+    assert {run.status for name, run in runs_of(home, "maths").items() if name in TARGET_ASSETS} == {"ran"}
+
+
 def test_rows_in_are_kept_rejected_or_duplicate(project):
     home, _ = project
     figures = open_store(home.path).require("raw_instances").metadata["figures"]
