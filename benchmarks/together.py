@@ -235,6 +235,22 @@ def made_more_than_once(home):
     return twice, failed, len(runs)
 
 
+def await_runs(home, seconds=180):
+    """Let the runs that the daemon has begun come to their end, so that the end of this cuts none off."""
+    import dagster as dg
+
+    from tags_assets.dagster_home import open_instance
+    from tags_assets.home import Home
+
+    status = dg.DagsterRunStatus
+    under_way = dg.RunsFilter(statuses=[status.QUEUED, status.NOT_STARTED, status.STARTING, status.STARTED])
+    with open_instance(Home.resolve(home)) as instance:
+        for _ in range(seconds):
+            if instance.get_runs_count(under_way) == 0:
+                return
+            time.sleep(1)
+
+
 def why_failed(instance, run_id):
     """What the run's events say of its failure."""
     events = [record.dagster_event for record in instance.all_logs(run_id) if record.dagster_event]
@@ -320,6 +336,7 @@ def main():
             if sum(key.startswith("select") for key in done) == len(runs):
                 stop.set()
         seconds = time.monotonic() - started
+        await_runs(home)
         around.close()
         again, failed, n_runs = made_more_than_once(home)
         store = ArtifactStore(home)
