@@ -214,9 +214,9 @@ def _request(spec: TargetSpec) -> dict[str, object]:
         )
         or wish.kind,
     }
-    if wish.kind != "pool":
-        knobs = {"alignment": str(spec.alignment), "breadth": spec.breadth, "text share": spec.text_share}
-        asked |= knobs
+    asked["alignment"] = str(spec.alignment)
+    if wish.kind != "pool":  # where they say nothing
+        asked |= {"breadth": spec.breadth, "text share": spec.text_share}
     limits = spec.constraints
     return asked | {
         "least quality": spec.min_quality or None,
