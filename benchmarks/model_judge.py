@@ -5,10 +5,11 @@
     python benchmarks/model_judge.py HOME --keep DIR                    # keeps the answers for another run
 
 ``score_ablation.py`` asks what a judge does of a stand-in of a stated accuracy; this asks a language model,
-through the product's judge and its prompt. 100 rows of the public pool, each with one corrupted twin (see
-``corrupted_twins.py``), all tagged and grounded as the pipeline does. Pairs are judged in random order until
-`--minutes` are over. The AUC is how likely an original scores above a twin, among the pairs of which both
-were judged; with the half-width of its 95% interval (2,000 bootstrap draws of the pairs).
+through the product's judge and its prompt. 200 rows of the public pool, each with one corrupted twin (see
+``corrupted_twins.py``), all tagged and grounded as the pipeline does. A server of yours is asked about all
+pairs at once, the small model about pair after pair, in random order, until `--minutes` are over. The AUC is
+how likely an original scores above a twin, among the pairs of which both were judged; with the half-width of
+its 95% interval (2,000 bootstrap draws of the pairs). The results of all models stand beside one another.
 """
 
 # The checkout comes first on the path.
@@ -17,6 +18,7 @@ were judged; with the half-width of its 95% interval (2,000 bootstrap draws of t
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -34,7 +36,7 @@ import peers
 import score_ablation
 from corrupted_twins import KINDS
 from quality_twins import auc
-from results import Table, save
+from results import RESULTS, Table, save
 
 from tags_assets.llm import Client, ClientSettings
 from tags_assets.llm.judge import Judge
@@ -43,7 +45,16 @@ from tags_assets.method.scoring import ScoringConfig, score
 from tags_assets.method.text_signals import SIGNALS
 from tags_assets_tests.llm import model_server
 
-N_PAIRS, PAIRS_A_CALL, ROW_TOKENS, DRAWS = 100, 2, 300, 2_000
+N_PAIRS, PAIRS_A_CALL, DRAWS = 200, 2, 2_000
+ASKED = (
+    "pairs asked",
+    "pairs judged",
+    "tokens of a row",
+    "rows judged",
+    "different ratings",
+    "audited",
+    "caught",
+)
 
 
 def pairs_of(bed):
@@ -54,11 +65,11 @@ def pairs_of(bed):
     return np.array([[place[names[at].removeprefix("twin of ")], at] for at in twins])
 
 
-def judged(judge, bed, pairs, seconds):
+def judged(judge, bed, pairs, seconds, pairs_a_call):
     """Judge pair after pair until the time is over; judgements, and the number of pairs that were asked."""
     found, start = [pl.DataFrame(schema=JUDGEMENTS_SCHEMA)], time.monotonic()
-    for at in range(0, len(pairs), PAIRS_A_CALL):
-        rows = bed.rows[pairs[at : at + PAIRS_A_CALL].ravel()]
+    for at in range(0, len(pairs), pairs_a_call):
+        rows = bed.rows[pairs[at : at + pairs_a_call].ravel()]
         said = [
             [{"role": "user", "content": prompt or ""}, {"role": "assistant", "content": response or ""}]
             for prompt, response in rows.select("prompt", "response").iter_rows()
@@ -69,7 +80,7 @@ def judged(judge, bed, pairs, seconds):
         print(f"{at + len(rows) // 2} pairs, {passed:.0f} s: {result.figures}", file=sys.stderr, flush=True)
         if passed > seconds:
             break
-    return pl.concat(found), min(at + PAIRS_A_CALL, len(pairs))
+    return pl.concat(found), min(at + pairs_a_call, len(pairs))
 
 
 def auc_of(values, pairs):
@@ -87,7 +98,10 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder of the prepared pool and of the answers")
     parser.add_argument("--base-url")
     parser.add_argument("--model")
-    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of the small model")
+    parser.add_argument("--row-tokens", type=int, default=300, help="of a row that are shown")
+    parser.add_argument("--concurrency", type=int, default=2)
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one call")
     given = parser.parse_args()
     for needed in (given.home / "warehouse.duckdb", given.data / "pool_mixed.jsonl.gz"):
         if not needed.is_file():
@@ -103,12 +117,14 @@ def main() -> None:
         settings = ClientSettings(
             url,
             given.model if own else model_server.MODEL,
-            concurrency=2,
-            timeout_s=600.0,
-            row_tokens=ROW_TOKENS,
+            concurrency=given.concurrency,
+            timeout_s=given.timeout,
+            row_tokens=given.row_tokens,
         )
         with Client(settings, keep / "answers.sqlite") as client:
-            judgements, n_asked = judged(Judge(client, failure_limit=1.0), bed, pairs, 60 * given.minutes)
+            judge = Judge(client, failure_limit=1.0)
+            a_call = len(pairs) if own else PAIRS_A_CALL
+            judgements, n_asked = judged(judge, bed, pairs, 60 * given.minutes, a_call)
     tree, leaves = bed.trees["ours"]
     grounding = sparse.csr_array(bed.weights @ leaves)
     signals = bed.rows.select("instance_id", *SIGNALS)
@@ -125,8 +141,10 @@ def main() -> None:
         )["quality"].to_numpy(),
     }
     of_kind = {name: both[kind[both[:, 1]] == name] for name in KINDS}
+    model = given.model if own else model_server.MODEL
     rows = [
         [
+            model,
             name,
             auc_of(values, both),
             *(auc(*values[some].T) if len(some) else None for some in of_kind.values()),
@@ -137,22 +155,38 @@ def main() -> None:
     for name in ("rating", *DIMENSIONS):
         values = by_row[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         known = both[~np.isnan(values[both]).any(axis=1)]
-        means.append([name, *values[known].mean(axis=0).tolist(), auc_of(values, known), len(known)])
+        means.append([model, name, *values[known].mean(axis=0).tolist(), auc_of(values, known), len(known)])
+    asked = [
+        model,
+        n_asked,
+        len(both),
+        given.row_tokens,
+        len(judgements),
+        int(judgements["rating"].n_unique()),
+        int(judgements["audited"].sum()),
+        int(judgements["caught"].sum()),
+    ]
+    rows, means, asked = beside_other_models(model, {"auc": rows, "means": means, "asked": [asked]}).values()
     save(
         "model_judge",
         {
-            "auc": Table({"": None, "AUC": 3, **dict.fromkeys(KINDS, 2)}, rows),
-            "means": Table({"": None, "originals": 3, "twins": 3, "AUC": 3, "pairs": 0}, means),
-        },
-        {
-            "model": given.model if own else model_server.MODEL,
-            "pairs": len(both),
-            "asked": n_asked,
-            "rows_judged": len(judgements),
-            "ratings": int(judgements["rating"].n_unique()),
-            **{f"pairs: {name}": len(some) for name, some in of_kind.items()},
+            "auc": Table({"judge": None, "": None, "AUC": 3, **dict.fromkeys(KINDS, 2)}, rows),
+            "means": Table(
+                {"judge": None, "": None, "originals": 3, "twins": 3, "AUC": 3, "pairs": 0}, means
+            ),
+            "asked": Table({"judge": None, **dict.fromkeys(ASKED, 0)}, asked),
         },
     )
+
+
+def beside_other_models(model: str, tables: dict[str, list]) -> dict[str, list]:
+    """Rows of the models that were measured before, and then these."""
+    path = RESULTS / "model_judge.json"
+    kept = json.loads(path.read_text())["tables"] if path.is_file() else {}
+    return {
+        name: [row for row in kept.get(name, {"rows": []})["rows"] if row[0] != model] + rows
+        for name, rows in tables.items()
+    }
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -248,8 +248,12 @@ class Round:
         )
         self.k = len(rows) // 20
         self.grounded = {name: bed.weights[rows] @ leaves for name, (_, leaves) in bed.trees.items()}
-        self.counts = _ngrams(bed)[rows]
         self.like_texts = {}
+
+    @cached_property
+    def counts(self):
+        """Hashed n-grams of the rows, which only some methods want."""
+        return _ngrams(self.bed)[self.rows]
 
     @classmethod
     def drawn(cls, bed, seed):

@@ -38,7 +38,14 @@ from scipy.stats import spearmanr  # noqa: E402
 from tags_assets.method.scoring import ScoringConfig, score  # noqa: E402
 from tags_assets.method.text_signals import SIGNALS  # noqa: E402
 
-N_TWINS, SEEDS, LENGTHS = 1_200, 3, 10
+N_TWINS, SEEDS, LENGTHS, DRAWS = 1_200, 3, 10, 500
+PAIRED = (
+    "the score",
+    "without standing",
+    "without richness",
+    "richness without information content",
+    "richness without concepts",
+)
 
 
 def variants() -> dict[str, ScoringConfig]:
@@ -151,7 +158,6 @@ def ablate(bed: peers.Bed, domain: np.ndarray) -> dict[str, Table]:
     grounding = sparse.csr_array(bed.weights @ leaves)
     signals = bed.rows.select("instance_id", *SIGNALS)
     twins = Twins(bed, domain)
-    peers.samplers.hashed_ngrams = lambda _texts: None  # no method here wants them
     rounds = [peers.Round.drawn(bed, seed) for seed in range(SEEDS)]
     ablation, by_kind, length, judged = [], [], [], []
     ratings = stand_in(bed, domain)
@@ -174,10 +180,9 @@ def ablate(bed: peers.Bed, domain: np.ndarray) -> dict[str, Table]:
         judged.append([name, twins.overall(q), twins.within(q), twins.at_length(q)])
     rating = ratings["rating"].to_numpy()
     judged.append(["its rating alone", twins.overall(rating), twins.within(rating), twins.at_length(rating)])
-    beside = ("the score", "without standing", "richness without information content")
-    q_of = {name: score(grounding, tree, signals, config=variants()[name])["quality"] for name in beside}
+    q_of = {name: score(grounding, tree, signals, config=variants()[name])["quality"] for name in PAIRED}
     further = [peers.Round.drawn(bed, seed) for seed in range(SEEDS, 3 * SEEDS)]
-    pairs = paired({name: q.to_numpy() for name, q in q_of.items()}, further)
+    pairs = paired({name: q.to_numpy() for name, q in q_of.items()}, twins, further)
     some = {"": None, "AUC": 3, "within a domain": 3, "at equal length": 3}
     return {
         "ablation": Table({**some, "twins picked": 4, "sub-domains": 0, "even": 1}, ablation),
@@ -190,18 +195,29 @@ def ablate(bed: peers.Bed, domain: np.ndarray) -> dict[str, Table]:
     }
 
 
-def paired(qualities: dict[str, np.ndarray], rounds: list[peers.Round]) -> Table:
-    """What the score does to the selection beside the score without a term, draw by draw."""
+def paired(qualities: dict[str, np.ndarray], twins: Twins, rounds: list[peers.Round]) -> Table:
+    """What the score does beside the score without a term: AUC twin by twin, the selection draw by draw."""
     found = {name: [] for name in qualities}
+    random = np.random.default_rng(1)
+    of_draws = {name: [] for name in qualities}
+    for _ in range(DRAWS):
+        some = random.integers(len(twins.twin), size=len(twins.twin))
+        for name, q in qualities.items():
+            of_draws[name].append(auc(q[twins.original[some]], q[twins.twin[some]]))
+    full_auc, *other_aucs = (np.array(values) for values in of_draws.values())
+    half = [float(np.diff(np.quantile(full_auc - one, [0.025, 0.975]))[0]) / 2 for one in other_aucs]
+    of_all, *others_of_all = (twins.overall(q) for q in qualities.values())
+    aucs = [[of_all - one, width] for one, width in zip(others_of_all, half, strict=True)]
     for one in rounds:
         for name, quality in qualities.items():
             found[name].append([values[0] for values in selected(quality, [one]).values()])
     full, *others = (np.array(found[name]) for name in qualities)
     rows = [
-        [name, *(interval(column) for column in (full - other).T)]
-        for name, other in zip(list(qualities)[1:], others, strict=True)
+        [name, of_auc, *(interval(column) for column in (full - other).T)]
+        for name, of_auc, other in zip(list(qualities)[1:], aucs, others, strict=True)
     ]
-    return Table({"the score less the score": None, "twins picked": 4, "sub-domains": 1, "even": 1}, rows)
+    columns = {"the score less the score": None, "AUC": 4, "twins picked": 4, "sub-domains": 1, "even": 1}
+    return Table(columns, rows)
 
 
 def _length(name: str, values: np.ndarray, twins: Twins, domain: np.ndarray, rows: np.ndarray) -> list:

@@ -49,13 +49,13 @@ class ExampleTagger:
         return CachedKeyphrases(self.home.cache).fingerprint
 
     def tag(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Tag examples: ``instance_id, tag, weight``; one that the model fails on is left without."""
+        """Tag examples: ``instance_id, tag, weight`` and, of a model's, ``origin``; a failure has none."""
         if self.home.pool().tagger == "llm":
             with language_model(self.llm, self.home, "tag") as model:
                 result = model.tagger().tag(
                     rows["instance_id"], rows["messages"], status=self.status, retry_failed=retry_failed()
                 )
-            return result.tags.select("instance_id", "tag", "weight")
+            return result.tags.select("instance_id", "tag", "weight", "origin")
         return CachedKeyphrases(self.home.cache).tag([rows])
 
 

@@ -30,7 +30,7 @@ CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "we
         "tag_embeddings",
         "instance_embeddings",
     ],
-    code_version="2",
+    code_version="3",
     **declare("instance_tags", INSTANCE_TAG_SCHEMA, concepts=CONCEPT_SCHEMA, placed=PLACED_SCHEMA),
 )
 def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:

@@ -15,7 +15,7 @@ from tags_assets.resources.store import StoreResource
 
 @dg.asset(
     deps=["atomic_tags"],
-    code_version="1",
+    code_version="2",
     **declare("tag_vocabulary", VOCABULARY_SCHEMA, aliases=ALIAS_SCHEMA),
 )
 def tag_vocabulary(
@@ -25,7 +25,7 @@ def tag_vocabulary(
     home = Home.resolve(store.home)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
-        tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight"])
+        tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight", "origin"])
         with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
             vocabulary = build_vocabulary(tags, embed)
         before = store.artifacts.current("tag_vocabulary")

@@ -11,6 +11,7 @@ from numba import njit, prange
 from threadpoolctl import threadpool_limits
 
 from tags_assets.method.embedding import blocks, centred, unit
+from tags_assets.method.vocabulary import NAMED_BY_MODEL_OR_USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,9 @@ INSTANCE_TAG_SCHEMA: dict[str, pl.DataType] = {
 
 ASSIGNED_SHARE = 0.85
 """Share of a row's weight that goes to assigned concepts where it has both kinds. Measured by
-benchmarks/alignment_probe.py: from .8 to .95 the share of true picks is alike; at .7 it is lower."""
+benchmarks/alignment_probe.py: from .8 to .95 the share of true picks is alike; at .7 it is lower. That is of
+phrases of the text; tags that a language model or the user named have the whole weight, for to assign others
+beside them costs two points of share (benchmarks/llm_sample.py)."""
 
 N_CONCEPTS = 24
 """Concepts assigned to a row at most. Measured by the same: 8 lose 4 points of share, 16 lose 2."""
@@ -192,7 +195,7 @@ def combine(
     *,
     instance_ids: Sequence[str] | pl.Series,
     tags: Sequence[str] | pl.Series,
-    assigned_share: float = ASSIGNED_SHARE,
+    assigned_share: float | None = None,
 ) -> pl.DataFrame:
     """Join a row's own tags and its assigned concepts into one distribution.
 
@@ -203,7 +206,8 @@ def combine(
     assigned
         What `assign_concepts` returned; numbers point into ``instance_ids`` and ``tags``.
     assigned_share
-        Weight of the assigned concepts in rows that have both kinds; a row with one kind has it whole.
+        Weight of the assigned concepts in rows that have both kinds; a row with one kind has it whole. Unless
+        said, `ASSIGNED_SHARE`, and 0 in rows with tags of `NAMED_BY_MODEL_OR_USER`.
 
     Returns
     -------
@@ -219,7 +223,7 @@ def combine(
         pl.lit("assigned").alias("origin"),
     )
 
-    def scaled(frame: pl.DataFrame, share: float, other: pl.DataFrame) -> pl.DataFrame:
+    def scaled(frame: pl.DataFrame, share: pl.Expr, other: pl.DataFrame) -> pl.DataFrame:
         total = pl.col("weight").sum().over("instance_id")
         alone = ~pl.col("instance_id").is_in(other["instance_id"].unique().implode())
         return frame.sort("instance_id", "tag").with_columns(
@@ -227,7 +231,11 @@ def combine(
         )
 
     named, own = named.filter(pl.col("weight") > 0), own.filter(pl.col("weight") > 0)
-    both = pl.concat([scaled(named, 1.0 - assigned_share, own), scaled(own, assigned_share, named)])
+    share = pl.lit(assigned_share)
+    if assigned_share is None:
+        whole = named.filter(pl.col("origin").is_in(NAMED_BY_MODEL_OR_USER))["instance_id"].unique()
+        share = pl.when(pl.col("instance_id").is_in(whole.implode())).then(0.0).otherwise(ASSIGNED_SHARE)
+    both = pl.concat([scaled(named, 1.0 - share, own), scaled(own, share, named)])
     # Sorted, so that sums are taken in one order.
     joined = (
         both.group_by("instance_id", "tag")

@@ -13,7 +13,7 @@ import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.method.knowledge_tree import PATH_SEPARATOR
-from tags_assets.method.likeness import likeness, relevance
+from tags_assets.method.likeness import ENOUGH_EXAMPLES, likeness, relevance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -393,7 +393,7 @@ def _with_relevance(found: TargetDistribution, text: PoolText) -> TargetDistribu
     """Count in the rows that are like the examples: T = n / (n + m) T + m / (n + m) (R, backed off to pi)."""
     n = len(text.examples)
     like = likeness(text.examples, text.rows)
-    model = relevance(like, text.grounding, n)
+    model = relevance(like, text.grounding, max(n, ENOUGH_EXAMPLES))
     if not model.any():
         return replace(found, likeness=like)
     share = RELEVANCE_EXAMPLES / (n + RELEVANCE_EXAMPLES)

@@ -34,6 +34,13 @@ MAX_TAG_CHARS = 100
 SMALL_POOL = 500
 """Instances below which tags seen once are kept: a small pool has few others."""
 
+NAMED_BY_MODEL_OR_USER = ("llm", "given")
+"""Origins of tags that are concepts as they stand, where a phrase of a text may be anything."""
+
+MOST_SINGLE_TAGS = 200_000
+"""Tags up to which those of `NAMED_BY_MODEL_OR_USER` are kept though only one row has them: so many make a
+tree in a few minutes."""
+
 SAME_MEANING = 0.8
 """Cosine that two forms one letter apart must reach. Measured with MiniLM: pairs of different meaning reach
 .74 ("sulfate", "sulfite"), true pairs lie on both sides, so some are missed and none is wrongly merged."""
@@ -177,12 +184,14 @@ def build_vocabulary(
     Parameters
     ----------
     tags
-        ``instance_id, tag, weight``: tags as the tagger wrote them.
+        ``instance_id, tag, weight`` and optionally ``origin``: tags as the tagger wrote them.
     embed
         The embedder; it reads only the forms that may be slips.
     min_count
-        Rows that a concept needs to be kept. Unless said, 2 in a pool of ``SMALL_POOL`` instances or
-        more, where a tag seen once relates its row to no other, and 1 in a smaller one.
+        Rows that a concept needs to be kept. Unless said, 1 in a pool of fewer than ``SMALL_POOL`` instances
+        and for tags of `NAMED_BY_MODEL_OR_USER`, up to ``MOST_SINGLE_TAGS`` tags; else 2. A phrase seen once
+        is mostly no concept; what a language model says of one row alone is one, and the tree relates it to
+        others (benchmarks/llm_sample.py: four points of share).
 
     Returns
     -------
@@ -212,7 +221,11 @@ def build_vocabulary(
     )
     rows = rows.join(heads.select("key", "tag"), on="key")
     counts = rows.group_by("tag").agg(pl.col("instance_id").n_unique().cast(pl.Int64).alias("count"))
-    aliases = rows.select("alias", "tag").unique().join(counts.filter(pl.col("count") >= least), on="tag")
+    kept = pl.col("count") >= least
+    if min_count is None and "origin" in tags.columns and len(counts) <= MOST_SINGLE_TAGS:
+        named = tags.filter(pl.col("origin").is_in(NAMED_BY_MODEL_OR_USER)).select(alias="tag").unique()
+        kept |= pl.col("tag").is_in(rows.join(named, on="alias", how="semi")["tag"].unique().implode())
+    aliases = rows.select("alias", "tag").unique().join(counts.filter(kept), on="tag")
     others = aliases.filter(pl.col("alias") != pl.col("tag")).group_by("tag").agg(pl.col("alias").sort())
     vocabulary = (
         aliases.select("tag", "count")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tags_assets.method import assignment
 from tags_assets.method.assignment import ASSIGNED_SCHEMA, INSTANCE_TAG_SCHEMA, assign_concepts, combine
 from tags_assets.method.embedding import unit
+from tags_assets.method.vocabulary import NAMED_BY_MODEL_OR_USER
 
 
 def random_units(n: int, n_dims: int = 16, seed: int = 0) -> np.ndarray:
@@ -97,8 +98,24 @@ def test_a_row_with_one_kind_of_tags_has_them_whole():
 def test_the_origin_that_came_with_a_tag_is_kept():
     extracted, assigned = tables()
     extracted = extracted.with_columns(origin=pl.lit("given"))
-    tags = combine(extracted, assigned, instance_ids=["a", "b", "c"], tags=["x", "y", "z"])
+    tags = combine(
+        extracted, assigned, instance_ids=["a", "b", "c"], tags=["x", "y", "z"], assigned_share=0.5
+    )
     assert set(tags.filter(pl.col("instance_id") == "a")["origin"]) == {"given", "assigned"}
+
+
+@pytest.mark.parametrize("origin", NAMED_BY_MODEL_OR_USER)
+def test_tags_that_a_model_or_the_user_named_have_no_others_beside_them(origin):
+    extracted, assigned = tables()
+    own = pl.when(pl.col("instance_id") == "a").then(pl.lit(origin)).otherwise(pl.lit("extracted"))
+    assigned = pl.concat([assigned, pl.DataFrame([(1, 2, 1.0)], schema=ASSIGNED_SCHEMA, orient="row")])
+    tags = combine(
+        extracted.with_columns(origin=own), assigned, instance_ids=["a", "b", "c"], tags=["x", "y", "z"]
+    )
+    of = {name: part.drop("instance_id").rows() for (name,), part in tags.group_by("instance_id")}
+    assert of["a"] == [("x", 0.5, origin), ("y", 0.5, origin)]
+    assert [tag for tag, _, _ in of["b"]] == ["z", "x"]  # a phrase of the text has others beside it
+    assert of["c"] == [("x", 1.0, "assigned")]  # nothing was named
 
 
 @given(

@@ -5,7 +5,14 @@ import pytest
 from scipy import sparse
 
 from tags_assets.method.embedding import unit
-from tags_assets.method.likeness import KERNEL, MOST_EXAMPLES, NARROWING, likeness, relevance
+from tags_assets.method.likeness import (
+    ENOUGH_EXAMPLES,
+    KERNEL,
+    MOST_EXAMPLES,
+    NARROWING,
+    likeness,
+    relevance,
+)
 
 
 def pool(seed=0, n=400, dims=12):
@@ -15,11 +22,11 @@ def pool(seed=0, n=400, dims=12):
 
 def test_it_is_the_log_ratio_of_two_densities_with_one_kernel():
     rows = pool()
-    examples = rows[:9]
+    examples = rows[:12]
     mean = rows.mean(axis=0)
     x, wanted = unit(rows - mean).astype(float), unit(examples - mean).astype(float)
     moments = x.T @ x / len(x)
-    kappa = KERNEL / np.linalg.norm(x @ x.T / len(x)) * 9**NARROWING
+    kappa = KERNEL / np.linalg.norm(x @ x.T / len(x)) * 12**NARROWING
     density = np.log(np.exp(kappa * x @ wanted.T).mean(axis=1))
     expected = density - kappa**2 / 2 * np.einsum("ij,jk,ik->i", x, moments, x)
     assert likeness(examples, rows) == pytest.approx(expected, abs=1e-5)
@@ -32,6 +39,36 @@ def test_the_pool_s_side_is_its_kernel_density_to_second_order():
     exact = np.log(np.exp(kappa * x @ x.T).mean(axis=1))
     second_order = kappa**2 / 2 * np.einsum("ij,jk,ik->i", x, x.T @ x / len(x), x)
     assert np.corrcoef(exact, second_order)[0, 1] > 0.9
+
+
+def test_a_few_examples_are_filled_up_by_the_rows_most_like_them():
+    rows = pool(n=500)
+    examples = rows[:3]
+    mean = rows.mean(axis=0)
+    x, wanted = unit(rows - mean).astype(float), unit(examples - mean).astype(float)
+    spread = np.linalg.norm(x @ x.T / len(x))
+    quadratic = np.einsum("ij,jk,ik->i", x, x.T @ x / len(x), x)
+
+    def ratio(kernel, weight, n):
+        kappa = KERNEL / spread * n**NARROWING
+        return np.log(np.exp(kappa * x @ kernel.T) @ weight) - kappa**2 / 2 * quadratic
+
+    first = ratio(wanted, np.full(3, 1 / 3), 3)
+    nearest = x[np.argsort(-first)[:5]]  # one in a hundred
+    weight = [0.1] * 3 + [(ENOUGH_EXAMPLES - 3) / 5 / ENOUGH_EXAMPLES] * 5
+    expected = ratio(np.concatenate([wanted, nearest]), weight, ENOUGH_EXAMPLES)
+    assert likeness(examples, rows) == pytest.approx(expected, abs=1e-4)
+
+
+def test_one_example_of_a_kind_finds_more_of_it_with_the_rows_like_it():
+    rng = np.random.default_rng(3)
+    kind = rng.normal(size=40)
+    rows = np.concatenate([pool(4, n=3000, dims=40), unit(rng.normal(size=(300, 40)) + 0.3 * kind)])
+    example = unit(rng.normal(size=(1, 40)) * 1.2 + 0.3 * kind)
+    mean = rows.mean(axis=0)
+    nearest = np.argsort(-unit(rows - mean) @ unit(example - mean)[0])[:300]
+    best = np.argsort(-likeness(example, rows))[:300]
+    assert np.mean(best >= 3000) > np.mean(nearest >= 3000) + 0.05
 
 
 def test_rows_of_the_examples_kind_come_first():

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tags_assets.method import vocabulary as vocabulary_module
 from tags_assets.method.vocabulary import (
     ALIAS_SCHEMA,
+    NAMED_BY_MODEL_OR_USER,
     VOCABULARY_SCHEMA,
     Vocabulary,
     build_vocabulary,
@@ -122,6 +124,18 @@ def test_tags_seen_once_go_where_the_pool_is_large_and_stay_where_it_is_small():
     assert "lonely" not in build_vocabulary(written(*many, "lonely"), embed_words).tags["tag"]
     assert "lonely" in build_vocabulary(written(*many[:50], "lonely"), embed_words).tags["tag"]
     assert "lonely" in build_vocabulary(written(*many, "lonely"), embed_words, min_count=1).tags["tag"]
+
+
+@pytest.mark.parametrize("origin", ["extracted", "assigned", *NAMED_BY_MODEL_OR_USER])
+def test_what_a_model_or_the_user_names_of_one_row_alone_is_a_concept(origin, monkeypatch):
+    many = written(*(f"concept {'abcdefghij'[n % 10]}" for n in range(600)), "Lonely")
+    own = pl.when(pl.col("tag") == "Lonely").then(pl.lit(origin)).otherwise(pl.lit("extracted"))
+    tags = many.with_columns(origin=own)
+    kept = origin in NAMED_BY_MODEL_OR_USER
+    assert ("lonely" in build_vocabulary(tags, embed_words).tags["tag"]) == kept
+    assert "lonely" not in build_vocabulary(tags, embed_words, min_count=2).tags["tag"]
+    monkeypatch.setattr(vocabulary_module, "MOST_SINGLE_TAGS", 10)
+    assert "lonely" not in build_vocabulary(tags, embed_words).tags["tag"]
 
 
 def test_a_row_is_counted_once_however_it_spells_a_tag():
