@@ -1,17 +1,17 @@
 """Does a language model's tagging push the front of share against variety? A sample, tagged both ways.
 
-    python benchmarks/llm_sample.py FOLDER                               # with the tests' small model
     python benchmarks/llm_sample.py FOLDER --base-url URL --model NAME   # with a server of yours
+    python benchmarks/llm_sample.py FOLDER --rows 400                    # with the tests' small model
     python benchmarks/llm_sample.py FOLDER --measure                     # of what is in FOLDER already
 
-395 rows of the public pool, seeded: half of them of the held-out targets' domains, about equally from each
-target's, half of all others as the pool has them (480 are drawn so and the first 395 taken: as many as a
-small model tags in an hour of a busy core). They are tagged by the model and by the built-in tagger, each in
-a home of its own, through the product; all else is its defaults.
+2,400 rows of the public pool, seeded: half of them of the held-out targets' domains, equally from each
+target's, half of all others as the pool has them. They are tagged by the model and by the built-in tagger,
+each in a home of its own, through the product; all else is its defaults.
 
 Each domain is then told by 8 of its rows, which may not be selected, and a tenth of the sample is selected
 with several breadths and shares of the whole text: the same rows and examples for both taggers, five draws of
-the examples. Share and variety are those of ``alignment_probe.py``.
+the examples, and beside them the rows nearest to the examples' centred centroid. Share and variety are those
+of ``alignment_probe.py``.
 """
 
 # The checkout comes first on the path.
@@ -25,6 +25,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
 
-from alignment_probe import read_truth
+from alignment_probe import centroid_scores, read_truth
 from results import Table, interval, save
 
 from tags_assets.method.grounding import from_frame
@@ -43,7 +44,7 @@ from tags_assets.method.target import PoolText, target_from_examples
 from tags_assets.store.opening import open_store
 from tags_assets_tests.llm import model_server
 
-N_DRAWN, N_ROWS, ROW_TOKENS = 480, 395, 300
+N_ROWS, ROW_TOKENS = 2_400, 600
 N_EXAMPLES, DRAWS = 8, 5
 TAGGERS = {"keyphrase": "the built-in tagger", "llm": "the language model"}
 SETTINGS = {
@@ -64,7 +65,7 @@ DOMAINS = {
 """Of two targets of one domain the first stands for it."""
 
 
-def sample(data: Path, folder: Path) -> None:
+def sample(data: Path, folder: Path, n_rows: int) -> None:
     """Write ``pool.jsonl``."""
     with gzip.open(data / "pool_mixed.jsonl.gz") as file:
         lines = [line for line in file.read().splitlines() if line]
@@ -75,18 +76,17 @@ def sample(data: Path, folder: Path) -> None:
     chosen = np.zeros(len(ids), bool)
     for true in truth.is_true:
         free = np.flatnonzero(true & ~chosen)
-        chosen[rng.choice(free, N_DRAWN // 2 // len(truth.is_true), replace=False)] = True
+        chosen[rng.choice(free, n_rows // 2 // len(truth.is_true), replace=False)] = True
     others = np.flatnonzero(~np.logical_or.reduce(truth.is_true))
-    chosen[rng.choice(others, N_DRAWN // 2, replace=False)] = True
+    chosen[rng.choice(others, n_rows // 2, replace=False)] = True
     folder.mkdir(parents=True, exist_ok=True)
-    kept = np.flatnonzero(chosen)[:N_ROWS]
-    (folder / "pool.jsonl").write_bytes(b"".join(lines[i] + b"\n" for i in kept))
+    (folder / "pool.jsonl").write_bytes(b"".join(lines[i] + b"\n" for i in np.flatnonzero(chosen)))
 
 
-def tag(folder: Path, base_url: str, model: str) -> None:
+def tag(folder: Path, base_url: str, model: str, *, concurrency: int, timeout: float) -> None:
     """Take the sample through the product once with each tagger, in a home for each."""
     said = ["--tagger", "llm", "--model", model, "--base-url", base_url, "--llm", f"row_tokens={ROW_TOKENS}"]
-    said += ["--llm", "concurrency=2", "--llm", "timeout_s=600"]
+    said += ["--llm", f"concurrency={concurrency}", "--llm", f"timeout_s={timeout:g}"]
     for tagger in TAGGERS:
         command = [sys.executable, "-m", "tags_assets", "select", "pool.jsonl", "--out", f"out/{tagger}"]
         command += said if tagger == "llm" else []
@@ -110,43 +110,77 @@ def measure(data: Path, folder: Path) -> None:
         "random_share": float(np.mean([true.mean() for true in truth.is_true])),
         "best_share": float(np.mean([min(1.0, (true.sum() - N_EXAMPLES) / k) for true in truth.is_true])),
     }
-    rows = []
+    rows = [nearest_to_centroid(stores["llm"], both, truth, k)]
     for tagger, title in TAGGERS.items():
         store = stores[tagger]
-        tags = store.read("instance_tags")
         extracted = store.read("atomic_tags")
         figures[f"{tagger}_tags_per_row"] = len(extracted) / extracted["instance_id"].n_unique()
-        figures[f"{tagger}_distinct_tags"] = tags["tag"].n_unique()
-        tree = KnowledgeTree.from_frames(store.read("knowledge_tree"), store.read("knowledge_tree", "tags"))
-        grounding = from_frame(store.read("grounded_instances"), tree, both)
-        scores = store.read("instance_scores", columns=["instance_id", "quality"])
-        quality = both.to_frame().join(scores, on="instance_id", maintain_order="left")["quality"].to_numpy()
-        held = store.read_vectors("instance_embeddings")
-        place = {instance: at for at, instance in enumerate(held.ids)}
-        vectors = held.matrix[[place[instance] for instance in both]]
-        supply = np.asarray(grounding.sum(axis=0)).ravel()
+        figures[f"{tagger}_distinct_tags"] = store.read("instance_tags")["tag"].n_unique()
+        tagged = Tagged(store, both)
         for setting, knobs in SETTINGS.items():
-            shares, variety = np.zeros((DRAWS, len(DOMAINS))), np.zeros(DRAWS)
-            for draw in range(DRAWS):
-                for at, true in enumerate(truth.is_true):
-                    known = np.random.default_rng(draw).choice(
-                        np.flatnonzero(true), N_EXAMPLES, replace=False
-                    )
-                    text = PoolText(vectors[known], vectors, grounding)
-                    target = target_from_examples(grounding[known], tree, supply, text=text)
-                    eligible = np.ones(len(ids), dtype=bool)
-                    eligible[known] = False
-                    request = SelectionRequest(budget=Budget(rows=k), eligible=eligible, **knobs)
-                    made = select(grounding, tree, quality, target, request)
-                    found = made.rows[true[made.rows]]
-                    shares[draw, at] = len(found) / k
-                    variety[draw] += len(np.unique(truth.subdomain[found]))
-            by_domain = shares.mean(axis=0).tolist()
-            rows.append([setting, title, interval(shares.mean(axis=1)), interval(variety), *by_domain])
-            print("|", " | ".join(str(cell)[:30] for cell in rows[-1]), "|", flush=True)
-    rows.sort(key=lambda row: list(SETTINGS).index(row[0]))
+            rows.append(line(setting, title, truth, k, partial(tagged.picked, k, knobs)))
+    order = ["", *SETTINGS]
+    rows.sort(key=lambda row: order.index(row[0]))
     columns = {"": None, "tags of": None, "share": 3, "variety": 1, **dict.fromkeys(DOMAINS.values(), 2)}
     save("llm_sample", {"front": Table(columns, rows)}, figures)
+
+
+class Tagged:
+    """The sample as one home has it."""
+
+    def __init__(self, store, ids):
+        self.tree = KnowledgeTree.from_frames(
+            store.read("knowledge_tree"), store.read("knowledge_tree", "tags")
+        )
+        self.grounding = from_frame(store.read("grounded_instances"), self.tree, ids)
+        scores = store.read("instance_scores", columns=["instance_id", "quality"])
+        by_row = ids.to_frame().join(scores, on="instance_id", maintain_order="left")
+        self.quality = by_row["quality"].to_numpy()
+        self.vectors = vectors_of(store, ids)
+
+    def picked(self, k, knobs, known):
+        """Rows selected for the target that some rows tell, these rows left out."""
+        text = PoolText(self.vectors[known], self.vectors, self.grounding)
+        supply = np.asarray(self.grounding.sum(axis=0)).ravel()
+        target = target_from_examples(self.grounding[known], self.tree, supply, text=text)
+        eligible = np.ones(len(self.quality), dtype=bool)
+        eligible[known] = False
+        request = SelectionRequest(budget=Budget(rows=k), eligible=eligible, **knobs)
+        return select(self.grounding, self.tree, self.quality, target, request).rows
+
+
+def vectors_of(store, ids):
+    """Vectors of rows, (n, n_dims)."""
+    held = store.read_vectors("instance_embeddings")
+    place = {instance: at for at, instance in enumerate(held.ids)}
+    return held.matrix[[place[instance] for instance in ids]]
+
+
+def line(setting, title, truth, k, picked):
+    """Draw the examples, pick by them, and measure: a row of the table."""
+    shares, variety = np.zeros((DRAWS, len(DOMAINS))), np.zeros(DRAWS)
+    for draw in range(DRAWS):
+        for at, true in enumerate(truth.is_true):
+            known = np.random.default_rng(draw).choice(np.flatnonzero(true), N_EXAMPLES, replace=False)
+            rows = picked(known)
+            found = rows[true[rows]]
+            shares[draw, at] = len(found) / k
+            variety[draw] += len(np.unique(truth.subdomain[found]))
+    cells = [setting, title, interval(shares.mean(axis=1)), interval(variety), *shares.mean(axis=0).tolist()]
+    print("|", " | ".join(str(cell)[:30] for cell in cells), "|", flush=True)
+    return cells
+
+
+def nearest_to_centroid(store, ids, truth, k):
+    """The rows nearest to the centred centroid of the examples, which needs no tags."""
+    vectors = vectors_of(store, ids)
+
+    def picked(known):
+        score = centroid_scores(vectors, [vectors[known]])[0]
+        score[known] = -np.inf
+        return np.argsort(-score, kind="stable")[:k]
+
+    return line("", "nearest to the centred centroid", truth, k, picked)
 
 
 def main() -> None:
@@ -155,16 +189,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--base-url")
     parser.add_argument("--model")
+    parser.add_argument("--rows", type=int, default=N_ROWS)
+    parser.add_argument("--concurrency", type=int, default=2)
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one call")
     parser.add_argument("--measure", action="store_true")
     given = parser.parse_args()
     folder = given.folder.resolve()
     if not given.measure:
-        sample(given.data, folder)
+        sample(given.data, folder, given.rows)
+        calls = {"concurrency": given.concurrency, "timeout": given.timeout}
         if given.base_url and given.model:
-            tag(folder, given.base_url, given.model)
+            tag(folder, given.base_url, given.model, **calls)
         elif model_server.is_installed():
             with model_server.running() as url:
-                tag(folder, url, model_server.MODEL)
+                tag(folder, url, model_server.MODEL, **calls)
         else:
             sys.exit(f"This needs {model_server.NEEDED}, or --base-url URL --model NAME.")
     measure(given.data, folder)
