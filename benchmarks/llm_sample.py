@@ -1,12 +1,13 @@
 """Does a language model's tagging push the front of share against variety? A sample, tagged both ways.
 
     python benchmarks/llm_sample.py FOLDER --base-url URL --model NAME   # with a server of yours
-    python benchmarks/llm_sample.py FOLDER --rows 400                    # with the tests' small model
-    python benchmarks/llm_sample.py FOLDER --measure                     # of what is in FOLDER already
+    python benchmarks/llm_sample.py FOLDER                               # with the tests' small model
+    python benchmarks/llm_sample.py FOLDER --measure                     # again, of what is in FOLDER
 
 2,400 rows of the public pool, seeded: half of them of the held-out targets' domains, equally from each
-target's, half of all others as the pool has them. They are tagged by the model and by the built-in tagger,
-each in a home of its own, through the product; all else is its defaults.
+target's, half of all others as the pool has them (for the small model 400, an hour's work of one core). They
+are tagged by the model and by the built-in tagger, each in a home of its own, through the product; all else
+is its defaults.
 
 Each domain is then told by 8 of its rows, which may not be selected, and a tenth of the sample is selected
 with several breadths and shares of the whole text: the same rows and examples for both taggers, five draws of
@@ -44,7 +45,7 @@ from tags_assets.method.target import PoolText, target_from_examples
 from tags_assets.store.opening import open_store
 from tags_assets_tests.llm import model_server
 
-N_ROWS, ROW_TOKENS = 2_400, 600
+N_ROWS, N_ROWS_SMALL, ROW_TOKENS = 2_400, 400, 600
 N_EXAMPLES, DRAWS = 8, 5
 TAGGERS = {"keyphrase": "the built-in tagger", "llm": "the language model"}
 SETTINGS = {
@@ -94,7 +95,7 @@ def tag(folder: Path, base_url: str, model: str, *, concurrency: int, timeout: f
         subprocess.run(command, cwd=folder, env={**os.environ, **home}, check=True)
 
 
-def measure(data: Path, folder: Path) -> None:
+def measure(data: Path, folder: Path, name: str) -> None:
     """Select with every setting from what the homes hold, and hold the picks against the hidden labels."""
     stores = {tagger: open_store(folder / f"home-{tagger}") for tagger in TAGGERS}
     tagged = [store.read("grounded_instances")["instance_id"].unique() for store in stores.values()]
@@ -122,7 +123,7 @@ def measure(data: Path, folder: Path) -> None:
     order = ["", *SETTINGS]
     rows.sort(key=lambda row: order.index(row[0]))
     columns = {"": None, "tags of": None, "share": 3, "variety": 1, **dict.fromkeys(DOMAINS.values(), 2)}
-    save("llm_sample", {"front": Table(columns, rows)}, figures)
+    save(name, {"front": Table(columns, rows)}, figures)
 
 
 class Tagged:
@@ -189,23 +190,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--base-url")
     parser.add_argument("--model")
-    parser.add_argument("--rows", type=int, default=N_ROWS)
+    parser.add_argument("--rows", type=int)
     parser.add_argument("--concurrency", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one call")
     parser.add_argument("--measure", action="store_true")
     given = parser.parse_args()
     folder = given.folder.resolve()
+    small = not (given.base_url and given.model)
     if not given.measure:
-        sample(given.data, folder, given.rows)
+        sample(given.data, folder, given.rows or (N_ROWS_SMALL if small else N_ROWS))
         calls = {"concurrency": given.concurrency, "timeout": given.timeout}
-        if given.base_url and given.model:
+        if not small:
             tag(folder, given.base_url, given.model, **calls)
         elif model_server.is_installed():
             with model_server.running() as url:
                 tag(folder, url, model_server.MODEL, **calls)
         else:
             sys.exit(f"This needs {model_server.NEEDED}, or --base-url URL --model NAME.")
-    measure(given.data, folder)
+    measure(given.data, folder, "llm_sample_small" if small else "llm_sample")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from scipy import sparse
+from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
@@ -46,6 +47,15 @@ from tags_assets.method.text_signals import SIGNALS
 from tags_assets_tests.llm import model_server
 
 N_PAIRS, PAIRS_A_CALL, DRAWS = 200, 2, 2_000
+TERMS = (
+    "quality",
+    "soundness",
+    "richness",
+    "information_content",
+    "concepts",
+    "spread",
+    "peer_standing",
+)
 ASKED = (
     "pairs asked",
     "pairs judged",
@@ -142,6 +152,12 @@ def main() -> None:
     }
     of_kind = {name: both[kind[both[:, 1]] == name] for name in KINDS}
     model = given.model if own else model_server.MODEL
+    terms = score(grounding, tree, signals)
+    originals = both[:, 0]
+    agreement = [
+        [model, name, float(spearmanr(terms[name].to_numpy()[originals], rating[originals]).statistic)]
+        for name in TERMS
+    ]
     rows = [
         [
             model,
@@ -166,7 +182,8 @@ def main() -> None:
         int(judgements["audited"].sum()),
         int(judgements["caught"].sum()),
     ]
-    rows, means, asked = beside_other_models(model, {"auc": rows, "means": means, "asked": [asked]}).values()
+    found = {"auc": rows, "means": means, "asked": [asked], "agreement": agreement}
+    rows, means, asked, agreement = beside_other_models(model, found).values()
     save(
         "model_judge",
         {
@@ -175,6 +192,7 @@ def main() -> None:
                 {"judge": None, "": None, "originals": 3, "twins": 3, "AUC": 3, "pairs": 0}, means
             ),
             "asked": Table({"judge": None, **dict.fromkeys(ASKED, 0)}, asked),
+            "agreement": Table({"judge": None, "": None, "rank correlation": 2}, agreement),
         },
     )
 

@@ -78,15 +78,16 @@ class Page:
             best |= {(place, at) for place, mean in means.items() if mean == top}
         return best
 
-    def cell(self, name: str, title: str, row: str, column: str, digits: int | None = None) -> str:
-        """Set the cell of the row whose first cell is `row`; its mean alone where it has an interval."""
+    def cell(self, name: str, title: str, row: str | tuple, column: str, digits: int | None = None) -> str:
+        """Set the cell of the row that starts with `row`, one cell or several; without its interval."""
         if name not in self.results:
             return "(not measured)"
         table = self.results[name]["tables"][title]
         at, (_, own) = next(
             (at, column_) for at, column_ in enumerate(table["columns"]) if column_[0] == column
         )
-        value = next(line[at] for line in table["rows"] if line[0] == row)
+        start = [row] if isinstance(row, str) else list(row)
+        value = next(line[at] for line in table["rows"] if line[: len(start)] == start)
         return shown(mean_of(value), own if digits is None else digits)
 
     def value(self, name: str, figure: str, digits: int | None = None) -> str:

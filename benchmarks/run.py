@@ -3,6 +3,7 @@
     python benchmarks/run.py HOME                   # or: make benchmarks HOME_DIR=HOME
     python benchmarks/run.py HOME --only peers
     python benchmarks/run.py HOME --missing         # those without a result
+    python benchmarks/run.py HOME --base-url URL --model NAME   # a model of yours tags and judges
 
 HOME holds the artifacts of the public pool (``--data``, ../shared/data); it is made where it is absent.
 One that fails leaves its result as it was; the others go on, and the exit code says so.
@@ -22,10 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is asked, and the script with its arguments (``{home}`` stands for the home) that answers it."""
+    """What is asked, and the script with its arguments (``{home}`` stands for the home) that answers it.
+
+    A ``model`` "may" or "must" be named with ``--base-url`` and ``--model``; where it only may, the tests'
+    small one is asked else.
+    """
 
     asks: str
     arguments: list[str]
+    model: str = ""
 
 
 BENCHMARKS = {
@@ -37,8 +43,12 @@ BENCHMARKS = {
         ["benchmarks/alignments.py"],
     ),
     "llm_sample": Benchmark(
-        "tags of a small language model beside the built-in tagger's, on a sample",
+        "tags of a language model beside the built-in tagger's, on a sample",
         ["benchmarks/llm_sample.py", "{home}/llm_sample"],
+        model="must",
+    ),
+    "llm_sample_small": Benchmark(
+        "the same of a very small model", ["benchmarks/llm_sample.py", "{home}/llm_sample_small"]
     ),
     "peers": Benchmark(
         "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
@@ -69,8 +79,9 @@ BENCHMARKS = {
         "does each term of the quality score earn its place", ["benchmarks/score_ablation.py", "{home}"]
     ),
     "model_judge": Benchmark(
-        "does a small language model's judgement tell corrupted rows, alone and in the score",
+        "does a language model's judgement tell corrupted rows, alone and in the score",
         ["benchmarks/model_judge.py", "{home}"],
+        model="may",
     ),
     "scaling": Benchmark(
         "what each stage costs from 1,000 to 1,000,000 rows", ["benchmarks/scaling.py", "{home}"]
@@ -85,6 +96,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--only", choices=list(BENCHMARKS), action="append")
     parser.add_argument("--missing", action="store_true", help="those that have no result yet")
+    parser.add_argument("--base-url")
+    parser.add_argument("--model")
     given = parser.parse_args()
     pool = given.data / "pool_mixed.jsonl.gz"
     if not pool.is_file():
@@ -99,6 +112,11 @@ def main() -> None:
         if (given.only and name not in given.only) or (given.missing and has_result):
             continue
         arguments = [part.replace("{home}", str(home)) for part in benchmark.arguments]
+        if benchmark.model and given.base_url and given.model:
+            arguments += ["--base-url", given.base_url, "--model", given.model]
+        elif benchmark.model == "must":
+            print(f"== {name}: needs --base-url URL --model NAME, left out", flush=True)
+            continue
         print(f"== {name}: {' '.join(arguments)}", flush=True)
         start = time.monotonic()
         if subprocess.run([sys.executable, *arguments], check=False, cwd=ROOT).returncode:

@@ -8,8 +8,11 @@ with each of them taken away:
 
 - *AUC*: how likely an original scores above a twin, over all and within its hidden domain (mean of the
   domains, weighted by their twins), and where both have about the same length (mean of ten classes of it);
-- *twins picked*, *sub-domains* and their effective number (*even*) of a selection of 5% without a target,
-  over three draws of rows, with 95% intervals; and what two terms change there, paired over six other draws;
+- *twins picked*, *sub-domains* and their effective number (*even*) of a selection of 5% by information gain
+  alone, where the score decides most, over three draws of rows, with 95% intervals; and what four terms
+  change there, paired over six other draws, and in the AUC, paired over the twins (500 bootstrap draws);
+- *mixture*: KL of the hidden domains among the 5% and the quarter of highest score to those of the pool, in
+  nats: does an easy domain win by being easy;
 - Spearman's rank correlation of the score with the response's length, over all and within a domain.
 
 A judge that runs here is too weak to measure with, so what a judge does to the score is asked of a stand-in:
@@ -46,6 +49,7 @@ PAIRED = (
     "richness without information content",
     "richness without concepts",
 )
+MIXTURES = ("5%", "25%", "5% with a judge", "25% with a judge")
 
 
 def variants() -> dict[str, ScoringConfig]:
@@ -129,24 +133,39 @@ def domains(bed: peers.Bed, data: Path) -> np.ndarray:
 
 
 def selected(quality: np.ndarray, rounds: list[peers.Round]) -> dict[str, list[float]]:
-    """What selections without a target come to under a score."""
+    """What selections by information gain alone come to under a score."""
     found: dict[str, list[float]] = {"twins": [], "sub-domains": [], "even": []}
     for one in rounds:
         own = one.pool.quality
         one.pool = replace(one.pool, quality=quality[one.rows])
-        figures = one.figures(one.ours("ours"), 0.0)
+        figures = one.figures(one.ours("ours", alignment=0.0), 0.0)
         one.pool = replace(one.pool, quality=own)
         for name, values in found.items():
             values.append(figures[name])
     return found
 
 
+def domain_of_row(bed: peers.Bed, domain: np.ndarray) -> np.ndarray:
+    """The hidden domain of each row; a twin is of its original's."""
+    ids = bed.rows["instance_id"].to_list()
+    own = dict(zip(ids, domain.tolist(), strict=True))
+    return np.array([own[name.removeprefix("twin of ")] for name in ids])
+
+
+def mixture(q: np.ndarray, of_row: np.ndarray, part: float) -> float:
+    """KL of the domains of the highest scores to those of all rows."""
+    top = np.argsort(-q, kind="stable")[: round(part * len(q))]
+    names, counts = np.unique(of_row, return_counts=True)
+    share = np.array([(of_row[top] == name).mean() for name in names])
+    held = share > 0
+    return float(np.sum(share[held] * np.log(share[held] / (counts / counts.sum())[held])))
+
+
 def stand_in(bed: peers.Bed, domain: np.ndarray) -> pl.DataFrame:
     """Ratings of a judge of a stated accuracy that leans by domain; a twin is of its original's domain."""
     random = np.random.default_rng(7)
     ids = bed.rows["instance_id"]
-    own = dict(zip(ids.to_list(), domain.tolist(), strict=True))
-    of = [own[name.removeprefix("twin of ")] for name in ids]
+    of = domain_of_row(bed, domain).tolist()
     leaning = {name: random.normal(0, 0.1) for name in sorted(set(of))}
     noise = random.normal(0, 0.15, len(ids))
     rating = 0.75 - 0.25 * bed.is_twin + np.array([leaning[name] for name in of]) + noise
@@ -178,6 +197,13 @@ def ablate(bed: peers.Bed, domain: np.ndarray) -> dict[str, Table]:
         config = variants()[name]
         q = score(grounding, tree, signals, judgements=ratings, config=config)["quality"].to_numpy()
         judged.append([name, twins.overall(q), twins.within(q), twins.at_length(q)])
+    mixtures = []
+    of_row = domain_of_row(bed, domain)
+    for name in (*PAIRED, "without any tree term"):
+        both = [None, ratings]
+        scored = [score(grounding, tree, signals, judgements=j, config=variants()[name]) for j in both]
+        qualities = [one["quality"].to_numpy() for one in scored]
+        mixtures.append([name, *(mixture(q, of_row, part) for q in qualities for part in (0.05, 0.25))])
     rating = ratings["rating"].to_numpy()
     judged.append(["its rating alone", twins.overall(rating), twins.within(rating), twins.at_length(rating)])
     q_of = {name: score(grounding, tree, signals, config=variants()[name])["quality"] for name in PAIRED}
@@ -187,6 +213,7 @@ def ablate(bed: peers.Bed, domain: np.ndarray) -> dict[str, Table]:
     return {
         "ablation": Table({**some, "twins picked": 4, "sub-domains": 0, "even": 1}, ablation),
         "paired": pairs,
+        "mixture": Table({"": None, **dict.fromkeys(MIXTURES, 3)}, mixtures),
         "judged": Table(some, judged),
         "kinds": Table({"": None, **dict.fromkeys(KINDS, 3)}, by_kind),
         "length": Table(

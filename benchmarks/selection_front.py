@@ -31,7 +31,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 from alignment_probe import ROOT, centroid_scores, read_data, read_truth
-from results import Table, save
+from results import Table, interval, save
 
 from tags_assets.method import objective, problem
 from tags_assets.method.alignment import closeness, departure, target_from_pool
@@ -87,6 +87,7 @@ DESCRIPTIONS = {
 
 MEASURES = {"share": 3, "variety": 0, "even": 0, "quality": 3, "KL(T, P_S)": 3, "least certificate": 4}
 BEST = {"share": "max", "variety": "max", "even": "max"}
+FEWER_DRAWS = 5
 CENTROID, ROBIN = "nearest to the centred centroid", "RDS+-like round robin over the examples"
 DEFAULTS = f"ours, the defaults ({DEFAULT_ALIGNMENT}, {DEFAULT_BREADTH})"
 
@@ -187,6 +188,20 @@ class Bench:
         cells = ["" if cell is None else f"{cell:.4g}" for cell in found[1:]]
         print(f"| {name} | {' | '.join(cells)} | {' '.join(f'{s:.2f}' for s in shares)} |", flush=True)
 
+    def mean_line(self, name, picks_of_draws, figures=()):
+        """Set the means of several draws with the half-widths of their intervals."""
+        *cells, _ = zip(*map(self.measure, picks_of_draws), strict=True)
+        found = [name, *map(interval, cells)]
+        found += (
+            [float(np.mean([f.kl for f in figures])), min(f.certificate for f in figures)]
+            if figures
+            else [None, None]
+        )
+        self.rows.append(found)
+        print(
+            f"| {name} | {' | '.join(f'{mean:.4g} ({half:.2g})' for mean, half in found[1:5])} |", flush=True
+        )
+
     def top(self, scores, n):
         return [np.argsort(-score, kind="stable")[:n] for score in scores]
 
@@ -226,16 +241,37 @@ def front(bench):
         if share != DEFAULT_TEXT_SHARE:
             bench.run(f"ours, `text_share: {share:g}`", targets, text_share=share)
     by_target(bench)
-    bench.head("fewer", "fewer examples (one draw)")
-    for count in (20, 5):
-        rows = {
-            name: np.sort(np.random.default_rng(count).choice(50, count, replace=False))
-            for name in bench.truth.names
-        }
-        fewer = [vectors[rows[name]] for name, vectors in bench.bed["example_vectors"].items()]
-        bench.line(f"{count}: centred centroid", bench.top(centroid_scores(vectors, fewer), n))
-        bench.line(f"{count}: round robin", bench.top(round_robin(vectors, fewer), n))
-        bench.run(f"{count}: ours", [bench.target(name, rows[name]) for name in rows])
+    fewer_examples(bench, n)
+
+
+def fewer_examples(bench, n):
+    """Set the defaults beside the baselines where few examples are known, over several draws of them."""
+    bench.head("fewer", "fewer examples")
+    vectors, examples = bench.bed["vectors"], bench.bed["example_vectors"]
+    for count in (20, 10, 5, 2):
+        drawn = [
+            {
+                name: np.sort(np.random.default_rng([count, draw, at]).choice(50, count, replace=False))
+                for at, name in enumerate(bench.truth.names)
+            }
+            for draw in range(FEWER_DRAWS)
+        ]
+        fewer = [[vectors_of[rows[name]] for name, vectors_of in examples.items()] for rows in drawn]
+        for title, scores in (("centred centroid", centroid_scores), ("round robin", round_robin)):
+            picks = [bench.top(scores(vectors, known), n) for known in fewer]
+            bench.mean_line(f"{count}: {title}", picks)
+        for title, knobs in (
+            ("ours", {}),
+            ("ours, alignment 1, breadth 0", {"alignment": 1.0, "breadth": 0.0}),
+        ):
+            made = [
+                bench.selections([bench.target(name, rows[name]) for name in rows], **knobs) for rows in drawn
+            ]
+            bench.mean_line(
+                f"{count}: {title}",
+                [[one.rows for one in of_draw] for of_draw in made],
+                [one.figures for of_draw in made for one in of_draw],
+            )
 
 
 def by_target(bench):
