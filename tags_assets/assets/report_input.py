@@ -95,7 +95,10 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
             SATURATION_SCHEMA,
         ),
         changes=_changes(inputs, selected, spec.name),
-        messages=[str(message) for message in figures.get("messages", [])],
+        messages=[
+            *(f"{note}." for note in inputs.figures("target_distribution").get("notes", [])),
+            *(str(message) for message in figures.get("messages", [])),
+        ],
         made=f"{inputs.versions['selected_subset'].created_at:%Y-%m-%d %H:%M} UTC",
         version=inputs.versions["selected_subset"].data_version,
     )

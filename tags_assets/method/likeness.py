@@ -77,13 +77,18 @@ def likeness(examples: Vectors, rows: Vectors) -> NDArray[np.float64]:
         pool = _Pool.of(rows)
         wanted = _centred(examples, pool.mean)
         like = pool.log_ratio(wanted, np.full(n, 1 / n), n)
-        n_feedback = min(FEEDBACK_ROWS, n_rows // 100)
-        if n >= ENOUGH_EXAMPLES or n_feedback == 0:
+        n_rows_more = feedback_rows(n, n_rows)
+        if n_rows_more == 0:
             return like
-        nearest = np.argsort(-like, kind="stable")[:n_feedback]
-        weight = np.concatenate([np.ones(n), np.full(n_feedback, (ENOUGH_EXAMPLES - n) / n_feedback)])
+        nearest = np.argsort(-like, kind="stable")[:n_rows_more]
+        weight = np.concatenate([np.ones(n), np.full(n_rows_more, (ENOUGH_EXAMPLES - n) / n_rows_more)])
         filled = np.concatenate([wanted, _centred(rows[nearest], pool.mean)])
         return pool.log_ratio(filled, weight / ENOUGH_EXAMPLES, ENOUGH_EXAMPLES)
+
+
+def feedback_rows(n_examples: int, n_rows: int) -> int:
+    """Count the rows of the pool that stand in for the examples that are missing to `ENOUGH_EXAMPLES`."""
+    return min(FEEDBACK_ROWS, n_rows // 100) if n_examples < ENOUGH_EXAMPLES else 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.method.knowledge_tree import PATH_SEPARATOR
-from tags_assets.method.likeness import ENOUGH_EXAMPLES, likeness, relevance
+from tags_assets.method.likeness import ENOUGH_EXAMPLES, feedback_rows, likeness, relevance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -394,6 +394,10 @@ def _with_relevance(found: TargetDistribution, text: PoolText) -> TargetDistribu
     n = len(text.examples)
     like = likeness(text.examples, text.rows)
     model = relevance(like, text.grounding, max(n, ENOUGH_EXAMPLES))
+    if feedback_rows(n, len(text.rows)):
+        few = "1 example is" if n == 1 else f"{n} examples are"
+        told = f"{few} few: the pool's rows most like them stand in for {ENOUGH_EXAMPLES - n} more"
+        found = replace(found, notes=(*found.notes, told))
     if not model.any():
         return replace(found, likeness=like)
     share = RELEVANCE_EXAMPLES / (n + RELEVANCE_EXAMPLES)

@@ -208,6 +208,8 @@ def test_rows_like_the_examples_say_what_the_examples_leave_out():
     assert both.relevance == pytest.approx(RELEVANCE_EXAMPLES / (2 + RELEVANCE_EXAMPLES))
     assert both.mass.sum() == pytest.approx(1)
     assert {both.origin[leaf] for leaf in unseen} == {"rows like the examples"}
+    assert both.notes == ("2 examples are few: the pool's rows most like them stand in for 8 more",)
+    assert alone.notes == ()
 
 
 def test_many_examples_speak_for_themselves():
@@ -219,6 +221,7 @@ def test_many_examples_speak_for_themselves():
     alone = target_from_examples(grounding[many], tree, supply)
     both = target_from_examples(grounding[many], tree, supply, text=text)
     assert both.relevance < 0.01
+    assert both.notes == ()
     assert both.mass == pytest.approx(alone.mass, abs=0.01)
 
 
