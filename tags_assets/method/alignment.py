@@ -15,10 +15,9 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from tags_assets.method.certificate import upper_bound
+from tags_assets.method.certificate import linear_maximum, upper_bound
 from tags_assets.method.constraints import build_constraints
 from tags_assets.method.objective import Objective
-from tags_assets.method.solver import greedy
 from tags_assets.method.target import (
     TargetDistribution,
     kl,
@@ -52,6 +51,10 @@ __all__ = [
     "target_from_pool",
     "target_from_weights",
 ]
+
+FLOOR_STEPS = 60
+"""Frank-Wolfe steps to the floor of the KL. So many bound it more tightly than greedy and 30 steps from
+there did, on all targets and budgets tried, and cost a tenth of that where rows are many."""
 
 _BLOCK = 8192  # rows whose vectors are dense at once
 
@@ -120,13 +123,14 @@ def kl_floor(
     n_picks: int,
     capacity: NDArray[np.float64],
     *,
-    max_steps: int = 30,
+    max_steps: int = FLOOR_STEPS,
 ) -> float:
     """Bound from below the KL(T || P_S) of every selection of `n_picks` rows.
 
     Two bounds hold, and the larger is given: *water-filling*, which lets each leaf be filled to its supply as
-    if rows could be cut along their concepts; and the certificate of coverage over whole rows, at what greedy
-    finds and after Frank-Wolfe steps from there. Rows carry mixtures, so the second is mostly much higher.
+    if rows could be cut along their concepts; and the certificate of coverage over whole rows, after
+    Frank-Wolfe steps from the rows that serve the water-filled masses best. Rows carry mixtures, so the
+    second is mostly higher.
 
     Parameters
     ----------
@@ -151,7 +155,9 @@ def kl_floor(
     floor = entropy - cross - 1e-9
     coverage = coverage_objective(target, grounding, capacity)
     constraints = build_constraints(coverage.n_rows, n_picks)
-    start = coverage.masses(greedy(coverage, constraints).rows)
+    nearest, _ = linear_maximum(coverage.gradient(filled), constraints)
+    rows = np.flatnonzero(nearest.share)
+    start = coverage.masses(rows, nearest.share[rows])
     bound, _ = upper_bound(coverage, constraints, start, 0.0, max_steps=max_steps)
     # Grounding is stored in float32 there: masses are off by 1e-7 of themselves at most.
     whole_rows = entropy - float(np.dot(target.mass, np.log(capacity / total))) - bound - 1e-6
