@@ -34,7 +34,7 @@ CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "we
     **declare("instance_tags", INSTANCE_TAG_SCHEMA, concepts=CONCEPT_SCHEMA, placed=PLACED_SCHEMA),
 )
 def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
-    """Map tags to their canonical form and add the concepts that lie nearest to the row as a whole."""
+    """Map tags to their canonical form; phrases get the concepts nearest to the whole row beside them."""
     max_drift = Home.resolve(store.home).pool().max_drift
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
