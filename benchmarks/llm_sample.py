@@ -2,7 +2,7 @@
 
     python benchmarks/llm_sample.py FOLDER --base-url URL --model NAME   # with a server of yours
     python benchmarks/llm_sample.py FOLDER                               # with the tests' small model
-    python benchmarks/llm_sample.py FOLDER --measure                     # again, of what is in FOLDER
+    python benchmarks/llm_sample.py FOLDER --measure ...                 # again, of what is in FOLDER
 
 2,400 rows of the public pool, seeded: half of them of the held-out targets' domains, equally from each
 target's, half of all others as the pool has them (for the small model 400, an hour's work of one core). They
@@ -138,12 +138,12 @@ class Tagged:
         by_row = ids.to_frame().join(scores, on="instance_id", maintain_order="left")
         self.quality = by_row["quality"].to_numpy()
         self.vectors = vectors_of(store, ids)
+        self.supply = np.asarray(self.grounding.sum(axis=0)).ravel()
 
     def picked(self, k, knobs, known):
         """Rows selected for the target that some rows tell, these rows left out."""
         text = PoolText(self.vectors[known], self.vectors, self.grounding)
-        supply = np.asarray(self.grounding.sum(axis=0)).ravel()
-        target = target_from_examples(self.grounding[known], self.tree, supply, text=text)
+        target = target_from_examples(self.grounding[known], self.tree, self.supply, text=text)
         eligible = np.ones(len(self.quality), dtype=bool)
         eligible[known] = False
         request = SelectionRequest(budget=Budget(rows=k), eligible=eligible, **knobs)

@@ -143,16 +143,16 @@ def main() -> None:
     rating = by_row["rating"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     both = pairs[~np.isnan(rating[pairs]).any(axis=1)]
     kind = score_ablation.kinds_of(bed, N_PAIRS)
+    terms = score(grounding, tree, signals)
     scores = {
         "the judge's rating alone": rating,
-        "the score without a judge": score(grounding, tree, signals)["quality"].to_numpy(),
+        "the score without a judge": terms["quality"].to_numpy(),
         f"the score with it (weight {ScoringConfig().judge})": score(
             grounding, tree, signals, judgements=judgements
         )["quality"].to_numpy(),
     }
     of_kind = {name: both[kind[both[:, 1]] == name] for name in KINDS}
     model = given.model if own else model_server.MODEL
-    terms = score(grounding, tree, signals)
     originals = both[:, 0]
     agreement = [
         [model, name, float(spearmanr(terms[name].to_numpy()[originals], rating[originals]).statistic)]

@@ -15,8 +15,9 @@ with each of them taken away:
   nats: does an easy domain win by being easy;
 - Spearman's rank correlation of the score with the response's length, over all and within a domain.
 
-A judge that runs here is too weak to measure with, so what a judge does to the score is asked of a stand-in:
-a rating of .75, .25 less for a twin, a leaning by domain (normal, standard deviation .1) and noise (.15).
+``model_judge.py`` asks real judges about some rows. What a judge of all rows does to the score is asked of
+a stand-in: a rating of .75, .25 less for a twin, a leaning by domain (normal, standard deviation .1) and
+noise (.15).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from scipy import sparse  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 
 from tags_assets.method.scoring import ScoringConfig, score  # noqa: E402
+from tags_assets.method.target import kl  # noqa: E402
 from tags_assets.method.text_signals import SIGNALS  # noqa: E402
 
 N_TWINS, SEEDS, LENGTHS, DRAWS = 1_200, 3, 10, 500
@@ -157,8 +159,7 @@ def mixture(q: np.ndarray, of_row: np.ndarray, part: float) -> float:
     top = np.argsort(-q, kind="stable")[: round(part * len(q))]
     names, counts = np.unique(of_row, return_counts=True)
     share = np.array([(of_row[top] == name).mean() for name in names])
-    held = share > 0
-    return float(np.sum(share[held] * np.log(share[held] / (counts / counts.sum())[held])))
+    return kl(share, counts / counts.sum())
 
 
 def stand_in(bed: peers.Bed, domain: np.ndarray) -> pl.DataFrame:

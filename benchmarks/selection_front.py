@@ -178,25 +178,22 @@ class Bench:
     def line(self, name, picks, figures=()):
         share, variety, even, quality, shares = self.measure(picks)
         self.picked[name] = picks, figures
-        found = [name, float(share), variety, float(even), float(quality)]
-        found += (
-            [float(np.mean([f.kl for f in figures])), min(f.certificate for f in figures)]
-            if figures
-            else [None, None]
-        )
+        found = [name, float(share), variety, float(even), float(quality), *self.of_figures(figures)]
         self.rows.append(found)
         cells = ["" if cell is None else f"{cell:.4g}" for cell in found[1:]]
         print(f"| {name} | {' | '.join(cells)} | {' '.join(f'{s:.2f}' for s in shares)} |", flush=True)
 
+    @staticmethod
+    def of_figures(figures):
+        """KL and least certificate of selections, where there are any."""
+        if not figures:
+            return [None, None]
+        return [float(np.mean([f.kl for f in figures])), min(f.certificate for f in figures)]
+
     def mean_line(self, name, picks_of_draws, figures=()):
         """Set the means of several draws with the half-widths of their intervals."""
         *cells, _ = zip(*map(self.measure, picks_of_draws), strict=True)
-        found = [name, *map(interval, cells)]
-        found += (
-            [float(np.mean([f.kl for f in figures])), min(f.certificate for f in figures)]
-            if figures
-            else [None, None]
-        )
+        found = [name, *map(interval, cells), *self.of_figures(figures)]
         self.rows.append(found)
         print(
             f"| {name} | {' | '.join(f'{mean:.4g} ({half:.2g})' for mean, half in found[1:5])} |", flush=True

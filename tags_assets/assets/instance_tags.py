@@ -10,7 +10,7 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
-from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine
+from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine, rows_of_named
 from tags_assets.method.growth import PLACED_SCHEMA, placed_by, vocabulary_drift
 from tags_assets.method.vocabulary import Vocabulary
 from tags_assets.resources.store import StoreResource
@@ -46,7 +46,10 @@ def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
         known, placed, drift = _known(inputs, vocabulary)
         if known is None or placed is None or drift > max_drift:
             known, placed = pl.DataFrame(schema=CONCEPT_SCHEMA), placed_by(vocabulary.tags["tag"], counts)
-        new = np.flatnonzero(~hashes.is_in(known["content_hash"].unique().implode()).to_numpy())
+        named = vocabulary.canonical(inputs.read("atomic_tags"))
+        has = hashes.is_in(known["content_hash"].unique().implode())
+        needs_none = row_vectors.ids.is_in(rows_of_named(named).implode())
+        new = np.flatnonzero(~(has | needs_none).to_numpy())
         concepts = pl.concat(
             [
                 known.filter(pl.col("content_hash").is_in(hashes.implode())),
@@ -54,7 +57,7 @@ def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
             ]
         )
         tags = combine(
-            vocabulary.canonical(inputs.read("atomic_tags")),
+            named,
             _numbered(concepts, hashes, tag_vectors.ids),
             instance_ids=row_vectors.ids,
             tags=tag_vectors.ids,

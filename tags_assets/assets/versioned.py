@@ -259,12 +259,10 @@ class _Maker:
         for key in sorted(keys, key=lambda key: (-len(keys & current[key].upstream.keys()), key)):
             version = versions.setdefault(key, current[key])
             for above in sorted(keys & version.upstream.keys() - versions.keys()):
-                made_from = version.upstream[above]
+                made_from, found = version.upstream[above], None
                 if made_from != current[above].data_version:
                     found = self.store.find(above, made_from, of_target[above])
-                    versions[above] = current[above] if found is None else found  # None: it was pruned
-                else:
-                    versions[above] = current[above]
+                versions[above] = found or current[above]  # what was made of it may have outlived it
         return dict(sorted(versions.items()))
 
     def _progress(self, partition: str | None) -> Callable[[int, int], None]:

@@ -189,6 +189,22 @@ def _pursue(
     return weights
 
 
+def rows_of_named(tags: pl.DataFrame) -> pl.Series:
+    """Find the rows whose own tags have the whole weight: no concept needs to be assigned to them.
+
+    Parameters
+    ----------
+    tags
+        ``instance_id, weight, origin``: canonical tags.
+
+    Returns
+    -------
+    Their ``instance_id``, each once.
+    """
+    named = pl.col("origin").is_in(NAMED_BY_MODEL_OR_USER) & (pl.col("weight") > 0)
+    return tags.filter(named)["instance_id"].unique()
+
+
 def combine(
     extracted: pl.DataFrame,
     assigned: pl.DataFrame,
@@ -233,8 +249,8 @@ def combine(
     named, own = named.filter(pl.col("weight") > 0), own.filter(pl.col("weight") > 0)
     share = pl.lit(assigned_share)
     if assigned_share is None:
-        whole = named.filter(pl.col("origin").is_in(NAMED_BY_MODEL_OR_USER))["instance_id"].unique()
-        share = pl.when(pl.col("instance_id").is_in(whole.implode())).then(0.0).otherwise(ASSIGNED_SHARE)
+        whole = pl.col("instance_id").is_in(rows_of_named(named).implode())
+        share = pl.when(whole).then(0.0).otherwise(ASSIGNED_SHARE)
     both = pl.concat([scaled(named, 1.0 - share, own), scaled(own, share, named)])
     # Sorted, so that sums are taken in one order.
     joined = (

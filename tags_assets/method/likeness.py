@@ -35,7 +35,7 @@ RELEVANCE_WIDENING = 1 / 6
 
 ENOUGH_EXAMPLES = 10
 """Fewer are filled up to so many by the rows most like them. Measured in benchmarks/selection_front.py: with
-2 examples that gives six points of share, with 5 three, from 10 on nothing."""
+2 examples that gives six points of share, with 5 one to three, from 10 on nothing."""
 
 FEEDBACK_ROWS = 100
 """Rows that fill up, one in a hundred of the pool at most: 50 are worse, 200 to 400 are alike."""

@@ -191,7 +191,7 @@ def build_vocabulary(
         Rows that a concept needs to be kept. Unless said, 1 in a pool of fewer than ``SMALL_POOL`` instances
         and for tags of `NAMED_BY_MODEL_OR_USER`, up to ``MOST_SINGLE_TAGS`` tags; else 2. A phrase seen once
         is mostly no concept; what a language model says of one row alone is one, and the tree relates it to
-        others (benchmarks/llm_sample.py: four points of share).
+        others (benchmarks/llm_sample.py: four points of share by concepts alone).
 
     Returns
     -------
