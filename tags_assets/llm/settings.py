@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from tags_assets.errors import UserError
+from tags_assets.llm.address import checked_address, is_local, public_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,14 +129,7 @@ class ClientSettings:
     batch_rows: int = 20_000
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            shown = f"{parts.scheme}://{parts.hostname or ''}" if parts.scheme else "no scheme"
-            raise UserError(
-                f"the model server's address is not a URL ({shown})",
-                where="base_url",
-                mend=f"Write it as http://127.0.0.1:8000/v1, or set {BASE_URL_VARIABLE}.",
-            )
+        object.__setattr__(self, "base_url", checked_address(self.base_url, "base_url"))
         if not self.model.strip():
             raise UserError("no model is named", where="model", mend="Name one with --model.")
         self._require_positive()
@@ -166,14 +158,7 @@ class ClientSettings:
     @property
     def is_local(self) -> bool:
         """Whether the server stands on this machine or network, where no key is expected."""
-        host = urlsplit(self.base_url).hostname or ""
-        if host == "localhost" or host.endswith((".localhost", ".local")) or "." not in host:
-            return True
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return address.is_loopback or address.is_private
+        return is_local(self.base_url)
 
     def check_key(self) -> str:
         """Give the key to send; a placeholder for a server of one's own.
@@ -221,15 +206,3 @@ class ClientSettings:
         settings = cls(base_url=address, model=model, api_key=key, **others)  # type: ignore[arg-type]
         settings.check_key()
         return settings
-
-
-def public_address(url: str) -> str:
-    """Strip what may be secret from an address: user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    try:
-        place = host if parts.port is None else f"{host}:{parts.port}"
-    except ValueError:
-        place = host
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))

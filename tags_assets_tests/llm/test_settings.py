@@ -4,14 +4,6 @@ import pytest
 
 from tags_assets.errors import UserError
 from tags_assets.llm import ClientSettings, Price
-from tags_assets.llm.settings import public_address
-
-
-def test_addresses_are_shown_without_what_may_be_secret():
-    assert (
-        public_address("https://user:pass@host.example:8443/v1/?key=abc#x") == "https://host.example:8443/v1"
-    )
-    assert public_address("http://[::1]:8000/v1") == "http://[::1]:8000/v1"
 
 
 @pytest.mark.parametrize(
