@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, printable
 from tags_assets.lineage import Lineage
 from tags_assets.method.moved import deepest_moves
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.selection.inputs import GROWN_FROM
-from tags_assets.terminal_text import clean, short, styled
+from tags_assets.terminal_text import short, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +67,7 @@ class Diff:
         """Write it for a terminal: plain text without control characters. Print it with markup switched
         off.
         """
-        return clean("\n".join(_lines(self, most)))
+        return printable("\n".join(_lines(self, most)))
 
     def __str__(self) -> str:
         return self.to_text()

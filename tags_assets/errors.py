@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,25 @@ if TYPE_CHECKING:
 
 LISTED = 5
 """Names listed where none is near the one that was asked for."""
+
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+    "|\r(?!\n)"
+)
+
+
+def printable(text: str) -> str:
+    """Replace the characters of a foreign text that could steer a terminal, a log or a page by U+FFFD.
+
+    These are control characters (except tab and line end), marks that change the direction of writing, line
+    separators, invisible tags, and surrogates, which no UTF-8 output takes.
+    """
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _line(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
 class UserError(Exception):
@@ -27,11 +47,11 @@ class UserError(Exception):
     """
 
     def __init__(self, problem: str, *, where: str | None = None, mend: str | None = None) -> None:
-        self.problem, self.where, self.mend = problem, where, mend
-        line = f"{where}: {problem}" if where else problem
+        self.problem, self.where, self.mend = _line(problem), where and _line(where), mend and _line(mend)
+        line = f"{self.where}: {self.problem}" if where else self.problem
         if mend:
-            line = f"{line.rstrip('.')}. {mend}"
-        super().__init__(" ".join(line.split()))
+            line = f"{line.rstrip('.')}. {self.mend}"
+        super().__init__(line)
 
     @classmethod
     def unknown(cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> UserError:

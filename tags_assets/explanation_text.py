@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tags_assets.terminal_text import clean, short
+from tags_assets.errors import printable
+from tags_assets.terminal_text import short
 
 if TYPE_CHECKING:
     from tags_assets.explanation import Explanation, NodeExplanation
@@ -16,7 +17,7 @@ PARTS_SHOWN = 10
 
 def row_text(one: Explanation) -> str:
     """Tell one row's story: what became of it, its tags, what each concept gave, its quality, its rivals."""
-    return clean("\n".join([*_head(one), *_tags(one), *_parts(one), *_quality(one), *_rivals(one)]))
+    return printable("\n".join([*_head(one), *_tags(one), *_parts(one), *_quality(one), *_rivals(one)]))
 
 
 def node_text(one: NodeExplanation) -> str:
@@ -37,7 +38,7 @@ def node_text(one: NodeExplanation) -> str:
             f"{row['id'] or row['instance_id']}  {short(row['prompt'], 90)}"
             for row in one.rows.iter_rows(named=True)
         ]
-    return clean("\n".join(out))
+    return printable("\n".join(out))
 
 
 def _head(one: Explanation) -> list[str]:

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.text import Text
-
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """Replace what would steer the terminal or turn the line's direction; line ends stay."""
-    return _UNSEEN.sub("\ufffd", text)
 
 
 def short(text: str, length: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -18,7 +17,7 @@ import orjson
 import polars as pl
 from markupsafe import Markup
 
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, printable
 from tags_assets.report import charts, words
 from tags_assets.report.concepts import concept_shares, partition
 from tags_assets.report.sections import (
@@ -146,12 +145,7 @@ def clean(value: object) -> object:
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _UNSEEN.sub("�", value)
-
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+    return printable(value)
 
 
 def _masses(report: ReportInput) -> pl.DataFrame:

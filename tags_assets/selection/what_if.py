@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tags_assets.errors import printable
 from tags_assets.lineage import Lineage
 from tags_assets.selection.inputs import Inputs, figures_of
 from tags_assets.selection.knobs import turned
 from tags_assets.selection.selected import CODE_VERSION, Selected, select_target
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_file import DEFAULT_BUDGET, NOT_ASKED, BudgetField
-from tags_assets.terminal_text import clean, short, styled
+from tags_assets.terminal_text import short, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +85,7 @@ class WhatIf:
 
     def to_text(self, *, most: int = 6) -> str:
         """Write it for a terminal: plain text without control characters, `most` lines to a list."""
-        return clean("\n".join(_lines(self, most)))
+        return printable("\n".join(_lines(self, most)))
 
     def __str__(self) -> str:
         return self.to_text()

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from tags_assets.errors import UserError, printable
+
+STEERING = ["\x1b[31m", "\x07", "\x9b2J", "\r", "\x00", "\u202e", "\u2066", "\u2028", "\udc80", "\U000e0041"]
+
+
+@pytest.mark.parametrize("mark", STEERING, ids=ascii)
+def test_what_steers_a_terminal_is_replaced(mark):
+    assert not set(printable(f"a{mark}b")) & set(mark) - set("[31m2J")
+    printable(f"a{mark}b").encode()
+    error = UserError(f"bad{mark}file", where=f"x{mark}.json", mend=f"Rename{mark} it.")
+    for text in (str(error), error.problem, error.where, error.mend):
+        assert mark not in text
+        assert "\n" not in text
+
+
+def test_ordinary_text_is_left_alone():
+    text = "caf\u00e9\t\u65e5\u672c\u8a9e \u0645\u06cc\u200c\u062e\n\U0001f468\u200d\U0001f469 line\r\nend"
+    assert printable(text) == text
+
+
+def test_an_error_is_one_line_of_problem_place_and_fix():
+    error = UserError("3 rows\nare empty.", where="a.json: 3", mend="Fill them.")
+    assert str(error) == "a.json: 3: 3 rows are empty. Fill them."
