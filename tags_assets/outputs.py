@@ -13,6 +13,7 @@ from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.home import replace_text
 from tags_assets.reproduce import facts_for_manifest
 from tags_assets.selected_rows import selected_rows
+from tags_assets.selection.notes import notes_of
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _manifest(
 ) -> dict[str, Any]:
     figures: Mapping[str, Any] = made.metadata["figures"]  # type: ignore[assignment]
     counts: Mapping[str, Any] = raw.metadata["figures"]  # type: ignore[assignment]
+    asked = store.require("target_distribution", made.upstream["target_distribution"], target)
+    wish: Mapping[str, Any] = asked.metadata["figures"]  # type: ignore[assignment]
     exported = next(
         (
             store.find("exported_subset", run.data_version, target)
@@ -112,7 +115,7 @@ def _manifest(
                 "certificate",
             )
         },
-        "messages": figures["messages"],
+        "messages": notes_of(figures, wish),
         "request": made.config,
         "exports": None if exported is None else exported.metadata["figures"]["folder"],  # type: ignore[index]
         "assets": {

@@ -24,6 +24,7 @@ from tags_assets.report.inputs import (
 )
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.selection.inputs import GROWN_FROM
+from tags_assets.selection.notes import notes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,10 +96,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
             SATURATION_SCHEMA,
         ),
         changes=_changes(inputs, selected, spec.name),
-        messages=[
-            *(f"{note}." for note in inputs.figures("target_distribution").get("notes", [])),
-            *(str(message) for message in figures.get("messages", [])),
-        ],
+        messages=notes_of(figures, inputs.figures("target_distribution")),
         made=f"{inputs.versions['selected_subset'].created_at:%Y-%m-%d %H:%M} UTC",
         version=inputs.versions["selected_subset"].data_version,
     )
@@ -212,10 +210,12 @@ def _request(spec: TargetSpec) -> dict[str, object]:
     wish = spec.target
     asked: dict[str, object] = {
         "budget": str(spec.method_budget),
-        "target": {"examples": wish.examples, "description": wish.description, "pool": "the pool itself"}.get(
-            wish.kind
-        )
-        or wish.kind,
+        "target": {
+            "examples": f"the examples in {wish.examples}",
+            "description": f"“{wish.description}”",
+            "weights": "; ".join(f"{weight:g} on {node}" for node, weight in (wish.weights or {}).items()),
+            "pool": "the pool itself",
+        }[wish.kind],
     }
     asked["alignment"] = str(spec.alignment)
     if wish.kind != "pool":  # where they say nothing

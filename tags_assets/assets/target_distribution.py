@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import open_embedder
-from tags_assets.assets.examples import ExampleTagger, ground_examples
+from tags_assets.assets.examples import ExampleTagger, ground_examples, read_examples
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.home import Home
 from tags_assets.method.embedding import Embed
@@ -32,6 +32,7 @@ from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
 from tags_assets.selection.ceased import check_nodes
 from tags_assets.selection.inputs import read_tree
+from tags_assets.selection.notes import language_notes
 from tags_assets.target_file import TargetSpec
 from tags_assets.target_registry import TargetRegistry
 
@@ -42,6 +43,7 @@ empty where the target has no text."""
 
 @dg.asset(
     deps=[
+        "raw_instances",
         "knowledge_tree",
         "grounded_instances",
         "tag_vocabulary",
@@ -50,7 +52,7 @@ empty where the target has no text."""
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="5",
+    code_version="6",
     **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}, likeness=LIKENESS_SCHEMA),
 )
 def target_distribution(
@@ -74,6 +76,7 @@ def target_distribution(
         with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
             tagger = ExampleTagger(home, llm, inputs.status)
             distribution, tree, ids = _distribution(spec, inputs, embed, tagger)
+        notes = (*_language_notes(spec, inputs, home), *distribution.notes)
         frame = distribution.to_frame(tree)
         like = distribution.likeness
         of_rows = {"instance_id": ids, "likeness": like} if like is not None else None
@@ -87,12 +90,23 @@ def target_distribution(
                 "kl_from_pool": distribution.divergence_from_pool,
                 "back_off": [round(float(weight), 4) for weight in distribution.back_off],
                 "relevance": round(distribution.relevance, 4),
-                "notes": list(distribution.notes),
+                "notes": list(notes),
             },
-            target_pages.target_distribution(spec, distribution, tree),
+            target_pages.target_distribution(spec, distribution, tree, notes),
         )
 
     return materialize(context, store.artifacts, compute, config=config)
+
+
+def _language_notes(spec: TargetSpec, inputs: Inputs, home: Home) -> list[str]:
+    if not isinstance(inputs.versions["instance_embeddings"].config["embedder"], str):
+        return []  # a model behind an API, which may know any language
+    rows = inputs.read("raw_instances", columns=["language", "duplicate_of"])
+    return language_notes(
+        rows.filter(pl.col("duplicate_of").is_null())["language"],
+        description=spec.target.description,
+        examples=None if spec.target.examples is None else read_examples(spec, home)["language"],
+    )
 
 
 def _supply(grounded: pl.DataFrame, tree: KnowledgeTree) -> NDArray[np.float64]:

@@ -12,8 +12,11 @@ from tags_assets.assets.pages import named_row, said
 from tags_assets.assets.previews import escaped, place, table
 from tags_assets.report import words
 from tags_assets.report.charts import last_steps
+from tags_assets.selection.notes import notes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from tags_assets.assets.pages import Page
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
 WHY_ROWS = 12
 
 
-def target_distribution(spec: TargetSpec, distribution: TargetDistribution, tree: KnowledgeTree) -> Page:
-    """Say what was understood of the target's file, and what it asks most for."""
+def target_distribution(
+    spec: TargetSpec, distribution: TargetDistribution, tree: KnowledgeTree, notes: Sequence[str]
+) -> Page:
+    """Say what was understood of the target's file, and what it asks most for; notes stand first."""
     wish = spec.target
     read = {
         "examples": f"the examples in `{wish.examples}`",
@@ -43,11 +48,11 @@ def target_distribution(spec: TargetSpec, distribution: TargetDistribution, tree
     half = int(np.searchsorted(np.cumsum(mass[top]), 0.5)) + 1
     unlike = distribution.divergence_from_pool
     lines = [
+        *(f"**Note:** {escaped(note)}" for note in notes),
         f"Read from {read}. Half of what it asks lies in **{half:,}** of the tree's {len(mass):,} leaves.",
         "It asks for what the pool is made of."
         if distribution.is_pool
         else f"It is **{unlike:.2f}** nats from the pool's own mix (KL divergence).",
-        *(f"- {escaped(note)}" for note in distribution.notes),
     ]
     upwards = tree.ancestors.T
     asked, held = upwards @ mass, upwards @ pool
@@ -82,10 +87,10 @@ def selected_subset(inputs: Inputs, made: Selected, home: Home) -> Page:
     """Say why: in a few sentences, pick by pick, and over the budget."""
     figures = dict(made.figures) | {"rows_eligible": made.figures["n_eligible"]}
     lines = [
+        *(f"Note: {note}" for note in notes_of(figures, inputs.figures("target_distribution"))),
         words.headline(figures, made.target),
         *words.closeness(figures, made.target)[:1],
         words.certificate(figures),
-        *made.figures["messages"],
     ]
     frontier = made.frontier["value"].to_numpy()
     half = int(np.searchsorted(frontier, 0.5 * frontier[-1])) + 1 if len(frontier) else 0
@@ -162,6 +167,7 @@ def selection_report(report: ReportInput) -> Page:
     """Say in a few sentences what the report says at length."""
     figures = report.figures
     lines = [
+        *(f"Note: {message}" for message in report.messages),
         words.headline(figures, report.target),
         *words.closeness(figures, report.target)[:1],
         words.certificate(figures),

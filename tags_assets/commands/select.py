@@ -196,6 +196,8 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
     for run in runs:
         table.add_row(run.asset, run.status, f"{run.seconds:.1f}", f"{run.peak_mb:,.0f}")
     err.print(table)
+    for message in manifest["messages"]:
+        err.print(f"note: {message}", markup=False, soft_wrap=True)
     out.print(
         "{rows_in:,} rows in = {rows_kept:,} kept + {rows_rejected:,} rejected + "
         "{rows_duplicate:,} duplicates".format(**manifest),
@@ -206,7 +208,5 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
         "{kl_floor:.3f}), certificate {certificate:.4f}".format(**manifest),
         markup=False,
     )
-    for message in manifest["messages"]:
-        err.print(f"note: {message}", markup=False, soft_wrap=True)
     out.print(f"subset  {folder / 'subset.jsonl'}", markup=False)
     out.print(f"report  {folder / 'report.html'}", markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,50 @@ _ENGLISH = frozenset(
 )
 _MIN_WORDS, _MIN_SHARE, _MAX_NOT_ASCII = 6, 0.12, 0.03
 
+NAMES = {
+    "ar": "Arabic",
+    "bg": "Bulgarian",
+    "bn": "Bengali",
+    "ca": "Catalan",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "es": "Spanish",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hr": "Croatian",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "no": "Norwegian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sk": "Slovak",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+"""Widely written languages by their codes: those that a short text is told by, beside English."""
+
+_ENGLISH_SHARE = 0.01
+"""Likelihood of English, among these languages, below which a short text in Latin letters is not English."""
+
+_SURE = 0.5
+_BETWEEN = frozenset({"and", "how", "that", "the", "this", "to", "what", "which", "with", "you", "your"})
+"""Words that make a short text English, whatever names or terms stand beside them."""
+
 
 def detect(prompts: Iterable[str], responses: Iterable[str]) -> list[str]:
     """Give each row's language as ISO 639-1, `DEFAULT` where it cannot be told.
@@ -40,6 +86,28 @@ def detect(prompts: Iterable[str], responses: Iterable[str]) -> list[str]:
         _language(f"{prompt[:PROMPT_SAMPLE]}\n{response[:RESPONSE_SAMPLE]}")
         for prompt, response in zip(prompts, responses, strict=True)
     ]
+
+
+def of_short_text(text: str) -> str | None:
+    """Give the language of a sentence or of a few words where it surely is not English, else None.
+
+    A few words are too little for `detect`: "linear algebra proofs" would be Frisian. Here only widely
+    written languages count, and in Latin letters the text must be far from English. Words in other scripts
+    are not English, however few; single letters of them are mathematics.
+    """
+    words = re.findall(r"[^\W\d_]+", text)
+    other = [
+        word for word in words if len(word) > 1 and not unicodedata.name(word[0], "").startswith("LATIN")
+    ]
+    foreign_script = sum(map(len, other)) > 0.5 * sum(map(len, words))
+    if not foreign_script and any(word.lower() in _BETWEEN for word in words):
+        return None
+    likely = dict(_short_identifier().rank(text))
+    best = max(likely, key=lambda code: (likely[code], code))
+    if foreign_script:
+        return "und" if best in {DEFAULT, _NO_LANGUAGE} else str(best)
+    far = likely[DEFAULT] < _ENGLISH_SHARE and likely[best] >= _SURE
+    return str(best) if far and best != _NO_LANGUAGE else None
 
 
 def _language(sample: str) -> str:
@@ -57,11 +125,23 @@ def _is_plain_english(sample: str) -> bool:
 
 
 @cache
+def _short_identifier() -> LanguageIdentifier:
+    """Load the model with the languages of `NAMES` and English."""
+    identifier = _loaded()
+    identifier.set_languages({*NAMES, DEFAULT, _NO_LANGUAGE})
+    return identifier
+
+
+@cache
 def _identifier() -> LanguageIdentifier:
     """Load the model, which takes half a second, with the languages that ISO 639-1 has a code for."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - only where it is needed
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = _loaded()
     two_letters = {code for code in identifier.labels if len(code) == 2}
     identifier.set_languages((two_letters - _LEFT_OUT) | {_NO_LANGUAGE})
     return identifier
+
+
+def _loaded() -> LanguageIdentifier:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - only where it is needed
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
