@@ -8,7 +8,7 @@ import polars as pl
 
 from tags_assets.lineage import Lineage
 from tags_assets.notebook.reading import HomeLike, open_home
-from tags_assets.report.charts import Chart, asked_and_reached, gain_curve
+from tags_assets.report.charts import COLOUR_SCALE, Chart, asked_and_reached, gain_curve
 from tags_assets.report.concepts import concept_shares, partition
 from tags_assets.report.inputs import MASS_SCHEMA
 from tags_assets.report.treemap import treemap
@@ -37,8 +37,8 @@ def plot_tree(
     target
         A target that has a selection; the only one unless said.
     against
-        Colour by the selection's share over that of the ``pool`` or of the ``target``: red has more, blue
-        less.
+        Colour by the selection's share over that of the ``pool`` or of the ``target``, in the report's
+        colours: blue has more, orange less.
     levels
         Levels to draw at once; a click goes down.
     """
@@ -60,7 +60,7 @@ def plot_tree(
         "selected<br>2^%{customdata[2]:.2f} times the " + against + "'s share<extra></extra>",
         "marker": {
             "colors": ratios,
-            "colorscale": "RdBu_r",
+            "colorscale": COLOUR_SCALE,
             "cmin": -DOUBLINGS,
             "cmid": 0,
             "cmax": DOUBLINGS,

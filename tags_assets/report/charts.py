@@ -13,6 +13,13 @@ from tags_assets.report.words import number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+UNDER_TO_OVER = ("#8a4500", "#cf7d2c", "#f0c99d", "#f3f3f0", "#b3d2e8", "#4f97c8", "#084a86")
+"""From an eighth to eight times: orange to blue, which every common colour-vision deficiency tells apart,
+with equal lightness at equal distance from the middle."""
+
+COLOUR_SCALE = [[place / (len(UNDER_TO_OVER) - 1), colour] for place, colour in enumerate(UNDER_TO_OVER)]
+"""The same as plotly takes it: every treemap has this one scale."""
+
 Chart = dict[str, Any]
 """``data`` and ``layout`` of plotly.js, and ``narrow``: what changes in the layout on a phone."""
 
@@ -24,6 +31,9 @@ STEPS = ["#eceef0", "#cfe3f1", "#8fbfe0", "#3f93c9", "#00568a"]
 """A sequence in one hue for ordered classes, light to dark."""
 
 LEGEND = {"orientation": "h", "xref": "container", "yref": "container", "x": 0, "y": 1.0, "yanchor": "top"}
+
+CLOSE = 0.35
+"""Share of the width of a plot within which the labels of two points run into each other."""
 
 BARS_SHOWN = 12
 LEAST_BAR = 0.002
@@ -58,6 +68,9 @@ def gain_curve(
     beyond = [round(at * part) for part in (1.25, 1.5, 2.0, 4.0) if at * part <= n[-1]]
     table = [(mark, float(np.interp(mark, n, share))) for mark in [*marks, *beyond] if mark > 0]
     at_bend = float(np.interp(bend, n, share))
+    # Near the budget's label, the knee's stands on the other side of the curve.
+    apart = abs(at - bend) > CLOSE * float(n[-1])
+    at_knee = "bottom right" if apart else "top left" if beyond else "bottom left"
     chart: Chart = {
         "data": [
             {
@@ -86,7 +99,7 @@ def gain_curve(
                 "x": [at, bend][: 1 + with_knee],
                 "y": [1.0, at_bend][: 1 + with_knee],
                 "text": [f"budget: {round(at):,} rows", f"knee: {bend:,} rows, {at_bend:.0%}"],
-                "textposition": ["bottom right" if beyond else "top left", "bottom right"],
+                "textposition": ["bottom right" if beyond else "top left", at_knee],
                 "textfont": {"color": INK, "size": 12},
                 "marker": {
                     "color": [SELECTION, "#ffffff"],

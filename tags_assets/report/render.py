@@ -20,6 +20,7 @@ from markupsafe import Markup
 from tags_assets.errors import UserError, printable
 from tags_assets.report import charts, words
 from tags_assets.report.concepts import concept_shares, partition
+from tags_assets.report.ruler import ruler
 from tags_assets.report.sections import (
     asked_section,
     before_section,
@@ -30,17 +31,12 @@ from tags_assets.report.sections import (
     key_figures,
     nearly_section,
     rows_section,
-    ruler,
     shortages_section,
 )
 from tags_assets.report.treemap import treemap
 
 if TYPE_CHECKING:
     from tags_assets.report.inputs import ReportInput
-
-UNDER_TO_OVER = ("#8a4500", "#cf7d2c", "#f0c99d", "#f3f3f0", "#b3d2e8", "#4f97c8", "#084a86")
-"""From an eighth to eight times: orange to blue, which every common colour-vision deficiency tells apart,
-with equal lightness at equal distance from the middle."""
 
 SAID_ELSEWHERE = frozenset({"n_eligible"})
 """Figures that stand among the known ones under another name."""
@@ -102,7 +98,7 @@ def render_report(report: ReportInput) -> str:
             (name, words.exact(value)) for name, value in report.request.items() if value is not None
         ],
         "has_target": has_target,
-        "gradient": ", ".join(UNDER_TO_OVER),
+        "gradient": ", ".join(charts.UNDER_TO_OVER),
         "tree_note": _tree_note(shares, tree),
         "figures": _figures(report),
         "made": report.made,
@@ -123,7 +119,7 @@ def render_report(report: ReportInput) -> str:
     data = {
         "tree": tree,
         "charts": plots,
-        "colours": [[i / (len(UNDER_TO_OVER) - 1), colour] for i, colour in enumerate(UNDER_TO_OVER)],
+        "colours": charts.COLOUR_SCALE,
     }
     packed = _packed(orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
     page = _environment().get_template("report.html.jinja")

@@ -12,6 +12,7 @@ from tags_assets.method.attribution import WHOLE_TEXT
 from tags_assets.method.moved import deepest_moves
 from tags_assets.report import charts, words
 from tags_assets.report.inputs import ROWS_SHOWN
+from tags_assets.report.ruler import compared_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
         )
     kl, floor, (other, against) = (
         *(words.real(figures.get(name)) for name in ("kl", "kl_floor")),
-        _other(figures),
+        compared_with(figures),
     )
     if kl is not None:
         notes = [f"{against} {words.number(other)}"] if other is not None else []
@@ -55,7 +56,7 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
         chosen.append((name, words.number(kl), ", ".join(notes)))
     certificate = words.real(figures.get("certificate"))
     if certificate is not None:
-        chosen.append(("Of the best possible", words.percent(certificate, 2), "at least, by a proven bound"))
+        chosen.append(("Of the highest value", words.percent(certificate, 2), "at least, by a proven bound"))
     leaves = shares.filter(pl.col("level") == 0)
     touched, held = leaves.filter(pl.col("selection") > 0).height, leaves.filter(pl.col("pool") > 0).height
     if held:
@@ -75,44 +76,6 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
             )
         )
     return chosen
-
-
-def ruler(figures: Mapping[str, object]) -> Context | None:
-    """Place floor, selection and pool on a line, in percent of its length; nothing where it would mislead."""
-    kl, floor, (pool, against) = (
-        *(words.real(figures.get(name)) for name in ("kl", "kl_floor")),
-        _other(figures),
-    )
-    # A selection too small to be compared with the pool by its KL, or a target that is the pool: no line.
-    if kl is None or floor is None or pool is None or kl > pool or pool <= words.NEAR_NOTHING:
-        return None
-    place = {
-        name: round(min(max(v / pool, 0.0), 1.0) * 100, 1)
-        for name, v in (("kl", kl), ("floor", floor), ("pool", pool))
-    }
-    texts = {f"{name}_text": words.number(v) for name, v in (("kl", kl), ("floor", floor), ("pool", pool))}
-
-    def side(percent: float) -> str:
-        return "toleft" if percent > 72 else "middle" if percent > 22 else ""
-
-    return {
-        **place,
-        **texts,
-        "went": round(max(place["pool"] - place["kl"], 0.0), 1),
-        "kl_side": side(place["kl"]),
-        "floor_side": "toleft" if place["floor"] > 22 else "",
-        "words": f"Distance from the target: limit {texts['floor_text']}, this selection {texts['kl_text']}, "
-        f"{against} {texts['pool_text']} nats",
-        "against": against,
-    }
-
-
-def _other(figures: Mapping[str, object]) -> tuple[float | None, str]:
-    """What the KL is compared with: random rows, as many, or the pool where an older version has no such."""
-    random = words.real(figures.get("kl_random"))
-    if random is not None:
-        return random, "as many random rows"
-    return words.real(figures.get("kl_pool")), "pool as a whole"
 
 
 def asked_section(parts: pl.DataFrame, plots: Charts) -> Context:
@@ -201,7 +164,7 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
     return {
         "curve_lead": lead,
         "curve_caption": "Value of the first n picks, as a share of the value at this budget"
-        + ("; dotted: the same selection, gone on with." if beyond else ".")
+        + ("; dotted: the same selection continued." if beyond else ".")
         + (" The diamond marks the knee, where the curve bends most." if bends else ""),
         "curve_rows": [[f"{at:,}", words.percent(share)] for at, share in table],
     }
@@ -312,9 +275,11 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
     lines: list[str] = []
     before, after = pool["quality"].mean(), chosen["quality"].mean()
     if before is not None and after is not None:
+        of_pool, of_picks = words.number(before), words.number(after)
         lines.append(
-            f"Mean quality goes from {words.number(before)} in the pool to {words.number(after)} in the "
-            "selection."
+            f"Mean quality is {of_pool} in both."
+            if of_pool == of_picks
+            else f"Mean quality is {of_pool} in the pool and {of_picks} in the selection."
         )
     if len(lengths[0]) and len(lengths[1]):
         lines.append(

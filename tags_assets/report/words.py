@@ -167,8 +167,9 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
             )
         elif kl >= random:
             said.append(
-                "The picks crowd on what the target asks most for, and this measure counts every concept "
-                "that they leave empty. A larger breadth or a smaller alignment brings it down."
+                "So it is no nearer than chance: by this measure, which counts every concept that the picks "
+                "leave empty, the target was not met. Try a larger breadth, a smaller alignment, or example "
+                "rows as the target."
             )
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"

@@ -12,6 +12,7 @@ import pytest
 
 import tags_assets
 from tags_assets.errors import UserError
+from tags_assets.report.charts import COLOUR_SCALE
 from tags_assets.selection.knobs import KNOBS, Knobs
 from tags_assets.store.opening import open_store
 from tags_assets_tests.requirements_of_tests import CHECKOUT
@@ -145,6 +146,9 @@ def test_plots_are_figures_that_plotly_takes():
     sizes = tags_assets.plot_tree().to_dict()["data"][0]
     assert sizes["type"] == "treemap"
     assert sizes["parents"].count("") == 1
+    # The report's colours, and the same way round: orange has less, blue has more.
+    assert [list(step) for step in sizes["marker"]["colorscale"]] == COLOUR_SCALE
+    assert (COLOUR_SCALE[0][1], COLOUR_SCALE[-1][1]) == ("#8a4500", "#084a86")
     gain = tags_assets.plot_gain("maths")
     assert max(gain.data[0].x) == 12
     assert {trace.name for trace in tags_assets.plot_concepts("maths").data} >= {

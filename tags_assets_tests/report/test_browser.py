@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
 import pytest
 
 from tags_assets.report.render import render_report
@@ -139,3 +143,51 @@ def test_without_javascript_every_figure_is_still_there(browser, report):
     assert "800 rows of 20,000" in page.inner_text("body")
     assert page.locator("table").count() > 5
     context.close()
+
+
+def overlaps(page, selector):
+    """Pairs of texts that run into each other, of those that the selector finds."""
+    return page.evaluate(
+        """selector => {
+            const shown = [...document.querySelectorAll(selector)].filter(one => one.textContent.trim());
+            const boxes = shown.map(one => [one.textContent.trim(), one.getBoundingClientRect()]);
+            const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1
+                && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+            return boxes.flatMap(([text, box], at) =>
+                boxes.slice(at + 1).filter(([, other]) => meet(box, other)).map(([other]) => [text, other]));
+        }""",
+        selector,
+    )
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(("floor", "kl"), [(0.0, 0.13), (0.05, 0.06), (0.3, 0.35), (0.55, 0.58), (0.6, 0.61)])
+def test_labels_do_not_run_into_each_other(browser, tmp_path, viewport, floor, kl):
+    """A limit near the random rows, a selection near both, and a knee near the budget."""
+    sample = sample_report()
+    figures = {**sample.figures, "kl": kl, "kl_floor": floor, "kl_random": 0.61, "rows_selected": 48}
+    rows = np.arange(1, 97)
+    curve = pl.DataFrame({"rows": rows, "value": np.minimum(rows, 37) + 0.4 * np.maximum(rows - 37.0, 0)})
+    path = tmp_path / "report.html"
+    path.write_text(render_report(replace(sample, figures=figures, gain_curve=curve)), encoding="utf-8")
+    page = browser.new_page(viewport=viewport)
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=yes]", timeout=WAIT_MS)
+    page.locator("#chart-gain").scroll_into_view_if_needed()
+    page.wait_for_selector("#chart-gain .textpoint text")
+    assert overlaps(page, ".ruler .tag") == []
+    assert overlaps(page, "#chart-gain .textpoint text") == []
+    assert page.locator(".ruler .reach").count() == int(floor > 0)
+    assert ("hatched" in page.locator("#short").inner_text()) == (floor > 0)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.close()
+
+
+def test_notes_stand_above_the_figures(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_report(replace(sample_report(), messages=["Worse than random rows: x"])), "utf-8")
+    page = browser.new_page(viewport=DESK)
+    page.goto(path.as_uri())
+    note, figures = page.locator(".warnings").bounding_box(), page.locator(".numbers").bounding_box()
+    assert note["y"] < figures["y"]
+    page.close()
