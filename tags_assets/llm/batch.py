@@ -9,33 +9,45 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-import httpx2
-import openai
 import orjson
 
 from tags_assets.errors import UserError
 from tags_assets.llm.batch_store import COLLECTED, LOST, BatchItem, BatchStore
 from tags_assets.llm.cache import BEAT_S, Elsewhere
 from tags_assets.llm.dialect import MODES
-from tags_assets.llm.faults import Fault, FaultKind, fault_of, fault_of_status
-from tags_assets.llm.online import read_completion
+from tags_assets.llm.faults import Fault, FaultKind, fault_of_status
+from tags_assets.llm.online import FILE_TIMEOUT_S
+from tags_assets.llm.replies import (
+    MAX_ANSWER_CHARS,
+    UnreadableReplyError,
+    read_batch,
+    read_batches,
+    read_completion,
+    read_file_id,
+    read_line,
+)
 from tags_assets.llm.resolver import Answer, Failure
 from tags_assets.llm.run import refusal, remember
+from tags_assets.llm.scrub import scrub
 from tags_assets.llm.settlement import Settlement
-from tags_assets.llm.throttle import pause_s
+from tags_assets.llm.throttle import pause_s, wait_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-
-    from openai.types import Batch
+    import sqlite3
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from typing import IO
 
     from tags_assets.llm.batch_store import Submission
+    from tags_assets.llm.cache import Stored
     from tags_assets.llm.online import Server
-    from tags_assets.llm.resolver import Item, Resolver, Scope
+    from tags_assets.llm.replies import Batch, Line
+    from tags_assets.llm.resolver import Item, Request, Resolver, Scope
     from tags_assets.llm.settlement import Receive
     from tags_assets.llm.status import Status
     from tags_assets.llm.task import Question
@@ -53,6 +65,32 @@ _FRUITLESS_ROUNDS = 3
 _SUBMISSION = "tags_assets_submission"
 _OVER = {"completed", "failed", "expired", "cancelled"}
 _KEPT_AT_ONCE = 1000
+_LONGEST_LINE = 8 * MAX_ANSWER_CHARS
+"""Bytes of a line that are read; a longer line is one that can't be read."""
+
+_MAX_PAGES = 10
+
+
+class _GoneError(UserError):
+    """The server does not have a batch, or its file, any more."""
+
+
+@dataclass
+class _Collected:
+    """What is read of one batch: which lines, and what came of them.
+
+    ``refused`` are keys of rows whose lines say that the server refuses (key, address, model).
+    """
+
+    share: float
+    items: dict[bytes, BatchItem]
+    seen: set[bytes] = field(default_factory=set)
+    unread: int = 0
+    unusable: int = 0
+    kept: int = 0
+    answers: list[tuple[bytes, Stored, float]] = field(default_factory=list)
+    failures: list[tuple[bytes, str]] = field(default_factory=list)
+    refused: list[tuple[bytes, Fault]] = field(default_factory=list)
 
 
 class BatchRun:
@@ -76,7 +114,7 @@ class BatchRun:
         self._settlement = Settlement(resolver, receive, failure_limit)
         self._store = BatchStore(self._cache, resolver.account)
         self._retry_failed = retry_failed
-        self._asked: dict[bytes, tuple[Scope, float, str]] = {}
+        self._asked: dict[bytes, tuple[Scope, Request, str]] = {}
 
     async def go(self, questions: Iterable[Question]) -> None:
         """Settle all questions, in as many rounds of batches as unusable answers ask for.
@@ -170,7 +208,7 @@ class BatchRun:
         scope = self._resolver.scope(item.question.task)
         mode = scope.dialect.mode or MODES[0]
         request = self._resolver.request(item, mode)
-        self._asked[key] = (scope, request.estimate, mode)
+        self._asked[key] = (scope, request, mode)
         line = {"custom_id": key.hex(), "method": "POST", "url": "/v1/chat/completions", "body": request.body}
         factor = self._settings.price.batch_factor if self._settings.price else 1.0
         return orjson.dumps(line), request.cut, request.reserve * factor
@@ -180,43 +218,52 @@ class BatchRun:
         name = os.urandom(8).hex()
         await self._cache.write(self._store.begin(name, items, reserve))
         content = b"\n".join(lines) + b"\n"
-        api = self._server.api
         # Where one of these fails for good, `_recover` finds out next time what became of it.
-        file = await self._try(
-            lambda: api.files.create(file=(f"{name}.jsonl", content), purpose="batch", timeout=3600)
-        )
-        batch = await self._try(lambda: self._create(file.id, name))
+        file_id = await self._try(partial(self._upload, f"{name}.jsonl", content), FILE_TIMEOUT_S)
+        batch = await self._try(partial(self._create, file_id, name))
         await self._cache.write(self._store.handed_over(name, batch.id))
         self._tally.calls += len(lines)
+
+    async def _upload(self, name: str, content: bytes) -> str:
+        files = self._server.api.files.with_raw_response
+        reply = await files.create(file=(name, content), purpose="batch", timeout=FILE_TIMEOUT_S)
+        return read_file_id(reply.http_response.content)
 
     async def _create(self, file_id: str, name: str) -> Batch:
         # A reply that was lost may have made the batch: it is looked for before it is made again.
         known = await self._find(name)
         if known is not None:
             return known
-        return await self._server.api.batches.create(
+        reply = await self._server.api.batches.with_raw_response.create(
             input_file_id=file_id,
             endpoint="/v1/chat/completions",
             completion_window="24h",
             metadata={_SUBMISSION: name},
         )
+        return read_batch(reply.http_response.content)
 
     async def _find(self, name: str) -> Batch | None:
-        seen = 0
-        async for batch in self._server.api.batches.list(limit=100):
-            if (batch.metadata or {}).get(_SUBMISSION) == name:
-                return batch
-            seen += 1
-            if seen >= 1000:
-                break
+        after: str | None = None
+        for _ in range(_MAX_PAGES):
+            lists = self._server.api.batches.with_raw_response
+            reply = await (lists.list(limit=100, after=after) if after else lists.list(limit=100))
+            batches, has_more = read_batches(reply.http_response.content)
+            found = next((b for b in batches if (b.metadata or {}).get(_SUBMISSION) == name), None)
+            if found is not None or not has_more or not batches or batches[-1].id == after:
+                return found
+            after = batches[-1].id
         return None
+
+    async def _retrieve(self, batch_id: str) -> Batch:
+        reply = await self._server.api.batches.with_raw_response.retrieve(batch_id)
+        return read_batch(reply.http_response.content, batch_id)
 
     async def _recover(self) -> None:
         """Find out what became of hand-overs whose end is not on record."""
         for submission in self._store.open():
             if submission.batch_id is None:
                 name = submission.name
-                batch = await self._try(lambda name=name: self._find(name))  # type: ignore[misc]
+                batch = await self._try(partial(self._find, name))
                 done = (
                     self._store.settle(name, LOST)
                     if batch is None
@@ -247,20 +294,23 @@ class BatchRun:
             waiting = []
             for submission in open_batches:
                 batch_id = str(submission.batch_id)
-                batch = await self._try(lambda i=batch_id: self._server.api.batches.retrieve(i))  # type: ignore[misc]
-                if batch.status in _OVER:
-                    kept += await self._collect(submission, batch)
-                else:
-                    waiting.append((submission, batch))
+                try:
+                    batch = await self._try(partial(self._retrieve, batch_id))
+                    if batch.status in _OVER:
+                        kept += await self._collect(submission, batch)
+                    else:
+                        waiting.append((submission, batch))
+                except _GoneError:
+                    if time.time() - submission.submitted_at < _WINDOW_S:
+                        raise
+                    await self._cache.write(self._lose(submission, submission.requests, LOST))
             if waiting:
                 self._show(waiting)
                 await asyncio.sleep(self._settings.batch_poll_s)
         return kept
 
     def _show(self, waiting: Sequence[tuple[Submission, Batch]]) -> None:
-        done = sum(
-            b.request_counts.completed + b.request_counts.failed for _, b in waiting if b.request_counts
-        )
+        done = sum(min(b.done, s.requests) for s, b in waiting)
         total = sum(s.requests for s, _ in waiting)
         ids = ", ".join(b.id for _, b in waiting[:3])
         if self._tell:
@@ -280,77 +330,99 @@ class BatchRun:
             )
 
     async def _collect(self, submission: Submission, batch: Batch) -> int:
-        items = self._store.items(submission.name)
-        kept = 0
-        for file_id in (batch.output_file_id, batch.error_file_id):
-            if file_id:
-                content = await self._try(lambda f=file_id: self._content(f))  # type: ignore[misc]
-                kept += await self._keep_lines(content.splitlines(), items)
-        if batch.status == "failed" and kept == 0:
+        collected = _Collected(submission.share, self._store.items(submission.name))
+        for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
+            with tempfile.TemporaryFile() as file:
+                await self._try(partial(self._server.download, file_id, file), FILE_TIMEOUT_S)
+                file.seek(0)
+                await self._keep_lines(file, collected)
+        if batch.status == "failed" and collected.kept == 0:
             await self._cache.write(self._store.settle(submission.name, LOST))
             self._tally.calls -= submission.requests
             self._explain_failed(batch)
             return 0
-        await self._cache.write(self._store.settle(submission.name, COLLECTED))
-        return kept
+        # A row without a line that can be read costs what was reserved for it: it may have been answered.
+        silent = len(collected.items) - len(collected.seen)
+        lost = silent if batch.status == "completed" else min(silent, collected.unread)
+        lost += collected.unusable
+        await self._cache.write(self._lose(submission, lost, COLLECTED))
+        if collected.refused and not collected.kept:
+            raise refusal(collected.refused[0][1], self._settings)
+        refused = [(key, f"the server refuses the request: {fault}") for key, fault in collected.refused]
+        await self._cache.write(self._store.keep([], refused))
+        return collected.kept + len(collected.refused)
+
+    def _lose(self, submission: Submission, n: int, state: str) -> Callable[[sqlite3.Connection], None]:
+        """Settle a batch of which so many answers are lost, though they may be charged."""
+        cost = n * submission.share
+        if n:
+            self._tally.faults[FaultKind.BROKEN.value] += n
+            self._tally.enter(0, 0, cost, estimated=True)
+        return self._store.settle(submission.name, state, lost=n, presumed_cost=cost)
 
     def _explain_failed(self, batch: Batch) -> None:
-        errors = (batch.errors.data if batch.errors else None) or []
-        said = errors[0].message if errors else "no reason given"
-        if any(e.code == "token_limit_exceeded" for e in errors) and len(self._store.open()):
+        reasons = batch.reasons
+        if any(code == "token_limit_exceeded" for code, _ in reasons) and len(self._store.open()):
             return  # handed over again when the batches before it are done
+        said = scrub(reasons[0][1] if reasons else "no reason given", self._server.key)
         raise UserError(
             f"the batch {batch.id} failed: {said}",
             where=self._settings.endpoint,
             mend="Mend the cause (see batch_rows for limits on size) and run again; answers so far are kept.",
         )
 
-    async def _content(self, file_id: str) -> bytes:
-        return (await self._server.api.files.content(file_id, timeout=3600)).content
+    async def _keep_lines(self, file: IO[bytes], collected: _Collected) -> None:
+        for content in _lines(file):
+            line = read_line(content)
+            key = _key_of(line)
+            if line is None or key not in collected.items:
+                collected.unread += 1  # a line that can't be read, or that answers nothing of ours
+                continue
+            if key in collected.seen:
+                continue
+            collected.seen.add(key)
+            self._take(line, collected.items[key], collected)
+            if len(collected.answers) + len(collected.failures) >= _KEPT_AT_ONCE:
+                await self._keep(collected)
+        await self._keep(collected)
 
-    async def _keep_lines(self, lines: Sequence[bytes], items: dict[bytes, BatchItem]) -> int:
-        answers, failures = [], []
-        kept = 0
-        for line in lines:
-            try:
-                reply = orjson.loads(line)
-                item = items[bytes.fromhex(reply["custom_id"])]
-            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-                continue  # a line that answers nothing of ours
-            try:
-                answers.append(self._answer(reply, item))
-            except Fault as fault:
-                self._tally.faults[fault.kind.value] += 1
-                reason = self._reason(fault, item)
-                if reason:
-                    failures.append((item.first_key, reason))
-            if len(answers) + len(failures) >= _KEPT_AT_ONCE:
-                await self._cache.write(self._store.keep(answers, failures))
-                kept += len(answers) + len(failures)
-                answers, failures = [], []
-        await self._cache.write(self._store.keep(answers, failures))
-        return kept + len(answers) + len(failures)
+    async def _keep(self, collected: _Collected) -> None:
+        await self._cache.write(self._store.keep(collected.answers, collected.failures))
+        collected.kept += len(collected.answers) + len(collected.failures)
+        collected.answers, collected.failures = [], []
 
-    def _answer(self, reply: dict[str, Any], item: BatchItem) -> tuple[bytes, Any, float]:
-        response = reply.get("response") or {}
-        status = int(response.get("status_code") or 0)
-        if reply.get("error") or status != 200:
-            said = reply.get("error") or response.get("body") or {}
-            raise fault_of_status(status or 500, said, {}, self._settings.api_key)
-        completion = read_completion(response.get("body") or {})
-        asked = self._asked.get(item.key)
-        if asked:
-            scope, estimate, mode = asked
-            scope.dialect.mode = mode
-            scope.dialect.observe(estimate, completion.prompt_tokens, completion.completion_tokens)
+    def _take(self, line: Line, item: BatchItem, collected: _Collected) -> None:
+        try:
+            collected.answers.append(self._answer(line, item, collected.share))
+        except Fault as fault:
+            self._tally.faults[fault.kind.value] += 1
+            collected.unusable += fault.maybe_paid
+            if fault.kind is FaultKind.REFUSED:
+                collected.refused.append((item.first_key, fault))
+                return
+            reason = self._reason(fault, item)
+            if reason:
+                collected.failures.append((item.first_key, reason))
+
+    def _answer(self, line: Line, item: BatchItem, share: float) -> tuple[bytes, Stored, float]:
+        if line.error or line.status != 200:
+            raise fault_of_status(line.status, line.error or line.body, {}, self._server.key)
+        try:
+            completion = self._server.without_key(read_completion(line.body))
+        except UnreadableReplyError as error:
+            reason = scrub(str(error), self._server.key)
+            raise Fault(FaultKind.BROKEN, reason, maybe_paid=error.maybe_paid) from None
+        scope, request, mode = self._asked.get(item.key, (None, None, ""))
         factor = self._settings.price.batch_factor if self._settings.price else 1.0
-        cost = self._resolver.count(completion, factor)
-        return item.key, self._resolver.stored(item.cut, completion), cost
+        charge = self._resolver.charge(completion, request, factor=factor, share=share)
+        if scope and request:
+            scope.dialect.mode = mode
+            if not charge.estimated:
+                scope.dialect.observe(request.estimate, charge.prompt_tokens, charge.completion_tokens)
+        return item.key, self._resolver.stored(item.cut, completion, charge), charge.cost
 
     def _reason(self, fault: Fault, item: BatchItem) -> str | None:
         """Why a line failed for good; None where the next round may do better."""
-        if fault.kind is FaultKind.REFUSED:
-            raise refusal(fault, self._settings)
         if fault.is_transient:
             return None
         asked = self._asked.get(item.key)
@@ -364,26 +436,53 @@ class BatchRun:
             scope.dialect.mode = mend.mode
         return None
 
-    async def _try(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _try(self, call: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
         """Call the server, again after transient faults.
 
         Raises
         ------
         UserError
-            Where it refuses, or fails each time.
+            Where it refuses, fails each time, or asks to wait for longer than is patiently waited.
         """
         fault = None
         for n in range(_TRIES):
             try:
-                return await call()
-            except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, OSError) as error:
-                fault = fault_of(error, self._settings.api_key)
+                return await self._server.call(call, timeout_s)
+            except Fault as raised:
+                fault = raised
             if not fault.is_transient:
-                raise refusal(fault, self._settings)
+                error = refusal(fault, self._settings)
+                if fault.reason.startswith(("404", "410")):
+                    raise _GoneError(error.problem, where=error.where, mend=error.mend)
+                raise error
             self._tally.faults[fault.kind.value] += 1
-            await asyncio.sleep(fault.retry_after_s or pause_s(n))
+            wait = fault.retry_after_s or pause_s(n)
+            if wait > self._settings.patience_s:
+                raise UserError(
+                    f"asks to wait {wait_in_words(wait)} ({fault})",
+                    where=self._settings.endpoint,
+                    mend="Run again then; what was handed over is found again.",
+                )
+            await asyncio.sleep(wait)
         raise UserError(
             f"failed {_TRIES} times: {fault}",
             where=self._settings.endpoint,
             mend="Run again later; what was handed over is found again.",
         )
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Read the lines of a file; of one that is too long, its beginning."""
+    while line := file.readline(_LONGEST_LINE):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = file.readline(_LONGEST_LINE)
+        if line.strip():
+            yield line
+
+
+def _key_of(line: Line | None) -> bytes:
+    try:
+        return bytes.fromhex(line.custom_id) if line else b""
+    except ValueError:
+        return b""

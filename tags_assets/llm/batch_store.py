@@ -25,7 +25,13 @@ class Submission:
     name: str
     batch_id: str | None
     requests: int
+    reserved: float
     submitted_at: float
+
+    @property
+    def share(self) -> float:
+        """What was reserved for one request."""
+        return self.reserved / max(self.requests, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +102,19 @@ class BatchStore:
 
         return operation
 
-    @staticmethod
-    def settle(name: str, state: str) -> Callable[[sqlite3.Connection], None]:
-        """Record that nothing more is to be had of a batch."""
+    def settle(
+        self, name: str, state: str, *, lost: int = 0, presumed_cost: float = 0.0
+    ) -> Callable[[sqlite3.Connection], None]:
+        """Record that nothing more is to be had of a batch; answers that were ``lost`` may be charged."""
 
         def operation(db: sqlite3.Connection) -> None:
-            db.execute("update batches set state = ? where submission = ?", (state, name))
+            changed = db.execute(
+                "update batches set state = ? where submission = ? and state not in (?, ?)",
+                (state, name, COLLECTED, LOST),
+            ).rowcount
             db.execute("delete from batch_items where submission = ?", (name,))
+            if changed and lost:
+                pay(db, self._account, Payment(lost, 0, 0, presumed_cost=presumed_cost))
 
         return operation
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from tags_assets.errors import UserError
 from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.faults import Fault, FaultKind
+from tags_assets.llm.replies import read_models
+from tags_assets.llm.scrub import scrub
 from tags_assets.llm.settings import ClientSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tags_assets.llm.online import Server
 
 _WAIT_S = 15.0
 
@@ -68,20 +61,23 @@ def check_server(base_url: str | None, model: str | None, *, timeout_s: float = 
         settings = ClientSettings.from_environment(
             model, base_url=base_url, timeout_s=timeout_s, connect_timeout_s=min(timeout_s, 5.0)
         )
+        return run_blocking(lambda: _look(settings))
     except UserError as error:
-        return ServerReport(
-            base_url or "", model or "", False, 0.0, (), None, error.problem, error.mend or ""
-        )
-    return run_blocking(lambda: _look(settings))
+        # The address itself is not repeated: it may be wrong for the password that it contains.
+        where = error.where or ""
+        return ServerReport(where, model or "", False, 0.0, (), None, error.problem, error.mend or "")
 
 
 async def _look(settings: ClientSettings) -> ServerReport:
     from tags_assets.llm.online import Server  # noqa: PLC0415  # takes a second, and most commands call no model
 
     async with Server(settings) as server:
-        offered = await models_of(server, settings)
-        names = tuple(sorted(offered))
-        context = context_of(offered.get(settings.model) or (offered[names[0]] if len(names) == 1 else {}))
+        try:
+            offered = await server.get("/models", read_models)
+        except Fault:
+            offered = {}  # many servers do not list their models; the question tells whether it works
+        names = tuple(sorted(scrub(name, server.key) for name in offered))
+        context = offered.get(settings.model) or (next(iter(offered.values())) if len(offered) == 1 else None)
         started = perf_counter()
         body = {
             "model": settings.model,
@@ -105,31 +101,10 @@ async def _look(settings: ClientSettings) -> ServerReport:
 def _mend(fault: Fault, settings: ClientSettings, names: tuple[str, ...]) -> str:
     if fault.kind is FaultKind.DOWN:
         return "Start the server, or set OPENAI_BASE_URL to where it is."
+    if fault.reason.startswith("3"):
+        return "If you trust the address that it redirects to, give that one."
     if fault.kind is FaultKind.REFUSED and names and settings.model not in names:
         return f"It has these models: {', '.join(names[:8])}."
     if fault.kind is FaultKind.REFUSED:
         return "See OPENAI_API_KEY and that the address ends as the server wants it (often /v1)."
     return "See the server's own log."
-
-
-async def models_of(server: Server, settings: ClientSettings) -> dict[str, Mapping[str, Any]]:
-    """List the models that the server says it has; empty where it does not say."""
-    import httpx2  # noqa: PLC0415  # as above
-    import openai  # noqa: PLC0415
-
-    try:
-        async with asyncio.timeout(settings.timeout_s):
-            response = await server.api.get("/models", cast_to=httpx2.Response)
-        listed = orjson.loads(response.content).get("data") or []
-        return {str(m["id"]): m for m in listed if isinstance(m, dict) and "id" in m}
-    except (openai.OpenAIError, TimeoutError, httpx2.HTTPError, OSError, ValueError, AttributeError):
-        return {}
-
-
-def context_of(model: Mapping[str, Any]) -> int | None:
-    """Read a model's context from its entry: vLLM, llama.cpp and OpenRouter say it, each in its way."""
-    meta = model.get("meta") if isinstance(model.get("meta"), dict) else {}
-    for value in (model.get("max_model_len"), (meta or {}).get("n_ctx"), model.get("context_length")):
-        if isinstance(value, int) and value > 0:
-            return value
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tags_assets.llm.cache import Elsewhere, OverCap
 from tags_assets.llm.client import CostEstimate
 from tags_assets.llm.conversation import clean
 from tags_assets.llm.faults import Fault, FaultKind
+from tags_assets.llm.replies import read_vectors
 from tags_assets.llm.throttle import Throttle, pause_s
 from tags_assets.llm.tokens import count_tokens
 
@@ -32,6 +34,12 @@ _PER_ROUND = 4096
 
 _MAX_CHARS = 24_000
 """Characters of a text that are embedded: about the 8,000 tokens that embedding models read."""
+
+_RESERVE_FACTOR = 1.5
+"""Tokens reserved, and charged where the server does not count, for each that is estimated."""
+
+_LEAST_COUNTED = 0.1
+"""Share of the estimated tokens below which a server's count is not believed."""
 
 _MAX_TRIES = 200
 _HOLD_S = 0.5
@@ -52,8 +60,9 @@ class APIEmbedder:
     def __init__(self, client: Client, *, dimensions: int | None = None) -> None:
         self.client = client
         self.dimensions = dimensions
-        self.calls = self.tokens = 0
+        self.calls = self.tokens = self.estimated_calls = 0
         self.cost = 0.0
+        self._length = dimensions
 
     def fingerprint_config(self) -> dict[str, object]:
         """What changes the vectors: server, model, length; never the key."""
@@ -72,6 +81,7 @@ class APIEmbedder:
         return {
             "calls": self.calls,
             "prompt_tokens": self.tokens,
+            "calls_with_estimated_cost": self.estimated_calls,
             "cost": round(self.cost, 6) if price else None,
             "currency": price.currency if price else None,
         }
@@ -127,10 +137,6 @@ class APIEmbedder:
             )
             if progress:
                 progress(min(start + _PER_ROUND, len(texts)), len(texts))
-        if len({v.shape[1] for v in rounds}) > 1:
-            raise UserError(
-                "the server gives vectors of different lengths", where=self.client.settings.endpoint
-            )
         vectors = np.concatenate(rounds) if rounds else np.zeros((0, self.dimensions or 0), dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
@@ -139,10 +145,27 @@ class APIEmbedder:
         head = self._head()
         keys = [_key(head, text) for text in texts]
         known = self.client.cache.known_vectors(keys)
+        if known:
+            self._check_length(known)
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in known}
         if missing:
             known |= run_blocking(lambda: self._fetch(missing))
+            self._check_length(known)
         return np.stack([np.frombuffer(known[k], dtype="<f4") for k in keys])
+
+    def _check_length(self, known: dict[bytes, bytes]) -> None:
+        """Note how long the vectors are; all must be alike."""
+        lengths = {len(vector) // 4 for vector in known.values()} | (
+            {self._length} if self._length else set()
+        )
+        if len(lengths) > 1:
+            raise UserError(
+                f"gives vectors of {min(lengths):,} and of {max(lengths):,} numbers under the name "
+                f"{self.client.settings.model!r}",
+                where=self.client.settings.endpoint,
+                mend=f"See which model the server runs; vectors of before are in {self.client.cache.path}.",
+            )
+        self._length = lengths.pop()
 
     async def _fetch(self, missing: dict[bytes, str]) -> dict[bytes, bytes]:
         pairs = list(missing.items())
@@ -207,7 +230,7 @@ class APIEmbedder:
         tokens = float(count_tokens(texts).sum())
         await throttle.enter(tokens)
         try:
-            reserve = price.of(1.5 * tokens, 0) if price else 0.0
+            reserve = price.of(_RESERVE_FACTOR * tokens, 0) if price else 0.0
             granted = await cache.write(cache.claim(key, account, reserve, tokens))
             if isinstance(granted, OverCap):
                 raise UserError(
@@ -220,7 +243,11 @@ class APIEmbedder:
                 return known if len(known) == len(part) else None
             self.calls += 1
             try:
-                vectors, used = self._read(await server.post("/embeddings", self._body(texts)), len(texts))
+                vectors, counted = await server.post(
+                    "/embeddings",
+                    self._body(texts),
+                    lambda said: read_vectors(said, len(texts), self._length),
+                )
             except Fault as fault:
                 await cache.write(cache.release(key, maybe_paid=fault.maybe_paid))
                 if fault.is_transient:
@@ -229,7 +256,12 @@ class APIEmbedder:
             except BaseException:
                 cache.write_later(cache.release(key, maybe_paid=True))
                 raise
+            self._length = len(vectors[0]) // 4
             found = dict(zip(part, vectors, strict=True))
+            # Without a count that can be believed, what was reserved is charged.
+            believed = counted is not None and counted >= _LEAST_COUNTED * tokens
+            used = counted if counted is not None and believed else math.ceil(_RESERVE_FACTOR * tokens)
+            self.estimated_calls += not believed
             cost = price.of(used, 0) if price else 0.0
             self.tokens += used
             self.cost += cost
@@ -248,20 +280,6 @@ class APIEmbedder:
         if self.dimensions:
             body["dimensions"] = self.dimensions
         return body
-
-    @staticmethod
-    def _read(reply: dict[str, Any], n: int) -> tuple[list[bytes], int]:
-        try:
-            rows = sorted(reply["data"], key=lambda row: row["index"])
-            vectors = [np.asarray(row["embedding"], dtype="<f4") for row in rows]
-            used = int((reply.get("usage") or {}).get("prompt_tokens") or 0)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise Fault(FaultKind.BROKEN, "the reply holds no vectors", maybe_paid=True) from None
-        if len(vectors) != n or any(v.ndim != 1 or not len(v) or not np.isfinite(v).all() for v in vectors):
-            raise Fault(
-                FaultKind.BROKEN, f"{len(vectors)} vectors for {n} texts, or not finite", maybe_paid=True
-            )
-        return [v.tobytes() for v in vectors], used
 
 
 def _key(head: bytes, text: str) -> bytes:

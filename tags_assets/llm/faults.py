@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import orjson
+from tags_assets.llm.replies import read_error, wait_asked_s
+from tags_assets.llm.scrub import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_REASON_LENGTH = 240
+    from tags_assets.llm.replies import ErrorSaid
 
 
 class FaultKind(Enum):
@@ -80,17 +78,6 @@ class InvalidAnswerError(Exception):
     """An answer that came whole and does not say what was asked for."""
 
 
-_SECRET = re.compile(r"\b(?:sk|pk|rk|hf|gsk|key|tok)[-_][A-Za-z0-9*_\-.]{6,}|[Bb]earer\s+\S+")
-
-
-def scrub(text: str, secret: str | None = None) -> str:
-    """Make one short line in which no key is left."""
-    if secret and len(secret) > 3:
-        text = text.replace(secret, "[key]")
-    text = " ".join(_SECRET.sub("[key]", text).split())
-    return text if len(text) <= MAX_REASON_LENGTH else text[: MAX_REASON_LENGTH - 1] + "…"
-
-
 def fault_of(error: Exception, secret: str | None) -> Fault:
     """Sort an exception of the client library into a `Fault`."""
     import httpx2  # noqa: PLC0415  # takes a second, and most commands call no model
@@ -124,18 +111,16 @@ def _fault_of_connection(error: Exception, secret: str | None) -> Fault:
 
 def fault_of_status(status: int, reply: object, headers: Mapping[str, str], secret: str | None) -> Fault:
     """Sort an HTTP error into a `Fault`."""
-    body = _error_body(reply)
-    said = str(body.get("message") or "")
-    code = f"{body.get('code') or ''} {body.get('type') or ''}".lower()
-    line = scrub(f"{status} {said}".strip(), secret)
-    wait = retry_after_s(headers)
-    if status == 413 or _says_too_long(said, code):
-        return Fault(FaultKind.TOO_LONG, line, context_tokens=_context_said(body, said))
-    if status == 429 and ("insufficient_quota" in code or "billing" in code):
+    said = read_error(reply)
+    line = scrub(f"{status} {said.message}".strip(), secret)
+    if status == 413 or _says_too_long(said):
+        return Fault(FaultKind.TOO_LONG, line, context_tokens=said.context_tokens)
+    if status == 429 and ("insufficient_quota" in said.code or "billing" in said.code):
         return Fault(FaultKind.REFUSED, f"the account's quota is used up: {line}")
     if status in {400, 422, 501}:
-        return _fault_of_body(body, said, line)
-    return Fault(_KIND_OF_STATUS.get(status, _kind_of(status)), line, retry_after_s=wait)
+        return _fault_of_words(said, line)
+    kind = _KIND_OF_STATUS.get(status, _kind_of(status))
+    return Fault(kind, line, retry_after_s=wait_asked_s(headers))
 
 
 _KIND_OF_STATUS = {
@@ -148,19 +133,19 @@ _KIND_OF_STATUS = {
 
 
 def _kind_of(status: int) -> FaultKind:
-    return FaultKind.BROKEN if status >= 500 else FaultKind.BAD_REQUEST
+    return FaultKind.BAD_REQUEST if 400 <= status < 500 else FaultKind.BROKEN
 
 
-def _fault_of_body(body: Mapping[str, object], said: str, line: str) -> Fault:
-    lowered = said.lower()
-    parameter = body.get("param")
-    if "response_format" in lowered or "schema" in lowered or "grammar" in lowered or "json mode" in lowered:
+def _fault_of_words(said: ErrorSaid, line: str) -> Fault:
+    lowered, parameter = said.message.lower(), said.parameter or ""
+    if any(word in lowered for word in ("response_format", "schema", "grammar", "json mode")):
         return Fault(FaultKind.SCHEMA, line)
-    if isinstance(parameter, str) and parameter.startswith("response_format"):
+    if parameter.startswith("response_format"):
         return Fault(FaultKind.SCHEMA, line)
     unsupported = ("unsupported", "not supported", "unrecognized", "unknown", "not permitted", "extra")
-    if any(word in lowered for word in unsupported) or "unsupported" in str(body.get("code") or ""):
-        named = parameter if isinstance(parameter, str) else _parameter_said(lowered)
+    if any(word in lowered for word in unsupported) or "unsupported" in said.code:
+        # Only what can be done without: a server must not talk us into leaving the messages out.
+        named = next((name for name in _PARAMETERS if name in (parameter or lowered)), None)
         if named:
             return Fault(FaultKind.PARAMETER, line, parameter=named)
     return Fault(FaultKind.BAD_REQUEST, line)
@@ -176,29 +161,11 @@ _PARAMETERS = (
 )
 
 
-def _parameter_said(lowered: str) -> str | None:
-    return next((name for name in _PARAMETERS if name in lowered), None)
-
-
-def _error_body(body: object) -> Mapping[str, object]:
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
-    if isinstance(body, dict):
-        # FastAPI and vLLM say "detail" or put the sentence straight into "error".
-        sentence = body.get("message") or body.get("detail") or body.get("error")
-        return {**body, "message": sentence if isinstance(sentence, str) else _compact(sentence)}
-    return {"message": str(body or "")}
-
-
-def _compact(value: object) -> str:
-    return "" if value is None else orjson.dumps(value, default=str).decode()
-
-
-def _says_too_long(said: str, code: str) -> bool:
-    lowered = said.lower()
+def _says_too_long(said: ErrorSaid) -> bool:
+    lowered = said.message.lower()
     return (
-        "context_length" in code
-        or "exceed_context" in code
+        "context_length" in said.code
+        or "exceed_context" in said.code
         or "context length" in lowered
         or "context window" in lowered
         or "context size" in lowered
@@ -207,33 +174,3 @@ def _says_too_long(said: str, code: str) -> bool:
         or "request too large" in lowered
         or ("too many" in lowered and "token" in lowered and "minute" not in lowered)
     )
-
-
-def _context_said(body: Mapping[str, object], said: str) -> int | None:
-    size = body.get("n_ctx")
-    if isinstance(size, int):
-        return size
-    found = re.search(
-        r"(?:context (?:length|size|window)(?: is| of)?|maximum of|context size \()\D{0,12}(\d{3,8})",
-        said,
-    )
-    return int(found.group(1)) if found else None
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read how long the server asks to wait: ``retry-after-ms``, else ``Retry-After`` as seconds or date."""
-    try:
-        return max(float(headers["retry-after-ms"]) / 1000, 0.0)
-    except (KeyError, ValueError):
-        pass
-    said = headers.get("retry-after")
-    if said is None:
-        return None
-    try:
-        return max(float(said), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None

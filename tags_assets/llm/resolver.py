@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from tags_assets.llm.cache import Account, AnswerCache
-    from tags_assets.llm.online import Reply
+    from tags_assets.llm.replies import Reply
     from tags_assets.llm.settings import ClientSettings
     from tags_assets.llm.status import Tally
     from tags_assets.llm.task import Question, Task
@@ -42,6 +43,9 @@ _UNKNOWN_CONTEXT = 8192
 
 _RESERVE_FACTOR = 1.5
 """Prompt tokens reserved under a cap for each that is estimated: a row's estimate may be off by a third."""
+
+_LEAST_COUNTED = 0.1
+"""Share of the estimated prompt tokens below which a server's count is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,16 @@ class Request:
     prompt_tokens: float
     max_tokens: int
     reserve: float
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a call is entered with: as the server counted, else (``estimated``) what it may be at most."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    estimated: bool
 
 
 class Resolver:
@@ -241,18 +255,46 @@ class Resolver:
             reserve=price.of(_RESERVE_FACTOR * prompt_tokens, max_tokens) if price else 0.0,
         )
 
-    def stored(self, request_cut: bool, reply: Reply) -> Stored:  # noqa: FBT001
-        """What of a reply is kept."""
-        return Stored(reply.content, reply.finish, request_cut, reply.prompt_tokens, reply.completion_tokens)
+    def charge(
+        self, reply: Reply, request: Request | None, *, factor: float = 1.0, share: float = 0.0
+    ) -> Charge:
+        """Settle what a reply costs, and enter it into the tally.
 
-    def count(self, reply: Reply, factor: float = 1.0) -> float:
-        """Enter a reply into the tally; gives its cost."""
-        self.tally.prompt_tokens += reply.prompt_tokens
-        self.tally.completion_tokens += reply.completion_tokens
-        if self.settings.price is None:
-            return 0.0
-        cost = factor * self.settings.price.of(
-            reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens
+        A count of tokens that is missing or can't be true is replaced by the bound that was reserved, so that
+        the spending cap holds for a server that does not count.
+
+        Parameters
+        ----------
+        reply
+            What came.
+        request
+            What was asked; None where that is not known any more.
+        factor
+            Of the price.
+        share
+            What was reserved for it, for the case that the request is not known.
+        """
+        prompt_tokens, completion_tokens = reply.prompt_tokens, reply.completion_tokens
+        estimate = request.prompt_tokens if request else 0.0
+        prompt_missing = prompt_tokens is None or prompt_tokens < _LEAST_COUNTED * estimate
+        if prompt_missing:
+            prompt_tokens = math.ceil(_RESERVE_FACTOR * estimate)
+        completion_missing = completion_tokens is None
+        if completion_missing:
+            completion_tokens = request.max_tokens if request else math.ceil(count_tokens_of(reply.content))
+        estimated = prompt_missing or completion_missing
+        cost, price = 0.0, self.settings.price
+        if price is not None:
+            cost = factor * price.of(prompt_tokens or 0, completion_tokens or 0, reply.cached_tokens)
+            if estimated and request is None:
+                cost = max(cost, share)
+        charge = Charge(prompt_tokens or 0, completion_tokens or 0, cost, estimated)
+        self.tally.enter(charge.prompt_tokens, charge.completion_tokens, cost, estimated=estimated)
+        return charge
+
+    @staticmethod
+    def stored(request_cut: bool, reply: Reply, charge: Charge) -> Stored:  # noqa: FBT001
+        """What of a reply is kept."""
+        return Stored(
+            reply.content, reply.finish, request_cut, charge.prompt_tokens, charge.completion_tokens
         )
-        self.tally.cost += cost
-        return cost

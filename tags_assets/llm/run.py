@@ -231,14 +231,15 @@ class Run:
                 raise
             finally:
                 self._calling -= 1
-            stored = self._resolver.stored(request.cut, reply)
-            cost = self._resolver.count(reply)
-            await self._cache.write(self._cache.keep(key, account, stored, cost))
+            charge = self._resolver.charge(reply, request)
+            stored = self._resolver.stored(request.cut, reply, charge)
+            await self._cache.write(self._cache.keep(key, account, stored, charge.cost))
         finally:
             self._throttle.leave()
         self._throttle.succeeded()
-        self._throttle.settle(tokens, reply.prompt_tokens + reply.completion_tokens)
-        scope.dialect.observe(request.estimate, reply.prompt_tokens, reply.completion_tokens)
+        self._throttle.settle(tokens, charge.prompt_tokens + charge.completion_tokens)
+        if not charge.estimated:
+            scope.dialect.observe(request.estimate, charge.prompt_tokens, charge.completion_tokens)
         return stored
 
     async def _claim(self, key: bytes, request: Request) -> Stored | Granted | Elsewhere | OverCap:
@@ -318,6 +319,8 @@ def refusal(fault: Fault, settings: ClientSettings) -> UserError:
     mend = "See base_url, key and model"
     if fault.reason.startswith("401"):
         mend = f"Set {KEY_VARIABLE} to a key that the server knows"
+    elif fault.reason.startswith("3"):
+        mend = "If you trust the address that it redirects to, give that one as base_url"
     elif fault.reason.startswith("404"):
         mend = (
             f"See that the address ends as the server wants it (often /v1) and that it has {settings.model!r}"

@@ -27,6 +27,8 @@ class Status:
         Seconds left at this speed; None before the first answer.
     trouble
         What holds the run up, as ``"server down"``; else empty.
+    estimated
+        Whether part of ``spent`` is an estimate, because the server does not count tokens as it should.
     """
 
     done: int
@@ -38,6 +40,7 @@ class Status:
     currency: str
     left_s: float | None
     trouble: str = ""
+    estimated: bool = False
 
     def __str__(self) -> str:
         return f"{self.done:,}/{self.total:,} rows · {self.note}"
@@ -51,7 +54,7 @@ class Status:
         if self.failed:
             parts.append(f"{self.failed:,} failed")
         if self.spent is not None:
-            parts.append(f"{self.spent:.2f} {self.currency}")
+            parts.append(f"{self.spent:.2f} {self.currency}{' (partly estimated)' if self.estimated else ''}")
         if self.left_s is not None:
             parts.append(f"{_duration(self.left_s)} left")
         if self.trouble:
@@ -96,12 +99,20 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    estimated: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
     _marks: list[tuple[float, int]] = field(default_factory=list)
 
     _WINDOW_S = 30.0
+
+    def enter(self, prompt_tokens: int, completion_tokens: int, cost: float, *, estimated: bool) -> None:
+        """Enter what a call came to; ``estimated`` where the server's own count could not be used."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        self.cost += cost
+        self.estimated += estimated
 
     def status(self, trouble: str = "") -> Status:
         """Describe this moment."""
@@ -115,8 +126,9 @@ class Tally:
         left = (self.total - self.done) / per_s if per_s > 0 else None
         spent = None if self.currency is None else self.cost
         return Status(
-            self.done, self.total, self.cached, self.failed, per_s, spent, self.currency or "", left, trouble
-        )
+            self.done, self.total, self.cached, self.failed, per_s, spent, self.currency or "", left, trouble,
+            estimated=self.estimated > 0,
+        )  # fmt: skip
 
     def figures(self) -> dict[str, object]:
         """Figures for the metadata: plain numbers, texts and small dictionaries."""
@@ -132,6 +144,7 @@ class Tally:
             "cut_rows": self.cut,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            "calls_with_estimated_cost": self.estimated,
             "cost": None if self.currency is None else round(self.cost, 6),
             "currency": self.currency,
             "asking_seconds": round(seconds, 3),
@@ -151,6 +164,7 @@ _ADDED = (
     "cut_rows",
     "prompt_tokens",
     "completion_tokens",
+    "calls_with_estimated_cost",
     "asking_seconds",
 )
 

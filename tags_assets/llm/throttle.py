@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.llm.faults import Fault, FaultKind
+from tags_assets.llm.replies import MAX_WAIT_S
 
 if TYPE_CHECKING:
     from tags_assets.llm.settings import ClientSettings
@@ -18,8 +19,12 @@ _BURST_S = 2.0
 """Seconds' worth of a rate that may be used at once."""
 
 _FIRST_PAUSE_S = 0.5
+_SHORTEST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 15.0
 _LOOK_S = 1.0
+
+_MOST_USED = 4.0
+"""Most tokens that a call is taken to have used for each that was expected: no count may stall the run."""
 
 _TRIP_AFTER = 8
 """Faults in a row after which the server counts as down: of any rows where nobody answers, of so many
@@ -31,9 +36,14 @@ def pause_s(tries: int, *, first: float = _FIRST_PAUSE_S, longest: float = _LONG
 
     Full jitter spreads the callers that failed together (Brooker, "Exponential backoff and jitter", 2015).
     """
-    ceiling = min(longest, first * 2.0**tries)
+    ceiling = min(longest, first * 2.0 ** min(tries, 30))
     # Jitter wants to differ between processes: the one place where a seed would do harm.
     return max(random.random(), 0.1) * ceiling  # noqa: S311
+
+
+def wait_in_words(seconds: float) -> str:
+    """Say how long a server asks to wait."""
+    return f"{seconds:.0f} s" if seconds < MAX_WAIT_S else f"{MAX_WAIT_S / 86_400:.0f} days or more"
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:
@@ -146,8 +156,8 @@ class Throttle:
             _wake(self._waiting.popleft())
 
     def settle(self, reserved_tokens: float, used_tokens: float) -> None:
-        """Correct the token rate by what a call really took."""
-        self._tokens.give_back(reserved_tokens - used_tokens)
+        """Correct the token rate by what a call really took, as far as a server's count can be believed."""
+        self._tokens.give_back(reserved_tokens - min(used_tokens, _MOST_USED * reserved_tokens))
 
     def succeeded(self) -> None:
         """Note an answer: the server lives."""
@@ -190,7 +200,8 @@ class Throttle:
             self._last_cut = now
             self._tries += 1
             self.limit = max(self.limit * 0.6, 1.0)
-        wait = fault.retry_after_s if fault.retry_after_s is not None else pause_s(self._tries, first=1.0)
+        asked_s = fault.retry_after_s
+        wait = pause_s(self._tries, first=1.0) if asked_s is None else max(asked_s, _SHORTEST_PAUSE_S)
         self._closed_until = max(self._closed_until, now + wait)
 
     @property
@@ -201,7 +212,7 @@ class Throttle:
     def _check_wait(self, asked_s: float | None) -> None:
         if asked_s is not None and asked_s > self._settings.patience_s:
             raise UserError(
-                f"asks to wait {asked_s:.0f} s ({self._last_reason})",
+                f"asks to wait {wait_in_words(asked_s)} ({self._last_reason})",
                 where=self._settings.endpoint,
                 mend="Run again then; answers so far are kept and are not paid for again.",
             )

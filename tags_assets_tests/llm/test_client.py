@@ -145,7 +145,7 @@ def test_a_reply_that_never_ends_is_cut_off_and_tried_again(server, connect, man
 
 
 def test_an_endless_flood_is_cut_off(server, connect, monkeypatch):
-    monkeypatch.setattr("tags_assets.llm.online.MAX_REPLY_BYTES", 2**22)
+    monkeypatch.setattr("tags_assets.llm.online.MAX_REPLY_BYTES", 2**21)
     server.behave = lambda call: Reply(manner="endless") if call.number == 1 else well_behaved(call)
     result = LLMTagger(connect()).tag(*rows(4))
     assert result.failures.is_empty()
