@@ -169,7 +169,7 @@ SETTLED_S = 60.0
 """A file that was not written for so long is whole, also where it is seen for the first time."""
 
 
-def _all_old(names: Sequence[str], files: Mapping[str, tuple[int, int]]) -> bool:
+def _all_old(names: Sequence[str], files: Mapping[str, tuple[int, ...]]) -> bool:
     return all(time.time() - files[name][1] / 1e9 >= SETTLED_S for name in names)
 
 
@@ -178,7 +178,7 @@ class _LandingCursor:
     """What the landing sensor saw a tick ago: the version that it reported, size and time of each file."""
 
     version: str | None
-    files: Mapping[str, tuple[int, int]]
+    files: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def read(cls, text: str | None) -> _LandingCursor:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from tags_assets.errors import UserError
 from tags_assets.formats import language, near_duplicates, tokens
 from tags_assets.formats.instance import INSTANCE_SCHEMA, REJECTED_SCHEMA, Message, Recognised, RowError
-from tags_assets.formats.pool_files import status_of
+from tags_assets.formats.pool_files import Status, status_of
 from tags_assets.formats.readers import Position, Record, read_records
 from tags_assets.formats.readers.sniff import suffix_of
 from tags_assets.formats.recognise import recognise
@@ -120,7 +120,7 @@ def parse_file(
     cache: Path,
     columns: ColumnMap,
     *,
-    status: tuple[int, int] | None = None,
+    status: Status | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> ParsedFile:
     """Read a file, or find it in the cache.

@@ -151,7 +151,7 @@ def read_pool(
     mapping = ColumnMap(columns)
     statuses = [status_of(file) for file in files]
     fingerprints = fingerprint_files(files, cache)
-    total = sum(size for size, _ in statuses)
+    total = sum(status.size for status in statuses)
     before = 0
     pool: list[_PoolFile] = []
     for path, name, status in zip(files, names_of(files), statuses, strict=True):
@@ -162,8 +162,8 @@ def read_pool(
 
         fingerprint = fingerprints[str(path)]
         parsed = parse_file(path, fingerprint, cache, mapping, status=status, advance=advance)
-        advance(status[0])
-        before += status[0]
+        advance(status.size)
+        before += status.size
         pool.append(_PoolFile(path, name, source_of(path), parsed))
     _complain(pool, mapping)
     return PoolRead(tuple(pool))

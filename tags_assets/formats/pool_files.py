@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tags_assets.errors import UserError
+from tags_assets.formats.folders import OTHER_NAME, Found, Unread, data_below, no_file
 from tags_assets.formats.readers.duckdb_relation import (
     SEPARATOR,
     is_query,
@@ -21,14 +22,12 @@ from tags_assets.formats.readers.duckdb_relation import (
     relation_path,
     split_relation,
 )
-from tags_assets.formats.readers.sniff import COMPRESSED_SUFFIXES, SUFFIXES, suffix_of
-from tags_assets.formats.readers.streams import cannot_be_read
+from tags_assets.formats.readers.sniff import COMPRESSED_SUFFIXES, SUFFIXES
+from tags_assets.formats.readers.streams import cannot_be_read, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What datasets and LLaMA-Factory write beside the data.
-_NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _FINGERPRINTS = "fingerprints.json"
 # A file that was just written can be written again within one tick of its time stamp.
@@ -54,45 +53,64 @@ def expand_pool(paths: Sequence[str | Path]) -> list[Path]:
     UserError
         If a path stands for nothing.
     """
+    return find_pool(paths).files
+
+
+def find_pool(paths: Sequence[str | Path]) -> Found:
+    """Name every file that a pool's paths stand for, as `expand_pool` does, and what is not read.
+
+    A file that the user names, or that a pattern of the user's matches, may be a link to anywhere.
+    """
     files: dict[str, Path] = {}
+    unread: dict[Path, Unread] = {}
     for path in paths:
-        for file in _expand(path):
+        found = _expand(path)
+        for file in found.files:
             files.setdefault(os.path.realpath(file), file)
-    return list(files.values())
+        unread |= {each.path: each for each in found.unread}
+    return Found(list(files.values()), [each for path, each in unread.items() if path not in files.values()])
 
 
-def _expand(given: str | Path) -> list[Path]:
+def _expand(given: str | Path) -> Found:
     path = _absolute(given)
     if path.is_dir():
-        found = _in_folder(path)
-        if not found:
-            suffixes = ", ".join(SUFFIXES)
-            raise UserError(
-                "no data in this folder",
-                where=str(given),
-                mend=f"Data is what is named {suffixes}, also compressed.",
-            )
+        found = data_below(path)
+        if not found.files:
+            raise _no_data(given, found)
         return found
     if path.is_file():
-        return [path]
+        return Found([path])
     if path.exists() or path.is_symlink():
-        raise _no_file(path)
+        raise no_file(path)
     if is_relation(given):
         # The separator is also DuckDB's cast: what stands before the first is the file.
         database, _, relation = str(given).partition(SEPARATOR)
         file = _absolute(database)
         if not file.is_file():
             raise _no_such(file, given)
-        return [relation_path(file, relation.strip())]
+        return Found([relation_path(file, relation.strip())])
     if glob.has_magic(str(given)):
-        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute
-        found = [
-            file for match in matches for file in (_in_folder(match) if match.is_dir() else _expand(match))
-        ]
-        if not found:
+        found = Found()
+        for match in sorted(Path(match) for match in glob.glob(str(path), recursive=True)):  # noqa: PTH207 - absolute
+            part = data_below(match) if match.is_dir() else _expand(match)
+            found.files += part.files
+            found.unread += part.unread
+        if not found.files:
             raise UserError("no file matches", where=str(given))
         return found
     raise _no_such(path, given)
+
+
+def _no_data(given: str | Path, found: Found) -> UserError:
+    """Say that a folder has nothing to read, and what lies there instead."""
+    reasons = Counter(each.reason for each in found.unread)
+    reasons.pop(OTHER_NAME, None)
+    there = "; ".join(f"{n:,} x {reason}" for reason, n in reasons.most_common(3))
+    return UserError(
+        f"no data in this folder{f' ({there})' if there else ''}",
+        where=str(given),
+        mend=f"Data is what is named {', '.join(SUFFIXES)}, also compressed.",
+    )
 
 
 def _absolute(path: str | Path) -> Path:
@@ -106,53 +124,6 @@ def _no_such(path: Path, given: str | Path) -> UserError:
     if not siblings:
         return UserError("there is no such file or folder", where=str(given))
     return UserError.unknown("file", path.name, siblings, where=str(path.parent))
-
-
-def _in_folder(folder: Path, above: frozenset[str] = frozenset()) -> list[Path]:
-    """Return the data files below a folder; a data set's own lists of files are followed."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return []  # a link to a folder that it stands in
-    above |= {real}
-    if (folder / "dataset_dict.json").is_file():
-        splits = _listed(folder / "dataset_dict.json", "splits")
-        return [file for split in splits for file in _in_folder(folder / str(split), above)]
-    if (folder / "state.json").is_file():
-        files = _listed(folder / "state.json", "_data_files")
-        return [folder / str(file["filename"]) for file in files if isinstance(file, dict)]
-    found: list[Path] = []
-    for entry in _entries(folder):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            found += _in_folder(entry, above)
-        elif suffix_of(entry) in SUFFIXES and entry.name not in _NOT_DATA:
-            if not entry.is_file():
-                raise _no_file(entry)
-            found.append(entry)
-    return found
-
-
-def _no_file(path: Path) -> UserError:
-    """Say what stands where a file should; a pipe would be waited for without end."""
-    if path.exists():
-        return UserError("is neither a file nor a folder", where=str(path), mend="Write it to a file first.")
-    return UserError("is a link that leads nowhere", where=str(path), mend="Mend or remove it.")
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise cannot_be_read(folder, error) from error
-
-
-def _listed(file: Path, key: str) -> list[object]:
-    try:
-        listed = json.loads(file.read_bytes())[key]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"does not list the data set's {key}", where=str(file)) from error
-    return listed if isinstance(listed, list) else []
 
 
 def names_of(files: Sequence[Path]) -> list[str]:
@@ -203,13 +174,23 @@ def source_of(file: Path) -> str:
     return _shown(_SHARD.sub("", stem) or file.name)
 
 
-def status_of(file: Path) -> tuple[int, int]:
-    """Return the size and the time of the last change of a file, or of the DuckDB file around a relation."""
+class Status(NamedTuple):
+    """What tells whether a file is still the one that it was."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    """Unlike the time of the last change, no program can set it."""
+    inode: int
+
+
+def status_of(file: Path) -> Status:
+    """Return the status of a file, or of the DuckDB file around a relation."""
     try:
         status = (split_relation(file)[0] if is_relation(file) else file).stat()
     except OSError as error:
         raise cannot_be_read(file, error) from error
-    return status.st_size, status.st_mtime_ns
+    return Status(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
@@ -220,8 +201,7 @@ def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
     files
         As `expand_pool` gives them.
     cache_dir
-        Remembers fingerprints by path, size and time of change, so that a file that did not change is not
-        read.
+        Remembers fingerprints by path and status, so that a file that did not change is not read.
 
     Returns
     -------
@@ -256,17 +236,17 @@ def _fingerprint(file: Path, known: dict[str, list[object]], fresh: dict[str, li
 
 
 def _of_bytes(file: Path, known: dict[str, list[object]], fresh: dict[str, list[object]]) -> str:
+    status = status_of(file)
+    seen = known.get(str(file), fresh.get(str(file)))
+    if isinstance(seen, list) and seen[:-1] == [*status]:
+        return str(seen[-1])
     try:
-        status = file.stat()
-        seen = known.get(str(file), fresh.get(str(file)))
-        if seen is not None and seen[:2] == [status.st_size, status.st_mtime_ns]:
-            return str(seen[2])
-        with file.open("rb") as opened:
-            digest = file_digest(opened, lambda: blake2b(digest_size=16)).hexdigest()
+        with opened(file) as stream:
+            digest = file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise cannot_be_read(file, error) from error
-    if time.time_ns() - status.st_mtime_ns > _SETTLED_NS:
-        fresh[str(file)] = [status.st_size, status.st_mtime_ns, digest]
+    if time.time_ns() - status.ctime_ns > _SETTLED_NS:
+        fresh[str(file)] = [*status, digest]
     return digest
 
 

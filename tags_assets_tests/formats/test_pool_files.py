@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,7 @@ def test_a_path_that_stands_for_nothing_is_one_line(folder, given, message):
     ("make", "message"),
     [
         (os.mkfifo, "x.jsonl: is neither a file nor a folder"),
-        (lambda path: path.symlink_to(path), "x.jsonl: is a link that leads nowhere. Mend or remove it"),
+        (lambda path: path.symlink_to(path), "x.jsonl: is a link that leads nowhere. Fix or remove it"),
         (lambda path: path.symlink_to("/nowhere"), "x.jsonl: is a link that leads nowhere"),
     ],
 )
@@ -128,8 +127,9 @@ def test_fingerprints_are_of_content_and_read_it_once(tmp_path, monkeypatch):
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     one.write_bytes(b"{}\n")
     two.write_bytes(b"{}\n")
-    old = time.time() - 60
-    os.utime(one, (old, old))
+    with monkeypatch.context() as patch:
+        patch.setattr(pool_files, "_SETTLED_NS", -1)  # as if it had been written a while ago
+        fingerprint_files([one], tmp_path / "cache")
     first = fingerprint_files([one, two], tmp_path / "cache")
     assert first[str(one)] == first[str(two)]
 
@@ -144,6 +144,27 @@ def test_fingerprints_are_of_content_and_read_it_once(tmp_path, monkeypatch):
 
     two.write_bytes(b"[]\n")
     assert fingerprint_files([one, two], tmp_path / "cache")[str(two)] != first[str(two)]
+
+
+def test_other_content_under_the_same_size_and_time_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool_files, "_SETTLED_NS", -1)
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(b"{}\n")
+    before, times = (
+        fingerprint_files([file], tmp_path / "cache"),
+        (file.stat().st_atime_ns, file.stat().st_mtime_ns),
+    )
+    file.write_bytes(b"[]\n")
+    os.utime(file, ns=times)
+    assert fingerprint_files([file], tmp_path / "cache") != before
+    other = tmp_path / "y.jsonl"
+    other.write_bytes(b"[]\n")
+    os.utime(other, ns=times)
+    seen = fingerprint_files([file], tmp_path / "cache")
+    other.write_bytes(b"{}\n")
+    os.utime(other, ns=times)
+    other.replace(file)
+    assert fingerprint_files([file], tmp_path / "cache") != seen
 
 
 def test_a_spoilt_memory_of_fingerprints_is_forgotten(tmp_path):
