@@ -326,12 +326,25 @@ def _contains(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> bool:
     """Say whether one text is the other with words before it, behind it or both."""
     if len(a) < len(b):
         a, b = b, a
-    for start in range(len(a) - len(b) + 1):
-        place = 0
-        while place < len(b) and a[start + place] == b[place]:
+    if not len(b):
+        return True
+    # Knuth, Morris and Pratt: texts of one repeated word would be compared in quadratic time.
+    border = np.zeros(len(b), dtype=np.int64)
+    place = 0
+    for i in range(1, len(b)):
+        while place and b[i] != b[place]:
+            place = border[place - 1]
+        if b[i] == b[place]:
             place += 1
-        if place == len(b):
-            return True
+        border[i] = place
+    place = 0
+    for word in a:
+        while place and word != b[place]:
+            place = border[place - 1]
+        if word == b[place]:
+            place += 1
+            if place == len(b):
+                return True
     return False
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -155,3 +157,21 @@ def test_nearness_is_symmetric(texts):
     back, _ = nd.confirmed(rows, there[:, ::-1].copy())
     assert np.array_equal(near, back)
     assert near[there[:, 0] == there[:, 1]].all()
+
+
+@given(st.lists(st.integers(0, 2), max_size=12), st.lists(st.integers(0, 2), max_size=5))
+def test_a_text_inside_of_another_is_found(a, b):
+    inside = any(a[i : i + len(b)] == b for i in range(len(a) - len(b) + 1))
+    words_a, words_b = np.array(a, dtype=np.uint64), np.array(b, dtype=np.uint64)
+    if len(a) >= len(b):
+        assert nd._contains(words_a, words_b) == inside
+        assert nd._contains(words_b, words_a) == inside
+
+
+def test_texts_of_one_repeated_word_are_compared_in_linear_time():
+    a = np.array([1] * 1_000_000 + [2], dtype=np.uint64)
+    b = np.array([1] * 500_000 + [3], dtype=np.uint64)
+    nd._contains(a[:3], b[:3])  # compiled
+    start = time.perf_counter()
+    assert not nd._contains(a, b)
+    assert time.perf_counter() - start < 10  # 250 thousand million comparisons take minutes

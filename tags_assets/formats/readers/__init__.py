@@ -10,7 +10,7 @@ from tags_assets.formats.readers.csv_table import read_csv
 from tags_assets.formats.readers.duckdb_relation import SEPARATOR, is_relation, read_relation, tables_of
 from tags_assets.formats.readers.json_document import read_json_document
 from tags_assets.formats.readers.json_lines import read_json_lines
-from tags_assets.formats.readers.record import Position, Record
+from tags_assets.formats.readers.record import Position, Record, bounded
 from tags_assets.formats.readers.sniff import sniff
 
 if TYPE_CHECKING:
@@ -39,18 +39,22 @@ def read_records(path: Path, position: Position | None = None) -> Iterator[Recor
     if is_relation(path):
         yield from read_relation(path, position)
         return
+    yield from bounded(_records(path, position), path)
+
+
+def _records(path: Path, position: Position) -> Iterator[Record]:
     sniffed = sniff(path)
     match sniffed.kind:
         case "json_lines":
-            yield from read_json_lines(path, sniffed.compression, position)
+            return read_json_lines(path, sniffed.compression, position)
         case "json_document":
-            yield from read_json_document(path, sniffed.compression, position)
+            return read_json_document(path, sniffed.compression, position)
         case "csv":
-            yield from read_csv(path, sniffed.compression, position)
+            return read_csv(path, sniffed.compression, position)
         case "parquet":
-            yield from read_parquet(path, position)
+            return read_parquet(path, position)
         case "arrow_stream" | "arrow_file":
-            yield from read_arrow(path, position, stream=sniffed.kind == "arrow_stream")
+            return read_arrow(path, position, stream=sniffed.kind == "arrow_stream")
         case "duckdb":
             tables = ", ".join(tables_of(path)[:8])
             raise UserError(

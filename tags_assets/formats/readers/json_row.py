@@ -12,6 +12,7 @@ from tags_assets.formats.turns import kind_of
 
 BOM = b"\xef\xbb\xbf"
 
+_BOMS = re.compile(rb"(?:\xef\xbb\xbf\s*+)++")
 _NOT_A_NUMBER = re.compile(r"-?(NaN|Infinity)\b")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -19,8 +20,8 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 def clean(raw: bytes) -> bytes:
     """Return JSON text without the byte order mark and the white space around it."""
     raw = raw.strip()
-    while raw.startswith(BOM):
-        raw = raw[len(BOM) :].strip()
+    if match := _BOMS.match(raw):  # there may be millions of them
+        raw = raw[match.end() :]
     return raw
 
 

@@ -113,7 +113,7 @@ def _by_text(start: bytes, named: Kind | None) -> Kind | None:
         return _json_kind(text, first, rest, named)
     if _is_header(first, named):
         return "csv"
-    if named in ("json_lines", "json_document") or re.search(rb"^\s*\{", text, re.MULTILINE):
+    if named in ("json_lines", "json_document") or re.search(rb"(?:^|\n)[ \t\r]*\{", text):
         # Broken lines at the top of a dump; a document that begins with anything but a bracket is none.
         return "json_lines"
     return None

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from tags_assets.errors import UserError
-from tags_assets.formats.readers.record import KEPT_OF_A_LONG_ROW, MAX_ROW_BYTES, Position
+from tags_assets.formats.readers.record import (
+    KEPT_OF_A_LONG_ROW,
+    MAX_ROW_BYTES,
+    Position,
+    most_from,
+    too_much,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
 
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 """First bytes of each compression that is read."""
 
 _BLOCK = 4 * 2**20
+_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def cannot_be_read(path: Path, error: OSError) -> UserError:
@@ -26,10 +36,43 @@ def cannot_be_read(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot be read: {error.strerror or error}", where=str(path))
 
 
+def check_regular(path: Path) -> None:
+    """Make sure that a path is a file's.
+
+    Raises
+    ------
+    UserError
+        If it is a pipe, a device or a socket, which would be waited for, or read, without end.
+    """
+    _refuse_special(path, path.stat().st_mode)
+
+
+def opened(path: Path) -> BufferedReader:
+    """Open a file for reading, never waiting for the other end of a pipe.
+
+    Raises
+    ------
+    UserError
+        If the path is not a file's.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NEVER_WAIT))  # noqa: SIM115 - `Path.open` takes no opener
+    try:
+        _refuse_special(path, os.fstat(file.fileno()).st_mode)
+    except UserError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_special(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError("is neither a file nor a folder", where=str(path), mend="Write it to a file first.")
+
+
 def compression_of(path: Path) -> str | None:
     """Tell a compressed file by its first bytes, whatever its name."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(4)
     except OSError as error:
         raise cannot_be_read(path, error) from error
@@ -44,14 +87,20 @@ def blocks(
     Raises
     ------
     UserError
-        If the file cannot be opened, or its compressed stream is damaged or cut short.
+        If the file cannot be opened, its compressed stream is damaged or cut short, or it unpacks to far more
+        than any data does.
     """
     position = position or Position()
+    unpacked = 0
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
+            most = most_from(os.fstat(file.fileno()).st_size)
             stream = pa.CompressedInputStream(pa.PythonFile(file), compression) if compression else file
             while block := stream.read(size):
                 position.done = file.tell()
+                unpacked += len(block)
+                if compression and unpacked > most:
+                    raise too_much(path, unpacked)
                 yield block
             position.done = file.tell()
     except (OSError, pa.ArrowException) as error:

@@ -67,3 +67,9 @@ def test_a_first_line_longer_than_the_head_of_the_file_is_still_a_line(tmp_path)
     long = b'{"instruction": "' + b"x" * 200_000 + b'", "output": "a"}'
     found = records(tmp_path, long + b"\n\n" + ROW, name="rows")
     assert [record.line for record in found] == [1, 3]
+
+
+def test_byte_order_marks_without_number_are_passed_over_in_one_go(tmp_path):
+    marks = b"\xef\xbb\xbf" * 5_000_000  # one by one, each would copy all that follow
+    (found,) = records(tmp_path, marks + b' {"a": 1}')
+    assert found.row == {"a": 1}

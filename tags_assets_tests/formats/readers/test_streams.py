@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 
 import pytest
@@ -81,3 +82,20 @@ def test_a_stream_that_is_cut_short_or_damaged_is_an_error_of_one_line(tmp_path,
 def test_a_missing_file_is_an_error_of_one_line(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         streams.compression_of(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, bz2.compress])
+def test_a_bomb_is_stopped_before_it_is_unpacked(tmp_path, pack):
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(pack(b"\n" * 80_000_000))
+    with pytest.raises(
+        UserError, match=r"rows.jsonl.gz: unpacks to more than \d+ MiB, over 200 times its size"
+    ):
+        for _ in streams.blocks(path, streams.compression_of(path)):
+            pass
+
+
+def test_what_shrinks_as_data_does_is_no_bomb(tmp_path):
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(DATA))
+    assert sum(map(len, streams.blocks(path, "gzip"))) == len(DATA)
