@@ -418,13 +418,20 @@ def ui(
     browse: Annotated[
         bool, typer.Option("--open", help="Open it in the browser as soon as it answers.")
     ] = False,
+    public_address: Annotated[
+        str | None,
+        typer.Option(
+            help="The address of a reverse proxy in front of it, as https://tags.example.org. Requests that "
+            "name any other host or page than this and the loopback address are refused."
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Serve the Dagster UI on HOME: the graph, its runs, and the daemon that follows new data."""
     check_memory()
-    from tags_assets.commands.project import run_ui  # noqa: PLC0415
+    from tags_assets.commands.ui import run_ui  # noqa: PLC0415
 
-    run_ui(Home.resolve(home).prepare(), port, browse=browse)
+    run_ui(Home.resolve(home).prepare(), port, browse=browse, public_address=public_address)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so

@@ -71,14 +71,39 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     process was killed are marked as failed, since they would hold back others for ever.
     """
     prepare_dagster_home(home)
-    import dagster as dg  # noqa: PLC0415 - reads the environment that was just set
-
     with (home.dagster / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        instance = dg.DagsterInstance.from_config(str(home.dagster))
+        instance = _load_instance(home)
         _bury_dead_runs(instance)
     with instance, _spared_disk():
         yield instance
+
+
+def _load_instance(home: Home) -> dg.DagsterInstance:
+    """Load the instance for a run in this process, whose output stays in the terminal.
+
+    To capture it, Dagster starts a ``tail`` and a watcher in the terminal's process group for each run; on
+    Ctrl-C the watcher prints a traceback.
+    """
+    import yaml  # noqa: PLC0415 - `--help` must not wait for it
+    from dagster import DagsterError, DagsterInstance  # noqa: PLC0415 - read the environment just set
+    from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415
+    from dagster_shared.check import CheckError  # noqa: PLC0415
+
+    settings = home.dagster / "dagster.yaml"
+    no_capture = {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+    try:
+        ref = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": no_capture})
+        return DagsterInstance.from_ref(ref)
+    except (DagsterError, CheckError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"Dagster's settings cannot be read: {error}",
+            where=str(settings),
+            mend="Correct the file, or delete it: the next run writes it anew.",
+        ) from None
 
 
 @contextmanager

@@ -1,24 +1,15 @@
-"""The commands about the project itself: ``init``, ``doctor``, ``ui``."""
+"""The commands about the project itself: ``init`` and ``doctor``."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-import webbrowser
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from tags_assets.commands.console import err, out
-from tags_assets.dagster_home import open_instance
 from tags_assets.errors import UserError
 from tags_assets.store.health import health
 from tags_assets.store.opening import open_store
@@ -27,12 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tags_assets.home import Home
-
-HOST = "127.0.0.1"
-
-_GROUPS = ("knowledge", "scoring", "sampling")
-GRAPH = "/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group in _GROUPS)
-"""The page of the whole graph, with its groups unfolded: folded, it shows three boxes."""
 
 _EXAMPLE_TARGET = """\
 # What a selection should look like. The file's name is the target's name.
@@ -105,56 +90,3 @@ def run_doctor(home: Home, model: str | None, base_url: str | None, *, deep: boo
         out.print(f"ok    {check_server(base_url=base_url, model=model)}", markup=False)
     if troubles:
         raise UserError(f"{troubles} of the points above need a hand")
-
-
-def run_ui(home: Home, port: int, *, browse: bool = False) -> None:
-    """Run webserver and daemon on HOME until stopped, on the loopback address only.
-
-    The address is told when it answers, for a page that is asked for earlier reads as broken.
-    """
-    with socket.socket() as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            raise UserError(f"port {port} of {HOST} is taken", mend="Name another with --port.")
-    os.environ |= {"TAGS_HOME": str(home.path), "PYTHONWARNINGS": "ignore"}
-    with open_instance(home):
-        pass
-    workspace = str(home.dagster / "workspace.yaml")
-    run = [sys.executable, "-m"]
-    commands = (
-        [*run, "dagster_webserver", "-w", workspace, "-h", HOST, "-p", str(port)],
-        [*run, "dagster._daemon", "run", "-w", workspace],
-    )
-    out.print("Starting the Dagster UI: half a minute, the first time a minute ...", markup=False)
-    started = time.monotonic()
-    children = [subprocess.Popen(command) for command in commands]  # noqa: S603 - fixed programs
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        if _answers(children[0], port):
-            seconds = time.monotonic() - started
-            graph = f"http://{HOST}:{port}{GRAPH}"
-            out.print(f"Ready after {seconds:.0f} s (Ctrl-C stops it). The graph:\n{graph}", markup=False)
-            if browse:
-                webbrowser.open(graph)
-        while all(child.poll() is None for child in children):
-            try:
-                children[0].wait(timeout=1)
-            except subprocess.TimeoutExpired:
-                continue
-    finally:
-        for child in children:
-            child.terminate()
-        for child in children:
-            child.wait()
-
-
-def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the webserver answers; say that it does not where it ended before."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
-    while server.poll() is None:
-        try:
-            opener.open(f"http://{HOST}:{port}/server_info", timeout=30).close()
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.5)
-        else:
-            return True
-    return False

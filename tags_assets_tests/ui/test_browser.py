@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
 
-from tags_assets.commands.project import GRAPH
+from tags_assets.commands.ui import GRAPH
 from tags_assets.home import Home
 from tags_assets.runner import run_target
 from tags_assets.target_registry import TargetRegistry
 from tags_assets_tests.browsing import WAIT_MS, browsers, picture
 from tags_assets_tests.requirements_of_tests import CHECKOUT
+from tags_assets_tests.ui.served import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -59,46 +52,16 @@ def project(tmp_path_factory):
         TargetRegistry(home).name(TARGET, "10%")
         run_target(home, TARGET, Silent())
     shutil.rmtree(home.path / "artifacts" / "selected_subset")
-    return home, {**os.environ, **variables}
+    return home, variables
 
 
 @pytest.fixture(scope="module")
 def server(project, tmp_path_factory):
     """``tags-assets ui`` on a free port of loopback; gives its address."""
-    home, environment = project
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    home, variables = project
     log = tmp_path_factory.mktemp("log") / "ui.log"
-    command = [sys.executable, "-m", "tags_assets", "ui", "--home", str(home.path), "--port", str(port)]
-    with log.open("wb") as out:
-        running = subprocess.Popen(
-            command, env=environment, stdout=out, stderr=out, start_new_session=True, cwd=home.path
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{address}/server_info", running, log)
+    with served(home.path, home.path, log, variables) as (address, _):
         yield address
-    finally:
-        os.killpg(running.pid, signal.SIGINT)
-        try:
-            running.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait(60)
-
-
-def wait_for(url, running, log, seconds=300):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if running.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=10):  # noqa: S310 (loopback)
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(1)
-    pytest.fail(f"the UI did not come up:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @pytest.fixture

@@ -45,15 +45,18 @@ class Workers:
 
     def __init__(self, n_processes: int, *, load: bool = False) -> None:
         package = str(Path(__file__).resolve().parents[3])
-        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        # An empty or relative entry, and -m without -P, would have them run files of the current folder.
+        path = os.pathsep.join([package, *filter(os.path.isabs, named)])
         # One thread each: the processes are the parallelism.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._processes = [
             subprocess.Popen(  # noqa: S603 (this module, by this interpreter)
-                [sys.executable, "-m", __name__, *([_LOAD] if load else [])],
+                [sys.executable, "-P", "-m", __name__, *([_LOAD] if load else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **single, "PYTHONPATH": path},
+                process_group=0,  # Ctrl-C is for the parent, which ends them without a traceback each
             )
             for _ in range(n_processes)
         ]
