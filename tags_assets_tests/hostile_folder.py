@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,14 +29,6 @@ OURS = "tags_assets"
 """Python itself would run this one for ``python -m tags_assets``, before any code of ours."""
 
 
-class _Marks:
-    def __init__(self, mark: str) -> None:
-        self._mark = mark
-
-    def __reduce__(self):
-        return (exec, (f"open({self._mark!r}, 'a').write('pickle ')",))
-
-
 def make_hostile(folder: Path, marks: Path, *, ours: bool) -> None:
     """Write such files into a folder; what runs adds its name to `marks`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,12 +45,3 @@ def make_hostile(folder: Path, marks: Path, *, ours: bool) -> None:
         "run_launcher: {module: evil, class: Launcher}\ncompute_logs: {module: evil, class: Logs}\n"
     )
     (folder / "pyproject.toml").write_text('[tool.dagster]\nmodule_name = "evil"\n')
-
-
-def poison_numba_cache(folder: Path, marks: Path) -> int:
-    """Put a pickle that runs code in place of each index of numba's that lies in the folder."""
-    indexes = list((folder / "numba").rglob("*.nbi"))
-    for index in indexes:
-        version, _, _ = index.read_bytes().partition(b".")
-        index.write_bytes(pickle.dumps(_Marks(str(marks))) + version)
-    return len(indexes)
