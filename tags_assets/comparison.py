@@ -25,6 +25,39 @@ if TYPE_CHECKING:
 LEAST_VERSION = 4
 """Characters of a data version that name it, at least."""
 
+CALLED = {
+    "raw_instances": "the pool's rows",
+    "filtered_rows": "the rows that rules take out",
+    "instance_embeddings": "the vectors of the rows",
+    "atomic_tags": "the tags as the tagger wrote them",
+    "tag_vocabulary": "the vocabulary",
+    "tag_embeddings": "the vectors of the tags",
+    "instance_tags": "the rows' concepts",
+    "knowledge_tree": "the tree",
+    "grounded_instances": "the rows' places on the tree",
+    "quality_judgements": "the judgements",
+    "instance_scores": "the scores",
+    "target_distribution": "what the target asks for",
+}
+"""Assets as a person calls them."""
+
+SETTINGS = {
+    "examples": "the content of the target's examples",
+    "tagger": "how examples are tagged",
+    "text_share": "text share",
+    "min_quality": "least quality",
+    "wish.description": "the target's description",
+    "wish.pool": "the target",
+    "constraints.include": "rows always in",
+    "constraints.exclude": "rows never in",
+}
+"""Settings of a target as a person calls them; others by their own names."""
+
+UNSET: tuple[object, ...] = (None, [], {}, ())
+
+DIGESTS = frozenset({"examples", "tagger"})
+"""Settings whose values are of use to programs only."""
+
 ROW_COLUMNS = ("instance_id", "id", "source", "gain", "quality", "prompt")
 
 
@@ -225,9 +258,9 @@ def _reasons(one: Lineage, other: Lineage) -> Iterator[str]:
         versions = f"{before.data_version[:8]} to {after.data_version[:8]}"
         if asset == "raw_instances":
             rows = f", {data_changes(one.store, before, after)}"
-        yield f"{asset} is another version ({versions}{rows}{code})"
+        yield f"changed: {CALLED.get(asset, asset)} (version {versions}{rows}{code})"
     if followed:
-        yield f"made from that, and so other versions: {', '.join(followed)}"
+        yield f"changed with that: {', '.join(CALLED.get(asset, asset) for asset in followed)}"
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any], under: str = "") -> Iterator[str]:
@@ -236,11 +269,29 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any], under: str = "
         if isinstance(a, dict) and isinstance(b, dict):
             yield from _changed(a, b, f"{name}.")
         elif a != b:
-            yield f"{name} went from {_value(a)} to {_value(b)}"
+            yield _change(name, a, b)
+
+
+def _change(name: str, before: object, after: object) -> str:
+    """Say in words how a setting changed: "max_share of source is now mathematics 0.3 (was not set)"."""
+    limit, _, attribute = name.removeprefix("constraints.").partition(".")
+    share = limit in {"max_share", "min_share"} and attribute
+    called = (
+        f"{limit} of {attribute}" if share else SETTINGS.get(name, name.replace("wish.", "the target's "))
+    )
+    if name in DIGESTS:
+        return f"{called} changed"
+    if after in UNSET:
+        return f"{called} is no longer set (was {_value(before)})"
+    return (
+        f"{called} is now {_value(after)} ({'was not set' if before in UNSET else f'was {_value(before)}'})"
+    )
 
 
 def _value(value: object) -> str:
-    return "nothing" if value is None else short(str(value), 60)
+    if isinstance(value, dict):
+        return short(", ".join(f"{name} {part}" for name, part in value.items()), 60)
+    return short(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value), 60)
 
 
 def _lines(one: Diff, most: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from tags_assets.comparison import CALLED, _change
 from tags_assets.errors import UserError
 from tags_assets.explanation import diff
 from tags_assets.lineage import Lineage
@@ -65,7 +66,42 @@ def test_shares_before_and_after_are_those_of_the_selections(store):
 
 def test_configuration_that_differs_is_the_reason(store):
     reasons = diff(store, "maths~1", "maths").reasons
-    assert "alignment went from nothing to 0.8" in reasons
+    assert "alignment is now 0.8 (was not set)" in reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "said"),
+    [
+        ("constraints.max_share.source", [], {"a": 0.5}, "max_share of source is now a 0.5 (was not set)"),
+        ("constraints.exclude", {"where": "x > 1"}, None, "rows never in is no longer set (was where x > 1)"),
+        ("examples", ["3700cd78"], ["41aa0b12"], "the content of the target's examples changed"),
+        ("wish.description", None, "maths", "the target's description is now maths (was not set)"),
+        ("breadth", 0.15, 0.3, "breadth is now 0.3 (was 0.15)"),
+    ],
+)
+def test_settings_are_named_as_a_person_names_them(name, before, after, said):
+    assert _change(name, before, after) == said
+
+
+def test_no_asset_is_told_by_its_internal_name(tables, tmp_path):
+    """Every asset upstream changes: none of their names may reach the terminal."""
+    store = stored(tmp_path, tables)
+    for asset in CALLED.keys() & tables.keys() - {"target_distribution"}:
+        old = store.require(asset)
+        store.write(asset, "v2", {"data": tables[asset]}, record=old.record)
+    upstream = dict.fromkeys(UPSTREAM["selected_subset"], "v2") | {"target_distribution": "v1"}
+    maths = tables["selected_subset"].filter(pl.col("target") == "maths")
+    store.write(
+        "selected_subset",
+        "v2abc",
+        {"data": maths},
+        partition="maths",
+        record=VersionRecord(upstream=upstream),
+    )
+    one = diff(store, "maths~1", "maths")
+    assert any("the tree" in reason for reason in one.reasons)
+    told = " ".join(one.reasons)
+    assert [asset for asset in CALLED if asset in told] == []
 
 
 def test_two_targets_can_be_compared(store):

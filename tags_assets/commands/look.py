@@ -59,7 +59,9 @@ def run_explain_concept(home: Home, concept: str, target: str | None, version: s
 def run_tree(home: Home, under: str | None, depth: int, width: int) -> None:
     """Draw the tree below a node, the fullest children first."""
     store = open_store(home.path)
-    version = store.require("knowledge_tree")
+    version = store.current("knowledge_tree")
+    if version is None:
+        raise UserError("there is no tree yet", mend="Run: tags-assets select POOL...")
     tree = KnowledgeTree.from_frames(store.read_version(version), store.read_version(version, "tags"))
     share = _pool_share(store, tree)
     start = tree.root if under is None else find_node(under, tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -129,7 +130,8 @@ def _for_trainer(
         files.extend(more)
         dropped.append(out)
     if trainer == "llamafactory":
-        files.append(llama_factory.describe(here, name))
+        names = [file.path.stem for file in files]
+        files.append(llama_factory.describe(here, names))
     everything = pl.concat(dropped)
     beside = here / "left_out.jsonl"
     if everything.is_empty():
@@ -137,7 +139,7 @@ def _for_trainer(
     else:
         write_json_lines(beside, everything)
         files.append(described(format_name, beside, everything.height))
-    return files
+    return [replace(file, format=format_name) for file in files]
 
 
 _LLAMA_FORMS: dict[str, llama_factory.Form] = {"": "sharegpt", "alpaca": "alpaca", "openai": "openai"}

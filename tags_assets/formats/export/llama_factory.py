@@ -22,7 +22,7 @@ from tags_assets.formats.export.files import ExportedFile, described, write_json
 from tags_assets.formats.export.turns import left_out, told, why_not_alternating
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 Form = Literal["sharegpt", "alpaca", "openai"]
@@ -97,9 +97,10 @@ def write_dpo(pairs: pl.DataFrame, folder: Path, name: str) -> tuple[list[Export
     return [_write(body, folder, name, entry, left=dropped.height, notes=notes)], dropped
 
 
-def describe(folder: Path, name: str) -> ExportedFile:
+def describe(folder: Path, names: Sequence[str]) -> ExportedFile:
     """Measure ``dataset_info.json`` once all data sets have been named in it."""
-    note = f"Train with `dataset_dir: {folder}` and `dataset: {name}`."
+    sets = [f"`dataset: {name}`{' for stage `dpo`' if name.endswith('_dpo') else ''}" for name in names]
+    note = f"Train with `dataset_dir: {folder}` and {', or '.join(sets)}."
     return described("llamafactory", folder / "dataset_info.json", None, notes=(note,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -190,6 +191,22 @@ def test_preference_pairs_are_exported_whole(tmp_path, load):
         "chosen": "chosen",
         "rejected": "rejected",
     }
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"raw", "parquet"}))
+def test_every_file_and_note_names_the_form_that_was_asked_for(tmp_path, form):
+    files = export(frame([*RAW_ROWS, *PREFERENCES]), tmp_path, [form], name="maths")
+    assert {file.format for file in files} == {form}
+    if not form.startswith("llamafactory"):
+        return
+    info = json.loads((tmp_path / form / "dataset_info.json").read_text())
+    (note,) = next(file.notes for file in files if file.path.name == "dataset_info.json")
+    assert str(tmp_path / form) in note
+    assert set(re.findall(r"`dataset: (\w+)`", note)) == set(info)
+    only_pairs = export(frame(PREFERENCES), tmp_path / "pairs", [form], name="maths")
+    (note,) = next(file.notes for file in only_pairs if file.path.name == "dataset_info.json")
+    assert "`dataset: maths_dpo` for stage `dpo`" in note
+    assert "`dataset: maths`" not in note
 
 
 def test_chosen_side_can_be_trained_on_alone(tmp_path):
