@@ -11,6 +11,7 @@ from tags_assets.comparison import Diff, diff
 from tags_assets.errors import UserError
 from tags_assets.explanation_text import node_text, row_text
 from tags_assets.lineage import Lineage
+from tags_assets.selection.inferred import shows_inferred
 from tags_assets.terminal_text import styled
 
 if TYPE_CHECKING:
@@ -58,15 +59,20 @@ class Explanation:
     quality
         ``quality`` and every term of it, as ``instance_scores`` has them.
     tags
-        ``tag, weight, origin, given_as, leaf_id, leaf, path``, by falling weight.
+        ``tag, weight, origin, inferred, given_as, leaf_id, leaf, path``, by falling weight. ``inferred`` are
+        concepts that the row does not name (origin ``assigned``).
     parts
-        ``node_id, node, level, path, gain, closeness, coverage, text, amount, share_of_gain``: what each
-        node on the way from the leaves to the root gave, by falling amount. The amounts add up to ``gain``.
+        ``node_id, node, level, path, gain, closeness, coverage, text, amount, share_of_gain, inferred``: what
+        each node on the way from the leaves to the root gave, by falling amount. The amounts add up to
+        ``gain``. ``inferred``: most of the weight below the node is.
     tag_shares
-        ``tag, amount, share_of_gain``: the same gain divided among the tags, by their weights.
+        ``tag, inferred, amount, share_of_gain``: the same gain divided among the tags, by their weights.
     rivals
         ``rival_id, rival_name, rival_source, overlap, rival_quality, rival_rank, rival_gain``: rows about the
         same things, picked ones first.
+    shows_inferred
+        Whether inferred concepts mean enough to explain anything: not in a pool of under 5,000 rows, where
+        the text leaves them out. The frames have them, marked.
     would_add
         What an unselected row would add to the selection now, where it came close enough to be recorded.
     versions
@@ -86,6 +92,7 @@ class Explanation:
     parts: pl.DataFrame = field(default_factory=pl.DataFrame)
     tag_shares: pl.DataFrame = field(default_factory=pl.DataFrame)
     rivals: pl.DataFrame = field(default_factory=pl.DataFrame)
+    shows_inferred: bool = True
     would_add: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -119,7 +126,10 @@ class NodeExplanation:
         ``target, rows, amount, share``: rows that it gave anything to, and its share of the whole gain, per
         target.
     rows
-        ``target, rank, instance_id, id, source, amount, share_of_gain, prompt``, by falling amount.
+        ``target, rank, instance_id, id, source, amount, share_of_gain, inferred, prompt``, by falling amount.
+        ``inferred``: the row does not name the concept; it was assigned by likeness.
+    shows_inferred
+        See `Explanation`.
     """
 
     kind: str
@@ -128,6 +138,7 @@ class NodeExplanation:
     path: str
     totals: pl.DataFrame
     rows: pl.DataFrame
+    shows_inferred: bool = True
 
     def to_text(self) -> str:
         """Write it for a terminal; see `Explanation.to_text`."""
@@ -171,6 +182,7 @@ def explain_row(
         reason=f"It could not be read: {found.pop('reason', '')}.",
         row=found,
         n_selected=lineage.selection.rows,
+        shows_inferred=_shows_inferred(lineage),
         versions={asset: version.data_version for asset, version in sorted(lineage.versions.items())},
     )
     if found["instance_id"] is None:
@@ -250,7 +262,12 @@ def why_node(
         path,
         pl.concat(totals).sort("share", descending=True),
         listed.drop("messages").with_columns(pl.Series("prompt", prompts, dtype=pl.String)),
+        _shows_inferred(lineages[0]),
     )
+
+
+def _shows_inferred(lineage: Lineage) -> bool:
+    return shows_inferred(int(lineage.ask("select count(*) as rows from instance_scores")["rows"][0]))
 
 
 def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
@@ -317,8 +334,8 @@ def _lost(lineage: Lineage, params: Mapping[str, object], picked: pl.DataFrame) 
     near = picked.filter(pl.col("overlap") >= SHARED)
     if near.is_empty():
         said.append(
-            "No pick is about the same things: its concepts count little for this target, or its quality "
-            "is low."
+            f"No pick shares {SHARED:.0%} of its concepts, so none took its place: its concepts count little "
+            "for this target, or its quality is low."
         )
     else:
         n, best = near.height, near.row(0, named=True)

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tags_assets.errors import printable
+from tags_assets.selection.inferred import SHOWN_FROM
 from tags_assets.terminal_text import short
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tags_assets.explanation import Explanation, NodeExplanation
 
 PARTS_SHOWN = 10
+
+TOO_SMALL = f"in a pool of under {SHOWN_FROM:,} rows they say little"
 
 
 def row_text(one: Explanation) -> str:
@@ -31,13 +36,15 @@ def node_text(one: NodeExplanation) -> str:
         f"{total['target']}: {total['rows']:,} rows, {total['share']:.2%} of the whole gain"
         for total in one.totals.iter_rows(named=True)
     ]
+    shown, hidden = _shown(one.rows, one.shows_inferred)
     if not one.rows.is_empty():
         out += ["", "   amount  of its gain  row"]
         out += [
             f"{row['amount']:>9.4g}  {_of(row['share_of_gain']):>11}  {row['target']} {row['rank']:,}: "
-            f"{row['id'] or row['instance_id']}  {short(row['prompt'], 90)}"
-            for row in one.rows.iter_rows(named=True)
+            f"{row['id'] or row['instance_id']}{_mark(row)}  {short(row['prompt'], 90)}"
+            for row in shown.iter_rows(named=True)
         ]
+        out += _rest(hidden, _amount(hidden))
     return printable("\n".join(out))
 
 
@@ -58,30 +65,58 @@ def _tags(one: Explanation) -> list[str]:
     if one.tags.is_empty():
         return []
     out = ["", "Tags"]
-    for tag in one.tags.iter_rows(named=True):
+    shown, hidden = _shown(one.tags, one.shows_inferred)
+    for tag in shown.iter_rows(named=True):
         said = f", said as {', '.join(tag['given_as'])}" if tag["given_as"] not in ([], [tag["tag"]]) else ""
-        out.append(f"  {tag['weight']:>6.1%}  {tag['tag']} ({tag['origin']}{said})  in {_end(tag['path'])}")
-    return out
+        origin = "inferred" if tag["inferred"] else tag["origin"]
+        out.append(f"  {tag['weight']:>6.1%}  {tag['tag']} ({origin}{said})  in {_end(tag['path'])}")
+    return out + _rest(hidden, f"{hidden['weight'].sum():>8.1%}")
 
 
 def _parts(one: Explanation) -> list[str]:
     if one.parts.is_empty():
         return []
     out = ["", "What it added, by concept (gain + closeness + coverage + text)"]
-    for part in one.parts.head(PARTS_SHOWN).iter_rows(named=True):
+    parts, hidden = _shown(one.parts, one.shows_inferred)
+    for part in parts.head(PARTS_SHOWN).iter_rows(named=True):
         four = " + ".join(f"{part[name]:.3g}" for name in ("gain", "closeness", "coverage", "text"))
         out.append(
-            f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {_end(part['path'])}  ({four})"
+            f"  {part['amount']:>9.4g}  {_of(part['share_of_gain']):>6}  {_end(part['path'])}{_mark(part)}  "
+            f"({four})"
         )
-    if one.parts.height > PARTS_SHOWN:
-        rest = one.parts["amount"][PARTS_SHOWN:].sum()
-        out.append(f"  {rest:>9.4g}          {one.parts.height - PARTS_SHOWN} more")
+    if parts.height > PARTS_SHOWN:
+        rest = parts["amount"][PARTS_SHOWN:].sum()
+        out.append(f"  {rest:>9.4g}          {parts.height - PARTS_SHOWN} more")
+    out += _rest(hidden, _amount(hidden))
+    tags, hidden = _shown(one.tag_shares, one.shows_inferred)
     out += ["", "The same, by tag"]
     out += [
-        f"  {tag['amount']:>9.4g}  {_of(tag['share_of_gain']):>6}  {tag['tag'] or '(no tag)'}"
-        for tag in one.tag_shares.iter_rows(named=True)
+        f"  {tag['amount']:>9.4g}  {_of(tag['share_of_gain']):>6}  {tag['tag'] or '(no tag)'}{_mark(tag)}"
+        for tag in tags.iter_rows(named=True)
     ]
-    return out
+    return out + _rest(hidden, _amount(hidden))
+
+
+def _shown(frame: pl.DataFrame, with_inferred: bool) -> tuple[pl.DataFrame, pl.DataFrame]:  # noqa: FBT001
+    """What is shown, and what is left out: inferred concepts, in a pool too small for them."""
+    if with_inferred:
+        return frame, frame.clear()
+    return frame.filter(~pl.col("inferred")), frame.filter("inferred")
+
+
+def _mark(row: Mapping[str, object]) -> str:
+    return " (inferred)" if row["inferred"] else ""
+
+
+def _amount(hidden: pl.DataFrame) -> str:
+    return f"  {hidden['amount'].sum():>9.4g}  {_of(float(hidden['share_of_gain'].sum())):>6}"
+
+
+def _rest(hidden: pl.DataFrame, amount: str) -> list[str]:
+    """Say how much is left out, so that what is listed still adds up."""
+    if hidden.is_empty():
+        return []
+    return [f"{amount}  {hidden.height} inferred, not shown: {TOO_SMALL}"]
 
 
 def _quality(one: Explanation) -> list[str]:
@@ -101,8 +136,8 @@ def _rivals(one: Explanation) -> list[str]:
     out: list[str] = []
     picked = pl.col("rival_rank").is_not_null()
     for heading, some in (
-        ("Picks about the same things", one.rivals.filter(picked)),
-        ("Rows about the same things that were not picked", one.rivals.filter(~picked)),
+        ("Picks that share concepts with it", one.rivals.filter(picked)),
+        ("Rows that share concepts with it and were not picked", one.rivals.filter(~picked)),
     ):
         if some.is_empty():
             continue

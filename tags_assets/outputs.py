@@ -13,6 +13,8 @@ from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.home import replace_text
 from tags_assets.reproduce import facts_for_manifest
 from tags_assets.selected_rows import selected_rows
+from tags_assets.selection.inferred import shows_inferred, tags_of
+from tags_assets.selection.inputs import figures_of
 from tags_assets.selection.notes import notes_of
 from tags_assets.store.opening import open_store
 
@@ -72,10 +74,16 @@ def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Pat
 def _with_drivers(store: ArtifactStore, made: ArtifactVersion, attribution: ArtifactVersion) -> pl.DataFrame:
     """Read the selection with, for each row, the concepts that gave most of its gain."""
     tree = store.require("knowledge_tree", made.upstream["knowledge_tree"])
+    tags = tags_of(store, store.require("grounded_instances", made.upstream["grounded_instances"]))
     return store.query(
         "assets/selection_with_drivers",
-        {"selected_subset": made, "selection_attribution": attribution, "knowledge_tree": tree},
-        {"top": TOP_TAGS},
+        {
+            "selected_subset": made,
+            "selection_attribution": attribution,
+            "knowledge_tree": tree,
+            "instance_tags": tags,
+        },
+        {"top": TOP_TAGS, "inferred": shows_inferred(figures_of(tags)["rows"])},
     )
 
 

@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 
+from tags_assets import load
 from tags_assets_tests.small_pool import write_pool, write_target
 
 
@@ -48,6 +50,27 @@ def test_select_writes_subset_selection_report_and_manifest(project):
     assert {run["status"] for run in manifest["assets"].values()} == {"ran"}
     for figure in ("kl", "kl_reverse", "kl_floor", "certificate"):
         assert isinstance(manifest[figure], float)
+
+
+def test_drivers_of_a_small_pool_are_what_rows_name(project):
+    home = project / ".tags"
+    leaves = load("knowledge_tree", table="tags", home=home).join(
+        load("knowledge_tree", home=home), on="node_id"
+    )
+    tags = load("instance_tags", home=home).join(leaves, on="tag")
+    assert (tags["origin"] == "assigned").mean() > 0.5  # most would be inferred
+    drivers = pl.read_parquet(project / "out/selection.parquet").explode("drivers").unnest("drivers")
+    drivers = drivers.drop_nulls("concept")
+    assert drivers.height > 0
+    assert not drivers["inferred"].any()
+    named = tags.filter(pl.col("origin") == "extracted").select("instance_id", concept="path").unique()
+    assert drivers.join(named, on=["instance_id", "concept"], how="anti").is_empty()
+
+
+def test_tree_before_a_run_says_what_to_run(tmp_path):
+    done = run("tree", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["tags-assets: there is no tree yet. Run: tags-assets select POOL..."]
 
 
 def test_a_second_select_reuses_everything_and_writes_the_folder_in_full(project):

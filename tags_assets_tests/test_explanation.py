@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -236,3 +237,62 @@ def test_a_selection_of_older_code_is_explained_without_the_table(tmp_path, tabl
     store.write("selected_subset", "v0", only, partition="maths", record=version.record)
     excluded = tables["selected_subset_left_out"]["instance_id"][0]
     assert explain_row(store, excluded, "maths", data_version="v0").why == "not_picked"
+
+
+def test_inferred_concepts_are_left_out_of_a_small_pools_explanation_and_still_add_up(store, pick):
+    one = explain_row(store, pick["instance_id"], "maths")
+    assert not one.shows_inferred
+    assert set(one.tags.filter("inferred")["origin"]) <= {"assigned"}
+    assert set(one.tags.filter(~pl.col("inferred"))["origin"]) <= {"extracted"}
+    assert one.tags["inferred"].any()
+    inferred = one.tags.filter("inferred")["tag"]
+    section = one.to_text().split("\nTags\n")[1].split("\n\n")[0]
+    assert not any(f"  {tag} (" in section for tag in inferred)
+    assert f"{len(inferred)} inferred, not shown: in a pool of under 5,000 rows they say little" in section
+
+
+def test_inferred_concepts_of_a_large_pool_are_marked(store, pick):
+    one = replace(explain_row(store, pick["instance_id"], "maths"), shows_inferred=True)
+    text = one.to_text()
+    for tag, inferred in one.tags.select("tag", "inferred").iter_rows():
+        assert f"{tag} ({'inferred' if inferred else 'extracted'}" in text
+    for tag in one.tag_shares.filter("inferred")["tag"]:
+        assert f"  {tag} (inferred)" in text
+    assert "not shown" not in text
+
+
+def test_a_concept_is_marked_inferred_where_most_of_the_weight_below_it_is(store, tables, pick):
+    one = explain_row(store, pick["instance_id"], "maths")
+    tags = tables["instance_tags"].filter(pl.col("instance_id") == pick["instance_id"])
+    at_leaf = tags.join(tables["knowledge_tree_tags"], on="tag").group_by("node_id")
+    share = dict(
+        at_leaf.agg(
+            (pl.col("weight") * (pl.col("origin") == "assigned")).sum() / pl.col("weight").sum()
+        ).iter_rows()
+    )
+    leaves = one.parts.filter(pl.col("level") == 0)
+    assert leaves.height > 0
+    for node, inferred in leaves.select("node_id", "inferred").iter_rows():
+        assert inferred == (share[node] > 0.5)
+    assert not one.parts.filter(pl.col("path") == "whole text")["inferred"].any()
+
+
+def test_matches_of_a_concept_that_are_inferred_are_marked(store, tables):
+    one = why_node(store, "tag 1.1.1")
+    origin = tables["instance_tags"].filter(pl.col("tag") == "tag 1.1.1").select("instance_id", "origin")
+    of_rows = one.rows.join(origin, on="instance_id", maintain_order="left")
+    assert of_rows["inferred"].to_list() == (of_rows["origin"] == "assigned").to_list()
+    hidden = one.rows["inferred"].sum()
+    assert (f"{hidden} inferred, not shown" in one.to_text()) == (hidden > 0)
+    marked = replace(one, shows_inferred=True).to_text()
+    assert marked.count("(inferred)") == hidden
+
+
+def test_a_row_without_a_near_pick_does_not_deny_what_is_listed_below(store, tables):
+    """Picks that share a little are listed: the sentence above them must not say that there are none."""
+    out = tables["instance_scores"].join(
+        tables["selected_subset"].filter(pl.col("target") == "maths"), on="instance_id", how="anti"
+    )
+    for row in out["instance_id"]:
+        one = explain_row(store, row, "maths")
+        assert "No pick is about the same things" not in one.to_text()

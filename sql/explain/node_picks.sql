@@ -5,9 +5,22 @@ with best as (
     where node_id = $key
     order by round(amount, 9) desc, rank
     limit $most
+),
+
+-- Rows in which most of the weight below the node was assigned by likeness.
+stands_on as (
+    select
+        tags.instance_id,
+        coalesce(sum(tags.weight) filter (where tags.origin = 'assigned'), 0) > 0.5 * sum(tags.weight) as inferred
+    from row_tags as tags
+    join node_ancestors as up on up.node_id = tags.leaf_id
+    semi join best on best.instance_id = tags.instance_id
+    where up.ancestor_id = $key
+    group by all
 )
 
-select best.*, raw.messages
+select best.*, coalesce(stands_on.inferred, false) as inferred, raw.messages
 from best
+left join stands_on on stands_on.instance_id = best.instance_id
 join raw_instances as raw on raw.instance_id = best.instance_id
 order by round(best.amount, 9) desc, best.rank

@@ -1,6 +1,6 @@
 -- The picks that a tag gave most to, with their conversations.
 with best as (
-    select target, rank, instance_id, id, source, amount, share_of_gain
+    select target, rank, instance_id, id, source, amount, share_of_gain, origin = 'assigned' as inferred
     from tag_rows
     where tag = $key
     order by round(amount, 9) desc, rank

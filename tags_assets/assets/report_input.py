@@ -23,6 +23,7 @@ from tags_assets.report.inputs import (
     ReportInput,
 )
 from tags_assets.selection.data_changes import data_changes
+from tags_assets.selection.inferred import shows_inferred
 from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.selection.notes import notes_of
 
@@ -39,6 +40,7 @@ SNIPPET_CHARS = 600
 TOP_DRIVERS = 20
 EXAMPLES_PER_DRIVER = 3
 SHARED_TAGS = 3
+TAGS_SHOWN = 8
 
 
 def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
@@ -52,13 +54,17 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
     figures["rows_filtered"] = inputs.figures("filtered_rows")["rows_filtered"]
     figures["rows_untagged"] = inputs.figures("instance_tags")["rows_untagged"]
     figures["rows_eligible"] = figures["n_eligible"]
-    runners = _with_nearest(inputs, inputs.read("selected_subset", "runners_up"), selected)
+    with_inferred = shows_inferred(inputs.figures("instance_tags")["rows"])
+    runners = _with_nearest(
+        inputs, inputs.read("selected_subset", "runners_up"), selected, with_inferred=with_inferred
+    )
     shown = selected.head(ROWS_SHOWN)["instance_id"].to_list()
     drivers = inputs.query(
         "assets/drivers",
         ["selection_attribution", "instance_tags", "knowledge_tree", "selected_subset"],
         top=TOP_DRIVERS,
         examples=EXAMPLES_PER_DRIVER,
+        inferred=with_inferred,
     )
     carried = drivers["examples"].explode().drop_nulls()
     beaten_by = runners["beaten_by"].drop_nulls()
@@ -83,7 +89,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
             scored.with_columns(selected=pl.col("instance_id").is_in(selected["instance_id"].to_list())),
             POOL_SCHEMA,
         ),
-        rows=_rows(inputs, selected.head(ROWS_SHOWN), snippets),
+        rows=_rows(inputs, selected.head(ROWS_SHOWN), snippets, with_inferred=with_inferred),
         drivers=_drivers(drivers, snippets, tree),
         gain_curve=pl.concat([frontier, inputs.read("selected_subset", "beyond", columns=["rows", "value"])]),
         shortages=_fit(inputs.read("selected_subset", "shortages"), SHORTAGE_SCHEMA),
@@ -95,6 +101,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
             ),
             SATURATION_SCHEMA,
         ),
+        inferred_shown=with_inferred,
         changes=_changes(inputs, selected, spec.name),
         messages=notes_of(figures, inputs.figures("target_distribution")),
         made=f"{inputs.versions['selected_subset'].created_at:%Y-%m-%d %H:%M} UTC",
@@ -126,16 +133,29 @@ def _snippets(inputs: Inputs, ids: set[str]) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _rows(inputs: Inputs, selected: pl.DataFrame, snippets: pl.DataFrame) -> pl.DataFrame:
+def _rows(
+    inputs: Inputs, selected: pl.DataFrame, snippets: pl.DataFrame, *, with_inferred: bool
+) -> pl.DataFrame:
     tags = (
-        inputs.read("instance_tags", columns=["instance_id", "tag", "weight"])
+        _tags(inputs, with_inferred=with_inferred)
         .join(selected.select("instance_id"), on="instance_id", how="semi")
         .sort("weight", "tag", descending=[True, False])
         .group_by("instance_id")
-        .agg(pl.col("tag").head(8).alias("tags"))
+        .agg(
+            tags=pl.col("tag").filter(~pl.col("inferred")).head(TAGS_SHOWN),
+            inferred_tags=pl.col("tag").filter("inferred").head(TAGS_SHOWN),
+        )
     )
     rows = selected.join(snippets, on="instance_id", how="left").join(tags, on="instance_id", how="left")
     return _fit(rows.sort("rank"), ROW_SCHEMA)
+
+
+def _tags(inputs: Inputs, *, with_inferred: bool) -> pl.DataFrame:
+    """Read ``instance_id, tag, weight, inferred``, without the inferred ones where they say little."""
+    tags = inputs.read("instance_tags").select(
+        "instance_id", "tag", "weight", inferred=(pl.col("origin") == "assigned").fill_null(value=False)
+    )
+    return tags if with_inferred else tags.filter(~pl.col("inferred"))
 
 
 def _drivers(found: pl.DataFrame, snippets: pl.DataFrame, tree: pl.DataFrame) -> pl.DataFrame:
@@ -178,13 +198,15 @@ def _nearly(inputs: Inputs, runners: pl.DataFrame, snippets: pl.DataFrame) -> pl
     return _fit(rows, NEARLY_SCHEMA)
 
 
-def _with_nearest(inputs: Inputs, runners: pl.DataFrame, selected: pl.DataFrame) -> pl.DataFrame:
+def _with_nearest(
+    inputs: Inputs, runners: pl.DataFrame, selected: pl.DataFrame, *, with_inferred: bool
+) -> pl.DataFrame:
     """Name for each row the pick that shares most of its tags: ``beaten_by, overlap, shared``.
 
     What took most of its gain is often one of the first picks, which take most from every row; a reader wants
     the one that says the same. Where no pick shares a tag, that one stands.
     """
-    tags = inputs.read("instance_tags", columns=["instance_id", "tag", "weight"])
+    tags = _tags(inputs, with_inferred=with_inferred)
     own = tags.join(runners.select("instance_id"), on="instance_id", how="semi")
     theirs = (
         tags.join(own.select("tag").unique(), on="tag", how="semi")
@@ -193,7 +215,12 @@ def _with_nearest(inputs: Inputs, runners: pl.DataFrame, selected: pl.DataFrame)
     )
     nearest = (
         own.join(theirs, on="tag")
-        .with_columns(both=pl.min_horizontal("weight", "pick_weight"))
+        .with_columns(
+            both=pl.min_horizontal("weight", "pick_weight"),
+            tag=pl.when(pl.any_horizontal("inferred", "inferred_right"))
+            .then(pl.col("tag") + " (inferred)")
+            .otherwise("tag"),
+        )
         .sort("both", "tag", descending=[True, False])
         .group_by("instance_id", "pick", "rank", maintain_order=True)
         .agg(overlap=pl.col("both").sum(), shared=pl.col("tag").head(SHARED_TAGS))

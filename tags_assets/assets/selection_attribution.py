@@ -11,6 +11,7 @@ from tags_assets.home import Home
 from tags_assets.method.selection import attribute_selection
 from tags_assets.partitions import targets
 from tags_assets.resources.store import StoreResource
+from tags_assets.selection.inferred import inferred_nodes
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_registry import TargetRegistry
 
@@ -36,7 +37,7 @@ SCHEMA = pl.Schema(
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="3",
+    code_version="4",
     **declare("selection_attribution", SCHEMA),
 )
 def selection_attribution(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
@@ -63,6 +64,7 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
         amounts = parts.to_frame(problem.tree, picked["instance_id"].to_list())
         totals = parts.totals(len(rows)).sum(axis=1)
         difference = float(np.abs(totals - picked["gain"].to_numpy()).max(initial=0.0))
+        stands_on, with_inferred = inferred_nodes(inputs, picked["instance_id"])
         by_part = amounts.group_by("part").agg(pl.col("amount").sum()).sort("part")
         return Artifact(
             {"data": amounts.select(pl.lit(name).alias("target"), pl.all()).cast(SCHEMA)},
@@ -73,7 +75,7 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
                     for part, amount in by_part.iter_rows()
                 },
             },
-            target_pages.selection_attribution(amounts, problem.tree),
+            target_pages.selection_attribution(amounts, problem.tree, stands_on, with_inferred=with_inferred),
         )
 
     return materialize(context, store.artifacts, compute)

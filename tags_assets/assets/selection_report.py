@@ -31,7 +31,7 @@ SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.St
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="10",
+    code_version="11",
     **declare("selection_report", SCHEMA),
 )
 def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:

@@ -12,6 +12,7 @@ from tags_assets.assets.pages import named_row, said
 from tags_assets.assets.previews import escaped, place, table
 from tags_assets.report import words
 from tags_assets.report.charts import last_steps
+from tags_assets.selection.inferred import inferred_nodes
 from tags_assets.selection.notes import notes_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tags_assets.target_file import TargetSpec
 
 WHY_ROWS = 12
+REASONS_SHOWN = 3
 
 
 def target_distribution(
@@ -114,9 +116,26 @@ def _twice(frontier: NDArray[np.float64], beyond: pl.DataFrame) -> str:
 
 def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:
     picks = made.rows.head(WHY_ROWS).select("instance_id", "rank")
-    last = pl.col("path").str.split(" > ").list.last()
-    because = made.reasons.group_by("rank", maintain_order=True).agg(
-        pl.format("{} {}%", last, (pl.col("share") * 100).round(0).cast(pl.Int64)).alias("because")
+    stands_on, with_inferred = inferred_nodes(inputs, picks["instance_id"])
+    paths = inputs.read("knowledge_tree", columns=["node_id", "path"])
+    marked = (
+        stands_on.join(picks, on="instance_id").join(paths, on="node_id").select("rank", "path", "inferred")
+    )
+    reasons = made.reasons.join(marked, on=["rank", "path"], how="left", maintain_order="left")
+    inferred = pl.col("inferred").fill_null(value=False)
+    because = (
+        reasons.filter(pl.lit(with_inferred) | ~inferred)
+        .group_by("rank", maintain_order=True)
+        .head(REASONS_SHOWN)
+        .group_by("rank", maintain_order=True)
+        .agg(
+            pl.format(
+                "{}{} {}%",
+                pl.col("path").str.split(" > ").list.last(),
+                pl.when(inferred).then(pl.lit(" (inferred)")).otherwise(pl.lit("")),
+                (pl.col("share") * 100).round(0).cast(pl.Int64),
+            ).alias("because")
+        )
     )
     return (
         picks.join(said(inputs, picks["instance_id"].to_list(), keep_id=True), on="instance_id", how="left")
@@ -134,7 +153,9 @@ def _short_supply(inputs: Inputs, shortages: pl.DataFrame) -> Preview:
     return table(short.select(concept="path", wanted="wanted", pool="supply", selected="reached"), 10)
 
 
-def selection_attribution(amounts: pl.DataFrame, tree: KnowledgeTree) -> Page:
+def selection_attribution(
+    amounts: pl.DataFrame, tree: KnowledgeTree, stands_on: pl.DataFrame, *, with_inferred: bool
+) -> Page:
     """Show the concepts that gave most of the gain, leaves and fields apart.
 
     Parameters
@@ -143,18 +164,35 @@ def selection_attribution(amounts: pl.DataFrame, tree: KnowledgeTree) -> Page:
         ``instance_id, node_id, part, amount``.
     tree
         Their tree.
+    stands_on
+        ``instance_id, node_id, inferred``, as `tags_assets.selection.inferred.inferred_nodes` gives it.
+    with_inferred
+        Whether inferred concepts are shown, or left out.
     """
     names = pl.DataFrame({"node_id": tree.node_ids, "path": tree.paths, "level": tree.level})
     whole = float(amounts["amount"].sum()) or 1.0
     gave = (
-        amounts.group_by("node_id")
-        .agg(pl.col("amount").sum(), rows=pl.col("instance_id").n_unique())
+        amounts.join(stands_on, on=["instance_id", "node_id"], how="left")
+        .with_columns(pl.col("inferred").fill_null(value=False))
+        .filter(pl.lit(with_inferred) | ~pl.col("inferred"))
+        .group_by("node_id")
+        .agg(
+            pl.col("amount").sum(),
+            rows=pl.col("instance_id").n_unique(),
+            inferred=pl.col("instance_id").filter("inferred").n_unique(),
+        )
         .join(names, on="node_id")
         .sort("amount", "node_id", descending=[True, False])
     )
     share = pl.format("{}%", (pl.col("amount") / whole * 100).round(2))
     steps = pl.col("path").str.split(" > ").list.tail(2).list.join(" > ")
-    shown = gave.select(share.alias("of the gain"), "rows", steps.alias("concept"), "level")
+    shown = gave.select(
+        share.alias("of the gain"),
+        "rows",
+        *(["inferred"] if with_inferred else []),
+        steps.alias("concept"),
+        "level",
+    )
     return {
         "what_drove_it": table(shown.filter(pl.col("level") == 0).drop("level"), 15),
         "above_the_leaves": table(

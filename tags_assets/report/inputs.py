@@ -38,8 +38,10 @@ ROW_SCHEMA: dict[str, pl.DataType] = {
     "prompt": pl.String(),
     "response": pl.String(),
     "tags": pl.List(pl.String()),
+    "inferred_tags": pl.List(pl.String()),
 }
-"""Selected rows with the beginnings of their texts. The report shows the first `ROWS_SHOWN` of them."""
+"""Selected rows with the beginnings of their texts; a row does not name its ``inferred_tags``. The report
+shows the first `ROWS_SHOWN` of them."""
 
 DRIVER_SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.String(),
@@ -47,10 +49,12 @@ DRIVER_SCHEMA: dict[str, pl.DataType] = {
     "name": pl.String(),
     "share": pl.Float64(),
     "rows": pl.Int64(),
+    "inferred": pl.Int64(),
     "examples": pl.List(pl.String()),
 }
 """Top nodes (``kind`` is ``node``, ``key`` its id) and tags (``kind`` is ``tag``), each with its share of the
-whole gain, the number of selected rows that carry it and the texts of some of them."""
+whole gain, the number of selected rows that carry it, in how many of these it was only inferred by likeness,
+and the texts of some of them."""
 
 SHORTAGE_SCHEMA: dict[str, pl.DataType] = {
     "node_id": pl.String(),
@@ -154,6 +158,9 @@ class ReportInput:
         beyond the budget.
     changes
         Against the version before, or None at the first version.
+    inferred_shown
+        Whether the pool is large enough for inferred concepts to mean something; else ``drivers`` and
+        ``rows`` are without them.
     messages
         Warnings that a reader has to see.
     made
@@ -178,6 +185,7 @@ class ReportInput:
     diversity: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DIVERSITY_SCHEMA))
     saturation: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SATURATION_SCHEMA))
     changes: Changes | None = None
+    inferred_shown: bool = True
     messages: Sequence[str] = ()
     made: str = ""
     version: str = ""

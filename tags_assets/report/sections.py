@@ -199,6 +199,13 @@ def drivers_section(report: ReportInput) -> Context:
         else f"{words.percent(text['share'][0])} of the gain came from the {WHOLE_TEXT} of the rows, a "
         "likeness that no concept carries; among the tags it is divided by their weights."
     }
+    context["inferred_note"] = (
+        "Inferred: the row does not name the concept, but was assigned it by the likeness of its text. It "
+        "may be wrong."
+        if report.inferred_shown
+        else "Only what rows name is listed. Concepts that were assigned to them by likeness have the rest "
+        "of the gain; in a pool this small they say little about any one row."
+    )
     for kind in ("node", "tag"):
         top = (
             report.drivers.filter((pl.col("kind") == kind) & ~of_text)
@@ -211,12 +218,19 @@ def drivers_section(report: ReportInput) -> Context:
                 "name": charts.last_steps(row["name"]),
                 "share": words.percent(row["share"], 2),
                 "rows": words.number(row["rows"]),
+                "inferred": _inferred(row["inferred"] or 0, row["rows"]),
                 "width": round(100 * max(row["share"], 0.0) / most, 1),
                 "examples": [snippet(text, 260) for text in (row["examples"] or [])[:3]],
             }
             for row in top.iter_rows(named=True)
         ]
     return context
+
+
+def _inferred(inferred: int, rows: int) -> str:
+    if not inferred:
+        return ""
+    return "inferred" if inferred == rows else f"inferred in {inferred:,} of {rows:,} rows"
 
 
 def rows_section(report: ReportInput) -> Context:
@@ -243,7 +257,8 @@ def rows_section(report: ReportInput) -> Context:
                 "quality": words.number(row["quality"]),
                 "prompt": snippet(row["prompt"]),
                 "response": snippet(row["response"]),
-                "tags": (row["tags"] or [])[:8],
+                "tags": row["tags"] or [],
+                "inferred_tags": row["inferred_tags"] or [],
             }
             for row in shown.iter_rows(named=True)
         ],

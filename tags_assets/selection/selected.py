@@ -69,7 +69,7 @@ LEVELS_SCHEMA = pl.Schema(
 )
 
 FIRST_PICKS = 20
-REASONS_EACH = 3
+REASONS_EACH = 12
 
 
 @dataclass(frozen=True, eq=False)

@@ -170,6 +170,7 @@ def sample_report(
             "tags": [
                 ["unit prices", "multiplication", HOSTILE[i % len(HOSTILE)][:40]] for i in range(budget)
             ],
+            "inferred_tags": [["discount", HOSTILE[i % len(HOSTILE)][:40]] for i in range(budget)],
         },
         schema=ROW_SCHEMA,
         strict=False,
@@ -185,6 +186,7 @@ def sample_report(
                 pl.col("path" if kind == "node" else "name").alias("name"),
                 "share",
                 (pl.col("share") * budget).cast(pl.Int64).alias("rows"),
+                (pl.col("share") * budget / 2).cast(pl.Int64).alias("inferred"),
                 pl.lit(texts[:3], dtype=pl.List(pl.String)).alias("examples"),
             )
             for kind in ("node", "tag")

@@ -181,3 +181,12 @@ def test_empty_tree_is_one_clear_line():
     full = sample_report()
     with pytest.raises(UserError, match="the knowledge tree is empty"):
         render_report(replace(full, nodes=full.nodes.clear()))
+
+
+def test_inferred_concepts_are_marked():
+    sample = sample_report()
+    text = render_report(sample)
+    driver = sample.drivers.filter(pl.col("inferred") > 0).row(0, named=True)
+    assert f"inferred in {driver['inferred']:,} of {driver['rows']:,} rows" in text
+    assert "discount <i>inferred</i>" in text
+    assert "Only what rows name is listed" in render_report(replace(sample, inferred_shown=False))
