@@ -45,7 +45,7 @@ def test_models_use_nothing_of_ours_but_errors():
 
 
 @pytest.mark.parametrize(
-    "room", ["method", "models", "formats", "llm", "store", "report", "selection", "notebook"]
+    "room", ["confined", "method", "models", "formats", "llm", "store", "report", "selection", "notebook"]
 )
 def test_dagster_stays_in_the_assets_and_around_them(room):
     assert list((PACKAGE / room).rglob("*.py"))

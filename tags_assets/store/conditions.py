@@ -1,29 +1,30 @@
-"""Users' SQL conditions on rows, evaluated where they can reach nothing but those rows."""
+"""Users' SQL conditions on rows, evaluated where they can reach nothing but those rows.
+
+A condition comes from a target's file, a pool's settings or a manifest that somebody sent. It is evaluated in
+a confined process (`tags_assets.confined`): DuckDB's own memory limit does not bind what functions make of
+text and lists, and no call into DuckDB can be interrupted while one of them is at work. The first condition
+of a program waits a quarter of a second for the process, each further one a few milliseconds.
+"""
 
 from __future__ import annotations
 
+import io
 import re
-from contextlib import closing
 
-import duckdb
 import polars as pl
+import pyarrow as pa
 
+from tags_assets.confined.process import NO_MEMORY, TOO_SLOW, ConfinedError, run
 from tags_assets.errors import UserError
 from tags_assets.store.artifact_file import storable
 
-# No files, no network, no extensions, no Python variables; and none of it can be switched back on.
-_CLOSED: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
-    "python_enable_replacements": "false",
-    "temp_directory": "",
-    # The order of rows, and the numbers that random() gives them, do not depend on the machine.
-    "threads": "1",
-    "lock_configuration": "true",
-}
+SECONDS = 60.0
+"""Most time that a condition may take for the rows that it is given at once."""
+
 _ROW = "__row"
+# What may stand for a column without its name: `*`, columns(...), #1, and `instances` for a whole row.
+_ANY_COLUMN = re.compile(r"[*#]|columns|instances", re.IGNORECASE)
+_NOTHING = pa.schema({_ROW: pa.uint32(), "keep": pa.bool_()})
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "([^"]*)" (?:was )?not found')
 
 
@@ -52,43 +53,53 @@ def evaluate_condition(frame: pl.DataFrame, condition: str, *, where: str) -> pl
     ------
     UserError
         If it is not one expression, names an unknown column, is not true or false for each row, reaches for
-        anything else (files, settings), or fails on a row.
+        anything else (files, settings), fails on a row, or takes too much time or memory.
     """
-    with closing(duckdb.connect(":memory:", config=_CLOSED)) as connection:
-        connection.execute("select setseed(0.0)").fetchall()
-        connection.register("instances", storable(frame, "instances").with_row_index(_ROW))
-        try:
-            keep = duckdb.SQLExpression(condition).alias("keep")
-            rows: pl.DataFrame = (
-                connection.table("instances").select(duckdb.ColumnExpression(_ROW), keep).pl()
-            )
-        except duckdb.Error as error:
-            raise _explained(error, frame, condition, where) from error
-    if rows.width != 2 or rows.schema["keep"] not in (pl.Boolean, pl.Null):
-        kinds = ", ".join(str(dtype) for name, dtype in rows.schema.items() if name != _ROW)
+    columns = storable(frame, "instances").with_row_index(_ROW).select(*_named(frame, condition), _ROW)
+    content = io.BytesIO()
+    columns.write_ipc_stream(content)
+    try:
+        answer = list(run({"condition": condition}, content.getvalue(), seconds=SECONDS))
+    except ConfinedError as error:
+        raise _explained(error, frame, condition, where) from error
+    table = pa.Table.from_batches(answer, None if answer else _NOTHING)
+    kinds = [str(kind) for kind in table.schema.types[1:]]
+    if kinds not in (["bool"], ["null"]):
         raise UserError(
-            f"{condition!r} is not true or false but {kinds}", where=where, mend="Compare it with something."
+            f"{condition!r} is not true or false but {', '.join(kinds)}",
+            where=where,
+            mend="Compare it with something.",
         )
+    rows = pl.DataFrame(table)
     if rows.height != frame.height:
         problem = f"{condition!r} gives {rows.height} values for {frame.height} rows"
         raise UserError(problem, where=where, mend="Write a condition on one row.")
     return rows.sort(_ROW)["keep"].cast(pl.Boolean).fill_null(value=False)
 
 
-def _explained(error: duckdb.Error, frame: pl.DataFrame, condition: str, where: str) -> UserError:
-    text = str(error)
+def _named(frame: pl.DataFrame, condition: str) -> list[str]:
+    """Return the columns that a condition may name, all where it may mean them all."""
+    if _ANY_COLUMN.search(condition):
+        return frame.columns
+    text = condition.casefold()
+    return [name for name in frame.columns if name.casefold() in text or '"' in name]
+
+
+def _explained(error: ConfinedError, frame: pl.DataFrame, condition: str, where: str) -> UserError:
     if not condition.strip():
         return UserError("the condition is empty", where=where, mend="Leave it out, or write one.")
-    unknown = _UNKNOWN_COLUMN.search(text)
+    unknown = _UNKNOWN_COLUMN.search(error.message)
     if unknown:
         return UserError.unknown("column", unknown[1], frame.columns, where=where)
-    reason = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    reason = error.line
     mend = "Write one SQL condition, as: response_tokens > 4096 and language = 'de'."
-    if isinstance(error, duckdb.PermissionException):
+    if error.kind in ("Refused", "PermissionException"):
         mend = "A condition can read the columns of the rows and nothing else."
-    elif isinstance(error, (duckdb.ConversionException, duckdb.OutOfRangeException)):
+    elif error.kind in (TOO_SLOW, NO_MEMORY, "OutOfMemoryException"):
+        mend = "Write a simpler condition, without sub-queries over pairs of rows and without long lists."
+    elif error.kind in ("ConversionException", "OutOfRangeException"):
         mend = "Guard it with try_cast or a condition that comes first in a case."
-    elif _ROW in text:  # DuckDB asks to group by it
+    elif _ROW in error.message:  # DuckDB asks to group by it
         reason, mend = (
             "it sums rows up",
             "Write a sub-query, as: (select avg(response_tokens) from instances).",

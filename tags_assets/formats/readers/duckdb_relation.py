@@ -1,4 +1,8 @@
-"""A table, a view or a query's answer in a DuckDB file, opened for reading only."""
+"""A table, a view or a query's answer in a DuckDB file, opened for reading only.
+
+Both may come from somebody else: the file with its views and macros, and the query out of a target's file. So
+they are read in a confined process (`tags_assets.confined`), which also survives a damaged file.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
-
+from tags_assets.confined.process import NO_MEMORY, TOO_SLOW, ConfinedError, run
 from tags_assets.errors import UserError
 from tags_assets.formats.readers.table_row import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from tags_assets.formats.readers.record import Position, Record
 
@@ -20,8 +25,9 @@ SEPARATOR = "::"
 """Stands between a DuckDB file and what is read from it, as in ``my.duckdb::rows``."""
 
 _QUERY = re.compile(r"\s*(select|from|with|values|\()\b|\s*\(", re.IGNORECASE)
-_PLAIN = re.compile(r"\w+\.\w+", re.ASCII)
-_ROWS_A_BATCH = 1024
+
+SECONDS = 120.0
+"""Most time that a table, a view or a query may take for its first rows, or for the next ones."""
 
 
 def is_relation(path: str | Path) -> bool:
@@ -53,51 +59,55 @@ def read_relation(path: Path, position: Position) -> Iterator[Record]:
         If the file cannot be opened, or the relation cannot be read from it.
     """
     database, relation = split_relation(path)
-    with _connect(database) as connection:
-        try:
-            query = relation if is_query(relation) else f"from {_known_table(connection, database, relation)}"
-            number = 1
-            for batch in connection.sql(query).to_arrow_reader(_ROWS_A_BATCH) or ():
-                yield from records_of(batch, number)
-                number += batch.num_rows
-        except duckdb.Error as error:
-            problem = f"DuckDB says: {str(error).splitlines()[0]}"
-            raise UserError(problem, where=f"{database}{SEPARATOR}{relation}") from error
+    number = 1
+    try:
+        for batch in _run(database, {"relation": relation, "query": is_query(relation)}):
+            yield from records_of(batch, number)
+            number += batch.num_rows
+    except ConfinedError as error:
+        if error.kind == "NoTable":
+            raise UserError.unknown("table", relation, tables_of(database), where=str(database)) from None
+        raise _explained(error, f"{database}{SEPARATOR}{relation}") from error
     position.done = database.stat().st_size
 
 
 def tables_of(database: Path) -> list[str]:
     """List the tables and views of a DuckDB file, those outside of the main schema with their schema."""
-    with _connect(database) as connection:
-        return _tables(connection)
+    try:
+        return [str(name) for batch in _run(database, {}) for name in batch.column(0).to_pylist()]
+    except ConfinedError as error:
+        raise _explained(error, str(database)) from error
 
 
-def _connect(database: Path) -> duckdb.DuckDBPyConnection:
+def _run(database: Path, request: dict[str, object]) -> Iterator[pa.RecordBatch]:
     if not database.is_file():
         raise UserError("there is no such DuckDB file", where=str(database))
-    try:
-        return duckdb.connect(str(database), read_only=True)
-    except duckdb.Error as error:
-        locked = "lock" in str(error).lower()
-        raise UserError(
-            "another process has the DuckDB file open for writing"
-            if locked
-            else f"cannot be opened as a DuckDB file: {str(error).splitlines()[0]}",
-            where=str(database),
-            mend="Close it there, or read a copy." if locked else None,
-        ) from error
+    return run({"database": str(database), **request}, seconds=SECONDS)
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    found = connection.execute(
-        "select table_schema, table_name from information_schema.tables "
-        "where table_catalog = current_database() order by all"
-    ).fetchall()
-    return [name if schema == "main" else f"{schema}.{name}" for schema, name in found]
-
-
-def _known_table(connection: duckdb.DuckDBPyConnection, database: Path, relation: str) -> str:
-    known = _tables(connection)
-    if relation not in known:
-        raise UserError.unknown("table", relation, known, where=str(database))
-    return relation if _PLAIN.fullmatch(relation) else '"' + relation.replace('"', '""') + '"'
+def _explained(error: ConfinedError, where: str) -> UserError:
+    if error.kind == "CannotOpen" and "lock" in error.message.lower():
+        return UserError(
+            "another process has the DuckDB file open for writing",
+            where=where.partition(SEPARATOR)[0],
+            mend="Close it there, or read a copy.",
+        )
+    if error.kind == "CannotOpen":
+        return UserError(
+            f"cannot be opened as a DuckDB file: {error.line}", where=where.partition(SEPARATOR)[0]
+        )
+    if error.kind in ("Refused", "PermissionException"):
+        return UserError(
+            f"may not be read: it {error.line}"
+            if error.kind == "Refused"
+            else f"may not be read: {error.line}",
+            where=where,
+            mend="A pool can read the tables of its own DuckDB file and nothing else.",
+        )
+    if error.kind in (TOO_SLOW, NO_MEMORY, "OutOfMemoryException"):
+        return UserError(
+            f"DuckDB cannot answer: {error.line}",
+            where=where,
+            mend="Write the rows to a table of the file, and read that table.",
+        )
+    return UserError(f"DuckDB says: {error.line}", where=where)

@@ -50,7 +50,7 @@ def test_rows_carry_the_name_of_their_table(database, tmp_path):
 
 def test_nothing_is_written(database):
     before = database.read_bytes()
-    with pytest.raises(UserError, match="read-only"):
+    with pytest.raises(UserError, match="INSERT and not a plain SELECT"):
         read(f"{database}::with x as (select 1) insert into rows values (9, 'q', 'a')")
     assert database.read_bytes() == before
 
