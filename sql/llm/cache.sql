@@ -7,7 +7,8 @@ create table if not exists answers (
   cut integer not null,            -- 1: the row was longer than the context and was cut
   prompt_tokens integer not null,
   completion_tokens integer not null,
-  answered_at real not null
+  answered_at real not null,
+  checksum blob                    -- none: kept before there were checksums
 ) without rowid;
 
 -- Rows that failed for good, asked again on request only.
@@ -76,5 +77,6 @@ create index if not exists batch_items_by_key on batch_items (key);
 -- Vectors of texts, float32 little-endian.
 create table if not exists vectors (
   key blob primary key,
-  vector blob not null
+  vector blob not null,
+  checksum blob
 ) without rowid;

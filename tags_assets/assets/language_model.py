@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from tags_assets.errors import UserError
+from tags_assets.llm.cache import ANSWERS
 from tags_assets.resources.llm import LLMResource
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def language_model(resource: LLMResource, home: Home, job: Job) -> Iterator[Lang
     model = getattr(chosen, _MODEL_OF[job]) if job in _MODEL_OF else None
     if job == "embed" and model is None:
         raise UserError("no model for embeddings is named", mend="Name one with --llm embedding_model=NAME.")
-    with chosen.client(home.cache / "answers.sqlite", model or chosen.model) as client:
+    with chosen.client(home.cache / ANSWERS, model or chosen.model) as client:
         yield LanguageModel(chosen, client)
 
 

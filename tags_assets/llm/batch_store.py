@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tags_assets.llm.cache import Payment, pay
+from tags_assets.llm.cache import Payment, kept_answer, pay
 from tags_assets.store.sql import load_sql
 
 if TYPE_CHECKING:
@@ -128,16 +128,8 @@ class BatchStore:
                 if db.execute("select 1 from answers where key = ?", (key,)).fetchone():
                     continue
                 db.execute(
-                    "insert into answers values (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        key,
-                        answer.content,
-                        answer.finish,
-                        int(answer.cut),
-                        answer.prompt_tokens,
-                        answer.completion_tokens,
-                        time.time(),
-                    ),
+                    load_sql("llm/keep"),
+                    kept_answer(key, answer),
                 )
                 pay(db, self._account, Payment(1, answer.prompt_tokens, answer.completion_tokens, cost))
             db.executemany(

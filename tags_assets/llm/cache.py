@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,12 +22,17 @@ import psutil
 
 from tags_assets.errors import UserError
 from tags_assets.llm.writer import Writer, connect
+from tags_assets.plural import counted
+from tags_assets.store.cache import add_column, checksum_of
 from tags_assets.store.sql import load_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
+
+ANSWERS = "answers.sqlite"
+"""Name of the file in the folder of a home's caches."""
 
 BEAT_S = 5.0
 """Seconds between two signs of life of a process that has calls under way."""
@@ -36,7 +41,7 @@ STALE_S = 60.0
 """Seconds without a sign of life after which a claim is void."""
 
 _KEYS_PER_QUERY = 900
-_ANSWER = "content, finish, cut, prompt_tokens, completion_tokens"
+_CONFIRM = "update {} set checksum = ? where key = ? and checksum is null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,28 @@ class Stored:
     cut: bool
     prompt_tokens: int
     completion_tokens: int
+
+    def checksum(self, key: bytes) -> bytes | None:
+        """Return the checksum of the answer under its key."""
+        facts = (self.finish, int(self.cut), self.prompt_tokens, self.completion_tokens)
+        return checksum_of(key, str(self.content).encode("utf-8", "surrogatepass"), repr(facts).encode())
+
+
+def kept_answer(key: bytes, answer: Stored) -> tuple[object, ...]:
+    """Lay an answer out as the row of ``answers`` that ``sql/llm/keep.sql`` writes."""
+    cells = (answer.content, answer.finish, int(answer.cut), answer.prompt_tokens, answer.completion_tokens)
+    return (key, *cells, time.time(), answer.checksum(key))
+
+
+def _damaged(number: int, table: str, path: Path) -> UserError:
+    """Build the error for what was paid for and is damaged."""
+    kind = {"answers": "stored answer", "vectors": "stored vector"}[table]
+    return UserError(
+        f"{counted(number, kind)} of a language model {'is' if number == 1 else 'are'} damaged",
+        where=str(path),
+        mend="Run `tags-assets repair --deep` to forget what is damaged; the next run asks for it, and pays "
+        "for it, again.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +166,11 @@ class AnswerCache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._reader = connect(self.path)
+            # A damaged text must come back, to be told from its checksum, and not as an error of SQLite's.
+            self._reader.text_factory = lambda text: text.decode(errors="replace")
             self._reader.executescript(load_sql("llm/cache"))
+            for table in ("answers", "vectors"):
+                add_column(self._reader, table, "checksum blob")
         except (sqlite3.Error, OSError) as error:
             raise UserError(
                 f"the answer cache can't be opened ({error})",
@@ -166,13 +197,29 @@ class AnswerCache:
 
     # Reading
 
+    @contextmanager
+    def _reads(self) -> Iterator[None]:
+        with self._reading:
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                raise UserError(
+                    f"the answer cache can't be read ({error})",
+                    where=str(self.path),
+                    mend="Save what is left with `sqlite3 FILE .recover`, or move the file away.",
+                ) from error
+
     def known(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """Find the answers that are there."""
         rows = self._select(
-            "select key, content, finish, cut, prompt_tokens, completion_tokens from answers where key in",
+            "select key, content, finish, cut, prompt_tokens, completion_tokens, checksum "
+            "from answers where key in",
             keys,
         )
-        return {key: Stored(content, finish, bool(cut), pt, ct) for key, content, finish, cut, pt, ct in rows}
+        found = {row[0]: Stored(row[1], row[2], bool(row[3]), row[4], row[5]) for row in rows}
+        checks = {row[0]: (row[6], found[row[0]].checksum(row[0])) for row in rows}
+        self._check("answers", checks)
+        return found
 
     def failed(self, keys: Sequence[bytes]) -> dict[bytes, str]:
         """Find the reasons of those that failed for good."""
@@ -180,11 +227,58 @@ class AnswerCache:
 
     def known_vectors(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Find the vectors that are there, float32 little-endian."""
-        return dict(self._select("select key, vector from vectors where key in", keys))
+        rows = self._select("select key, vector, checksum from vectors where key in", keys)
+        self._check("vectors", {key: (kept, checksum_of(key, vector)) for key, vector, kept in rows})
+        return {key: vector for key, vector, _ in rows}
+
+    def _check(self, table: str, checks: Mapping[bytes, tuple[bytes | None, bytes | None]]) -> None:
+        """Compare checksums as they were kept and as they are now; one that was never kept is kept now.
+
+        Raises
+        ------
+        UserError
+            If something is damaged. It was paid for, so that it is not asked for again without a word.
+        """
+        damaged = sum(kept not in (None, now) for kept, now in checks.values())
+        if damaged:
+            raise _damaged(damaged, table, self.path)
+        new = [(now, key) for key, (kept, now) in checks.items() if kept is None]
+        if new:
+            self.write_later(lambda db: db.executemany(_CONFIRM.format(table), new))
+
+    def damaged(self) -> dict[str, list[bytes]]:
+        """Find the keys of answers and vectors that do not fit their checksum, by table."""
+        with self._reads():
+            answers = self._reader.execute(
+                "select key, content, finish, cut, prompt_tokens, completion_tokens, checksum "
+                "from answers where checksum is not null"
+            )
+            found = {
+                "answers": [
+                    key
+                    for key, content, finish, cut, pt, ct, kept in answers
+                    if Stored(content, finish, bool(cut), pt, ct).checksum(key) != kept
+                ]
+            }
+            vectors = self._reader.execute(
+                "select key, vector, checksum from vectors where checksum is not null"
+            )
+            found["vectors"] = [key for key, vector, kept in vectors if checksum_of(key, vector) != kept]
+        return found
+
+    def remove_damaged(self) -> None:
+        """Forget them, so that they are asked, and paid for, again."""
+        found = self.damaged()
+
+        def operation(db: sqlite3.Connection) -> None:
+            for table, keys in found.items():
+                db.executemany(f"delete from {table} where key = ?", [(key,) for key in keys])
+
+        self.write_now(operation)
 
     def _select(self, query: str, keys: Sequence[bytes]) -> list[tuple[Any, ...]]:
         found = []
-        with self._reading:
+        with self._reads():
             for start in range(0, len(keys), _KEYS_PER_QUERY):
                 part = keys[start : start + _KEYS_PER_QUERY]
                 found += self._reader.execute(f"{query} ({','.join('?' * len(part))})", part).fetchall()
@@ -192,12 +286,12 @@ class AnswerCache:
 
     def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Read rows with a query of one's own."""
-        with self._reading:
+        with self._reads():
             return self._reader.execute(query, values).fetchall()
 
     def fact(self, account: Account, name: str) -> str | None:
         """Recall what was found out about a server."""
-        with self._reading:
+        with self._reads():
             row = self._reader.execute(
                 "select value from servers where endpoint = ? and model = ? and name = ?",
                 (account.endpoint, account.model, name),
@@ -207,7 +301,7 @@ class AnswerCache:
     def spending(self, account: Account) -> Spending:
         """Sum up what was paid within the account's window, and what is reserved now."""
         since = _hour() - account.window_h
-        with self._reading:
+        with self._reads():
             sums = self._reader.execute(
                 "select coalesce(sum(cost), 0), coalesce(sum(presumed_cost), 0), coalesce(sum(calls), 0), "
                 "coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
@@ -232,11 +326,15 @@ class AnswerCache:
 
         def operation(db: sqlite3.Connection) -> Stored | Granted | Elsewhere | OverCap:
             row = db.execute(
-                "select content, finish, cut, prompt_tokens, completion_tokens from answers where key = ?",
+                "select content, finish, cut, prompt_tokens, completion_tokens, checksum "
+                "from answers where key = ?",
                 (key,),
             ).fetchone()
             if row is not None:
-                return Stored(row[0], row[1], bool(row[2]), row[3], row[4])
+                stored = Stored(row[0], row[1], bool(row[2]), row[3], row[4])
+                if row[5] not in (None, stored.checksum(key)):
+                    raise _damaged(1, "answers", self.path)
+                return stored
             holder = db.execute("select owner, beat from claims where key = ?", (key,)).fetchone()
             if holder is not None:
                 if self._alive(*holder):
@@ -267,18 +365,7 @@ class AnswerCache:
         """Keep an answer, settle its claim and enter its cost."""
 
         def operation(db: sqlite3.Connection) -> None:
-            db.execute(
-                "insert or replace into answers values (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    key,
-                    answer.content,
-                    answer.finish,
-                    int(answer.cut),
-                    answer.prompt_tokens,
-                    answer.completion_tokens,
-                    time.time(),
-                ),
-            )
+            db.execute(load_sql("llm/keep"), kept_answer(key, answer))
             db.execute("delete from claims where key = ?", (key,))
             pay(db, account, Payment(1, answer.prompt_tokens, answer.completion_tokens, cost))
 
@@ -290,7 +377,8 @@ class AnswerCache:
         """Keep the vectors of a call, settle its claim and enter its cost."""
 
         def operation(db: sqlite3.Connection) -> None:
-            db.executemany("insert or replace into vectors values (?, ?)", list(vectors.items()))
+            rows = [(text, vector, checksum_of(text, vector)) for text, vector in vectors.items()]
+            db.executemany("insert or replace into vectors (key, vector, checksum) values (?, ?, ?)", rows)
             db.execute("delete from claims where key = ?", (key,))
             pay(db, account, Payment(1, tokens, 0, cost))
 

@@ -49,14 +49,13 @@ class CachedEmbedder:
             hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
             for text in texts
         ]
-        known = self._cache.get_many(self._namespace, keys)
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if missing:
-            vectors = self._model.embed(list(missing.values()), progress=progress)
-            fresh = {key: vector.tobytes() for key, vector in zip(missing, vectors, strict=True)}
-            self._cache.put_many(self._namespace, fresh)
-            known |= fresh
-        return np.frombuffer(b"".join(known[key] for key in keys), dtype=np.float32).reshape(len(keys), -1)
+
+        def make(places: list[int]) -> list[bytes]:
+            vectors = self._model.embed([texts[place] for place in places], progress=progress)
+            return [vector.tobytes() for vector in vectors]
+
+        found = self._cache.get_or_make(self._namespace, keys, make)
+        return np.frombuffer(b"".join(found), dtype=np.float32).reshape(len(keys), -1)
 
 
 class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -69,20 +69,12 @@ class CachedKeyphrases:
         """Find the candidate phrases of each row, in order, looking first in the cache."""
         texts = list(rows.select("prompt", "response", "language").iter_rows())
         keys = [_key(*row) for row in texts]
-        known = self._cache.get_many(EXTRACTION_VERSION, keys)
-        missing = {key: i for i, key in enumerate(keys) if key not in known}
-        if missing:
-            open_rows = rows[list(missing.values())]
-            found = self._tagger.extract(
-                open_rows["prompt"],
-                open_rows["response"],
-                open_rows["language"],
-                progress=progress,
-            )
-            fresh = dict(zip(missing, found, strict=True))
-            self._cache.put_many(EXTRACTION_VERSION, fresh)
-            known |= fresh
-        return [known[key] for key in keys]
+
+        def make(places: list[int]) -> list[bytes]:
+            new = rows[places]
+            return self._tagger.extract(new["prompt"], new["response"], new["language"], progress=progress)
+
+        return self._cache.get_or_make(EXTRACTION_VERSION, keys, make)
 
 
 def _key(prompt: str, response: str, language: str | None) -> str:

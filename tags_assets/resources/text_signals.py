@@ -30,14 +30,13 @@ class CachedTextSignals:
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Look at rows ``instance_id, prompt, response``; returns ``TEXT_SIGNAL_SCHEMA``, in their order."""
         keys = [_key(*texts) for texts in rows.select("prompt", "response").iter_rows()]
-        known = self._cache.get_many(TEXT_SIGNALS_VERSION, keys)
-        missing = {key: place for place, key in enumerate(keys) if key not in known}
-        if missing:
-            found = text_signals(rows[list(missing.values())]).select(SIGNALS).to_numpy().astype("<f8")
-            fresh = {key: values.tobytes() for key, values in zip(missing, found, strict=True)}
-            self._cache.put_many(TEXT_SIGNALS_VERSION, fresh)
-            known |= fresh
-        values = np.frombuffer(b"".join(known[key] for key in keys), dtype="<f8").reshape(-1, len(SIGNALS))
+
+        def make(places: list[int]) -> list[bytes]:
+            found = text_signals(rows[places]).select(SIGNALS).to_numpy().astype("<f8")
+            return [values.tobytes() for values in found]
+
+        found = self._cache.get_or_make(TEXT_SIGNALS_VERSION, keys, make)
+        values = np.frombuffer(b"".join(found), dtype="<f8").reshape(-1, len(SIGNALS))
         columns = {name: values[:, place] for place, name in enumerate(SIGNALS)}
         return pl.DataFrame({"instance_id": rows["instance_id"], **columns}).cast(TEXT_SIGNAL_SCHEMA)  # type: ignore[arg-type]
 

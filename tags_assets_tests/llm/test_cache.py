@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -62,3 +63,52 @@ def test_many_keys_are_looked_up(tmp_path):
         keys = [i.to_bytes(4, "big") for i in range(3000)]
         cache.write_now(cache.keep(keys[-1], account, Stored("x", "stop", True, 1, 1), 0.0))
         assert list(cache.known(keys)) == [keys[-1]]
+
+
+ANSWER = Stored('{"tags": ["heap sort"]}', "stop", False, 10, 5)
+
+
+def flip(path, value):
+    content = bytearray(path.read_bytes())
+    place = content.index(value)
+    content[place + len(value) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_answer_is_not_used_and_not_paid_for_again_without_a_word(tmp_path):
+    account, path = Account("http://x/v1", "m"), tmp_path / "c.sqlite"
+    with AnswerCache(path) as cache:
+        cache.write_now(cache.keep(b"a", account, ANSWER, 0.1))
+        cache.write_now(cache.keep(b"b", account, Stored("{}", "stop", False, 1, 1), 0.1))
+        cache.write_now(cache.keep_vectors(b"c", account, {b"v": bytes(range(40))}, 1, 0.1))
+    flip(path, ANSWER.content.encode())
+    flip(path, bytes(range(40)))
+    with AnswerCache(path) as cache:
+        said = r"1 stored answer of a language model is damaged\. Run `tags-assets repair --deep`"
+        with pytest.raises(UserError, match=said):
+            cache.known([b"a", b"b"])
+        with pytest.raises(UserError, match=said):
+            cache.write_now(cache.claim(b"a", account, 0.1, 1))
+        with pytest.raises(UserError, match="1 stored vector of"):
+            cache.known_vectors([b"v"])
+        assert cache.damaged() == {"answers": [b"a"], "vectors": [b"v"]}
+        cache.remove_damaged()
+        assert cache.known([b"a", b"b"]).keys() == {b"b"}
+        assert cache.damaged() == {"answers": [], "vectors": []}
+
+
+def test_answers_of_a_home_before_checksums_are_used_and_checked_from_then_on(tmp_path):
+    account, path = Account("http://x/v1", "m"), tmp_path / "c.sqlite"
+    with AnswerCache(path) as cache:
+        cache.write_now(cache.keep(b"a", account, ANSWER, 0.1))
+        cache.write_now(cache.keep_vectors(b"c", account, {b"v": bytes(range(40))}, 1, 0.1))
+    with closing(sqlite3.connect(path)) as old, old:
+        for table in ("answers", "vectors"):
+            old.execute(f"alter table {table} drop column checksum")
+    with AnswerCache(path) as cache:
+        assert cache.known([b"a"]) == {b"a": ANSWER}
+        assert cache.known_vectors([b"v"]) == {b"v": bytes(range(40))}
+    flip(path, ANSWER.content.encode())
+    flip(path, bytes(range(40)))
+    with AnswerCache(path) as cache:
+        assert cache.damaged() == {"answers": [b"a"], "vectors": [b"v"]}

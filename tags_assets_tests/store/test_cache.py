@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -38,14 +39,58 @@ def test_many_go_in_and_out_in_chunks(cache):
     assert cache.counts() == {"embeddings": 12_345}
 
 
-def test_a_later_value_replaces_and_can_be_forgotten(cache):
+def test_a_later_value_replaces(cache):
     cache.put_many("llm", {"a": b"1", "b": b"1"})
     cache.put_many("llm", {"a": b"2"})
-    cache.delete_many("llm", ["b"])
-    assert cache.get_many("llm", ["a", "b"]) == {"a": b"2"}
-    cache.put_many("judge", {"a": b"3"})
-    cache.clear("llm")
-    assert cache.counts() == {"judge": 1}
+    assert cache.get_many("llm", ["a", "b"]) == {"a": b"2", "b": b"1"}
+
+
+def flip(path, value):
+    """Flip one bit of a value in a closed SQLite file."""
+    content = bytearray(path.read_bytes())
+    place = content.index(value)
+    content[place + len(value) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_is_seen_and_its_entry_made_anew(cache):
+    values = {f"{i}": os.urandom(64) for i in range(50)}
+    cache.put_many("vectors", values)
+    cache.close()
+    flip(cache.path, values["7"])
+    assert cache.damaged() == 1
+    assert cache.get_many("vectors", values) == {key: v for key, v in values.items() if key != "7"}
+    made = []
+
+    def make(places):
+        made.extend(places)
+        return [values[str(place)] for place in places]
+
+    assert cache.get_or_make("vectors", list(values), make) == list(values.values())
+    assert made == [7]
+    assert cache.damaged() == 0
+
+
+def test_damaged_entries_can_be_removed_and_no_others(cache):
+    values = {f"{i}": os.urandom(64) for i in range(5)}
+    cache.put_many("vectors", values)
+    cache.close()
+    flip(cache.path, values["3"])
+    cache.remove_damaged()
+    assert cache.counts() == {"vectors": 4}
+
+
+def test_entries_of_a_home_before_checksums_are_used_and_checked_from_then_on(tmp_path):
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as old, old:
+        columns = "namespace text, key text, value blob not null, primary key (namespace, key)"
+        old.execute(f"create table entries ({columns})")
+        old.execute("insert into entries values ('n', 'a', ?)", (b"x" * 64,))
+    with ContentCache(path) as cache:
+        assert cache.get_many("n", ["a"]) == {"a": b"x" * 64}
+        cache.close()
+        flip(path, b"x" * 64)
+        assert cache.get_many("n", ["a"]) == {}
 
 
 def test_counting_creates_nothing(tmp_path):
@@ -105,7 +150,7 @@ def test_a_fork_opens_the_file_for_itself(cache):
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, None])
-def test_a_damaged_cache_is_one_line_that_says_what_to_do(cache, content):
+def test_a_damaged_file_is_set_aside_and_begun_anew(cache, content):
     cache.put_many("n", {f"{i}": bytes(500) for i in range(100)})
     cache.close()
     if content is None:
@@ -113,11 +158,11 @@ def test_a_damaged_cache_is_one_line_that_says_what_to_do(cache, content):
         whole[4096:] = os.urandom(len(whole) - 4096)
         content = bytes(whole)
     cache.path.write_bytes(content)
-    with pytest.raises(
-        UserError, match=r"answers.sqlite: the cache cannot be used: .*\.recover`, or delete"
-    ) as caught:
-        cache.get_many("n", ["1"])
-    assert "\n" not in str(caught.value)
+    assert cache.damaged() == 1
+    assert cache.get_many("n", ["1"]) == {}
+    cache.put_many("n", {"1": b"again"})
+    assert cache.get_many("n", ["1"]) == {"1": b"again"}
+    assert len(list(cache.path.parent.glob("answers.sqlite.damaged-*"))) == 1
 
 
 def test_a_folder_in_the_way_is_one_line(tmp_path):
