@@ -310,12 +310,13 @@ def prune(
 @app.command()
 def repair(
     deep: Annotated[bool, typer.Option("--deep", help="Compare every artifact with its checksum.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; only list what would.")] = False,
     home: HomeOption = None,
 ) -> None:
     """Build warehouse.duckdb anew from the artifacts alone, and remove what killed processes left."""
     from tags_assets.commands.versions import run_repair  # noqa: PLC0415
 
-    run_repair(Home.resolve(home), deep=deep)
+    run_repair(Home.resolve(home), deep=deep, dry_run=dry_run)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tags_assets.errors import UserError, out_of_memory
-from tags_assets.store.durable import disk_errors
+from tags_assets.store.durable import disk_errors, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def prepare_dagster_home(home: Home) -> None:
     for name, text in (("dagster.yaml", DAGSTER_YAML), ("workspace.yaml", WORKSPACE_YAML)):
         file = home.dagster / name
         if not file.exists():
-            file.write_text(text, encoding="utf-8")
+            write_whole(file, text)
 
 
 def process_mark() -> str:

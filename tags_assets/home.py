@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tags_assets.errors import UserError
 from tags_assets.limits import Limits
+from tags_assets.store.durable import open_to_group, write_whole
+from tags_assets.store.mark import mark_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +139,8 @@ class Home:
         try:
             for folder in (self.path, self.cache, self.landing, self.dagster, self._pools):
                 folder.mkdir(parents=True, exist_ok=True)
+                open_to_group(self.path)
+            mark_home(self.path)
         except OSError as error:
             raise UserError(
                 f"HOME cannot be made: {error.strerror}",
@@ -168,7 +172,7 @@ class Home:
         """Write the settings of a pool and make it the active one."""
         checked_slug(name, "pool")
         _write_model(settings, self._pools / f"{name}.yaml")
-        replace_text(self._pools / "active", name + "\n")
+        write_whole(self._pools / "active", name + "\n")
 
     @contextmanager
     def trial_pool(self, settings: PoolSettings) -> Iterator[None]:
@@ -208,14 +212,14 @@ class Home:
         """Remember a target that was named on the command line."""
         entries = self.named_targets() | {checked_slug(name, "target"): entry}
         text = yaml.safe_dump({n: e.model_dump(exclude_none=True) for n, e in sorted(entries.items())})
-        replace_text(self._registry, text)
+        write_whole(self._registry, text)
 
     def forget_target(self, name: str) -> None:
         """Forget a target that was named on the command line."""
         entries = self.named_targets()
         if entries.pop(name, None) is not None:
             text = yaml.safe_dump({n: e.model_dump(exclude_none=True) for n, e in sorted(entries.items())})
-            replace_text(self._registry, text)
+            write_whole(self._registry, text)
 
 
 def checked_slug(name: str, kind: str) -> str:
@@ -226,14 +230,6 @@ def checked_slug(name: str, kind: str) -> str:
             mend="Use lower-case letters, digits, '-' and '_', 64 at most, beginning with a letter or digit.",
         )
     return name
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _load_yaml(path: Path) -> dict[str, Any]:
@@ -256,4 +252,4 @@ def _read_model(model: type[PoolSettings], path: Path) -> PoolSettings:
 
 
 def _write_model(settings: PoolSettings, path: Path) -> None:
-    replace_text(path, yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True))
+    write_whole(path, yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True))

@@ -8,14 +8,14 @@ import orjson
 
 from tags_assets import __version__
 from tags_assets.errors import UserError
-from tags_assets.formats.export.files import write_text
+from tags_assets.formats.export.mark import refuse_to_overwrite
 from tags_assets.formats.export.raw import write_parquet, write_raw
-from tags_assets.home import replace_text
 from tags_assets.reproduce import facts_for_manifest
 from tags_assets.selected_rows import selected_rows
 from tags_assets.selection.inferred import shows_inferred, tags_of
 from tags_assets.selection.inputs import figures_of
 from tags_assets.selection.notes import notes_of
+from tags_assets.store.durable import write_whole
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -30,6 +30,31 @@ if TYPE_CHECKING:
     from tags_assets.store.versions import ArtifactVersion
 
 TOP_TAGS = 5
+
+MANIFEST = "manifest.json"
+_FILES = ("subset.jsonl", "selection.parquet", "report.html", MANIFEST)
+
+
+def check_outputs(folder: Path) -> None:
+    """Make sure that nothing of somebody else's is overwritten: a folder of ours has our manifest.
+
+    Raises
+    ------
+    UserError
+        If a file that a selection writes is there and no selection wrote it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError("is not a folder", where=str(folder), mend="Name another with --out.")
+    if not _is_manifest(folder / MANIFEST):
+        refuse_to_overwrite((folder / name for name in _FILES), "--out")
+
+
+def _is_manifest(file: Path) -> bool:
+    try:
+        manifest = orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return False
+    return isinstance(manifest, dict) and {"tags_assets", "target"} <= manifest.keys()
 
 
 def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Path) -> dict[str, Any]:
@@ -50,24 +75,22 @@ def write_outputs(home: Home, target: str, runs: Sequence[AssetRun], folder: Pat
     ours = {run.asset: run.data_version for run in runs}
     made = store.require("selected_subset", ours["selected_subset"], target)
     raw = store.require("raw_instances", made.upstream["raw_instances"])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot be made: {error.strerror}", where=str(folder), mend="Name another with --out."
-        ) from None
+    check_outputs(folder)
+    if not (folder / MANIFEST).exists():  # the mark of the folder, should this process be killed half-way
+        begun = {"tags_assets": __version__, "target": target, "unfinished": True}
+        write_whole(folder / MANIFEST, orjson.dumps(begun) + b"\n")
     write_raw(selected_rows(store, made, raw), folder / "subset.jsonl")
     attribution = store.require("selection_attribution", ours["selection_attribution"], target)
     write_parquet(_with_drivers(store, made, attribution), folder / "selection.parquet")
     report = store.read(
         "selection_report", partition=target, data_version=ours["selection_report"], columns=["html"]
     )
-    write_text(folder / "report.html", report["html"][0])
+    write_whole(folder / "report.html", report["html"][0])
     manifest = _manifest(store, made, raw, target, runs) | facts_for_manifest(
         store, made, raw, folder / "subset.jsonl"
     )
     text = orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode()
-    replace_text(folder / "manifest.json", text + "\n")
+    write_whole(folder / MANIFEST, text + "\n")
     return manifest
 
 

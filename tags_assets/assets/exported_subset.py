@@ -34,7 +34,7 @@ def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
         rows = selected_rows(
             inputs.store, inputs.versions["selected_subset"], inputs.versions["raw_instances"]
         )
-        files = export(rows, folder, EXPORT_FORMATS, name=name)
+        files = export(rows, folder, EXPORT_FORMATS, name=name, is_ours=True)
         near = [replace(file, path=file.path.relative_to(home.path)) for file in files]
         frame = export_frame(near).select(pl.lit(name).alias("target"), pl.all())
         return Artifact(

@@ -13,6 +13,7 @@ from tags_assets.home import Home
 from tags_assets.partitions import targets
 from tags_assets.report.render import render_report
 from tags_assets.resources.store import StoreResource
+from tags_assets.store.durable import write_whole
 from tags_assets.target_registry import TargetRegistry
 
 SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.String()})
@@ -60,6 +61,4 @@ def _lay_out(home: Home, store: StoreResource, name: str) -> None:
     """Put the current report where a browser finds it: ``HOME/reports/<target>.html``."""
     version = store.artifacts.require("selection_report", partition=name)
     html = store.artifacts.read_version(version, columns=["html"])["html"][0]
-    file = home.report(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(html, encoding="utf-8")
+    write_whole(home.report(name), html)

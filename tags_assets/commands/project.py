@@ -11,6 +11,8 @@ import duckdb
 
 from tags_assets.commands.console import err, out
 from tags_assets.errors import UserError
+from tags_assets.housekeeping import damaged_caches
+from tags_assets.store.durable import write_whole
 from tags_assets.store.health import health
 from tags_assets.store.opening import open_store
 
@@ -50,10 +52,10 @@ def run_init(folder: Path) -> None:
     try:
         for file, text in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)
-            if file.exists():
+            if os.path.lexists(file):
                 err.print(f"kept {file}", markup=False)
                 continue
-            file.write_text(text, encoding="utf-8")
+            write_whole(file, text)
             out.print(f"made {file}", markup=False)
     except OSError as error:
         raise UserError(f"the folder cannot be made: {error.strerror}", where=str(folder)) from None
@@ -81,7 +83,8 @@ def run_doctor(home: Home, model: str | None, base_url: str | None, *, deep: boo
         versions = sum(size.versions for size in found.assets.values())
         checked = ", each equal to its checksum" if deep and not found.damaged else ""
         out.print(f"ok    {versions} versions, {found.file_bytes / 1e6:,.1f} MB{checked}", markup=False)
-        for problem in found.problems:
+        damaged = [str(one) for one in damaged_caches(home)] if deep else []
+        for problem in [*found.problems, *damaged]:
             troubles += 1
             out.print(f"look  {problem}", markup=False)
     if model or base_url:

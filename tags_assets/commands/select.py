@@ -16,7 +16,7 @@ from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.errors import UserError
 from tags_assets.limits import Limits
 from tags_assets.llm.settings import KEY_VARIABLE
-from tags_assets.outputs import write_outputs
+from tags_assets.outputs import check_outputs, write_outputs
 from tags_assets.resources.llm import LLMResource
 from tags_assets.runner import run_reading, run_target
 from tags_assets.store.opening import open_store
@@ -59,9 +59,10 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
     target = TargetRegistry(home).name(choices.target, choices.budget)
     if choices.retry_failed:
         os.environ[RETRY_VARIABLE] = "1"
+    where = folder or Path("out") / target
+    check_outputs(where)
     with terminal_watcher() as watcher:
         runs = run_target(home, target, watcher)
-    where = folder or Path("out") / target
     manifest = write_outputs(home, target, runs, where)
     _show(manifest, runs, where)
 

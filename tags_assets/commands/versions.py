@@ -11,10 +11,14 @@ from rich.table import Table
 from tags_assets.commands.console import out
 from tags_assets.commands.look import selection_of
 from tags_assets.errors import UserError
-from tags_assets.formats.export.files import write_text
-from tags_assets.housekeeping import rubbish, sweep
+from tags_assets.formats.export.mark import refuse_to_overwrite
+from tags_assets.housekeeping import Rubbish, damaged_caches, rubbish, sweep
 from tags_assets.lineage import Lineage
+from tags_assets.plural import counted
 from tags_assets.reproduce import Manifest, reproduce
+from tags_assets.store.durable import write_whole
+from tags_assets.store.health import health
+from tags_assets.store.mark import require_home
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -80,9 +84,20 @@ def run_report(home: Home, target: str | None, version: str | None, file: Path |
             "its report is not in this home any more", where=str(selection), mend="Select again to make one."
         )
     html = store.read_version(report, columns=["html"])["html"][0]
+    if file is not None and not _is_report(file):
+        refuse_to_overwrite([file], "--out")
     path = file or home.path / "reports" / f"{selection.partition}-{selection.data_version[:12]}.html"
-    write_text(path, html)
+    write_whole(path, html)
     out.print(f"report  {path}", markup=False)
+
+
+def _is_report(file: Path) -> bool:
+    """Whether a file is a report that this package wrote."""
+    try:
+        with file.open("rb") as opened:
+            return b'name="generator" content="tags-assets"' in opened.read(4_096)
+    except OSError:
+        return False
 
 
 def run_reproduce(home: Home, manifest_file: Path) -> None:
@@ -156,8 +171,7 @@ def run_prune(home: Home, keep_last: int, *, dry_run: bool, grace_minutes: float
         out.print(f"{asset}: {len(versions)} versions, {size:,.1f} MB", markup=False)
     for version in pruning.in_use:
         out.print(f"{version}: in use by another process; stays until the next time", markup=False)
-    for one in waste:
-        out.print(f"{one.path}: {one.why}, {one.file_bytes / 1e6:,.1f} MB", markup=False)
+    _show_waste(waste)
     total = pruning.freed_bytes + sum(one.file_bytes for one in waste)
     out.print(
         f"{len(pruning.removed)} versions and {len(waste)} other things {verb}, {total / 1e6:,.1f} MB; "
@@ -166,19 +180,42 @@ def run_prune(home: Home, keep_last: int, *, dry_run: bool, grace_minutes: float
     )
 
 
-def run_repair(home: Home, *, deep: bool) -> None:
+def _show_waste(waste: list[Rubbish]) -> None:
+    for one in waste:
+        out.print(f"{one.path}: {one.why}, {one.file_bytes / 1e6:,.1f} MB", markup=False, soft_wrap=True)
+
+
+def run_repair(home: Home, *, deep: bool, dry_run: bool = False) -> None:
     """Build the warehouse anew from the artifacts alone, and tidy up after processes that were killed."""
+    require_home(home.path)
     warnings.simplefilter("ignore")
     from tags_assets.assets.catalogue import TABLES  # noqa: PLC0415
     from tags_assets.definitions import defs  # noqa: PLC0415
 
     defs()  # the assets declare their tables where they stand
     store = open_store(home.path)
-    found = store.health(deep=deep)
+    found = health(store, deep=deep, touches=not dry_run)
     for line in found.damaged:
         out.print(line, markup=False)
+    caches = list(damaged_caches(home)) if deep else []
+    for damaged in caches:
+        out.print(str(damaged), markup=False, soft_wrap=True)
+    waste = rubbish(home, store)
+    if dry_run:
+        _show_waste(waste)
+        entries = sum(damaged.entries for damaged in caches)
+        out.print(
+            f"{counted(len(found.damaged), 'artifact')} would go to quarantine; "
+            f"{counted(len(waste), 'leftover')} and {counted(entries, 'damaged cache entry')} would go; "
+            "the warehouse would be built anew",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
+    for damaged in caches:
+        damaged.remove()
     published = store.warehouse.rebuild(TABLES)
-    freed = sweep(rubbish(home, store))
+    freed = sweep(waste)
     versions = sum(size.versions for size in found.assets.values())
     checked = "checked byte for byte" if deep else "found"
     out.print(f"{versions} versions {checked}, {len(found.damaged)} damaged (in quarantine)", markup=False)

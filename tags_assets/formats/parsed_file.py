@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-import shutil
-import tempfile
+import re
+import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from importlib.metadata import version
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -27,9 +27,11 @@ from tags_assets.formats.readers import Position, Record, read_records
 from tags_assets.formats.readers.sniff import suffix_of
 from tags_assets.formats.recognise import recognise
 from tags_assets.formats.wording import content_hash
+from tags_assets.store.durable import refusals, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -58,6 +60,12 @@ PARSED_SCHEMA: dict[str, pl.DataType] = {
 _REJECTED_SCHEMA = {name: dtype for name, dtype in REJECTED_SCHEMA.items() if name != "file"}
 _ROWS_A_BATCH, _BYTES_A_BATCH = 4096, 8 * 2**20
 _LEFT_BEHIND_S = 24 * 3600
+_BESIDE = re.compile(r"\.parsing-[0-9a-z_]{8,16}")
+
+SUMMARY, PARTS = "summary.json", ("rows.parquet", "rejected.parquet")
+"""The files of a parsed file's folder; the summary comes last and has the checksums of the others."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -144,42 +152,108 @@ def parse_file(
     # The name has a part in what the content is taken for only where that leaves it open.
     key = "\n".join([fingerprint, READER_VERSION, suffix_of(path), columns.key()])
     directory = cache / blake2b(key.encode(), digest_size=16).hexdigest()
-    if not (directory / "summary.json").is_file():
-        with _beside(directory) as beside:
-            _parse(path, beside, columns, advance)
-            if status is not None and status != status_of(path):
-                raise UserError("changed while it was read", where=str(path), mend="Run again.")
-    else:
+    known = _known(directory)
+    if known is not None:
         with suppress(OSError):  # says when it was last used; a read-only cache need not
-            os.utime(directory / "summary.json")
-    summary = json.loads((directory / "summary.json").read_bytes())
+            os.utime(directory / SUMMARY)
+        return known
+    with _beside(directory) as beside:
+        _parse(path, beside, columns, advance)
+        if status is not None and status != status_of(path):
+            raise UserError("changed while it was read", where=str(path), mend="Run again.")
+    written = _known(directory)
+    if written is None:
+        raise UserError("does not keep what is written there", where=str(cache), mend="Check the disk.")
+    return written
+
+
+def is_sound(directory: Path) -> bool:
+    """Whether a parsed file is as it was written, by its checksums."""
+    summary = _summary(directory)
+    if summary is None:
+        return False
+    digests = _digests(directory)
+    return digests.keys() == set(PARTS) and summary.get("digests", digests) == digests
+
+
+def _known(directory: Path) -> ParsedFile | None:
+    """Find a parsed file in the cache; one that is damaged is removed, and so read again."""
+    if not directory.is_dir():
+        return None
+    if not is_sound(directory):
+        _log.warning("%s: this cached file is damaged; its source is read again", directory)
+        with refusals(directory):
+            remove_parsed(directory)
+        return None
+    summary = _summary(directory) or {}
+    if "digests" not in summary:  # of a home made before there were checksums
+        with suppress(UserError):
+            _write_summary(directory, summary)
     return ParsedFile(directory, summary["rows"], summary["rejected"], tuple(summary["columns_met"]))
+
+
+def _summary(directory: Path) -> dict[str, Any] | None:
+    """Read a summary; None where it is damaged."""
+    try:
+        summary: dict[str, Any] = json.loads((directory / SUMMARY).read_bytes())
+        digest = summary.pop("digest", None)
+        whole = digest is None or digest == _digest(summary)
+        return summary if whole and {"rows", "rejected", "columns_met"} <= summary.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _write_summary(directory: Path, summary: dict[str, Any]) -> None:
+    complete = summary | {"digests": _digests(directory)}
+    write_whole(directory / SUMMARY, json.dumps(complete | {"digest": _digest(complete)}))
+
+
+def _digest(summary: dict[str, Any]) -> str:
+    return blake2b(json.dumps(summary, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    found = {}
+    for name in PARTS:
+        with suppress(FileNotFoundError), (directory / name).open("rb") as file:
+            found[name] = file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
+    return found
+
+
+def remove_parsed(directory: Path) -> None:
+    """Remove a parsed file's folder: the files that this package writes there, and nothing else."""
+    for name in (SUMMARY, *PARTS):
+        (directory / name).unlink(missing_ok=True)
+    with suppress(OSError):  # not empty: somebody put something there
+        directory.rmdir()
 
 
 def clear_left_behind(cache: Path) -> None:
     """Remove what runs that were killed left half written in the cache a day ago or more."""
     for directory in cache.glob(".parsing-*"):
-        if time.time() - directory.stat().st_mtime > _LEFT_BEHIND_S:
-            shutil.rmtree(directory, ignore_errors=True)
+        old = time.time() - directory.stat().st_mtime > _LEFT_BEHIND_S
+        if old and _BESIDE.fullmatch(directory.name) and not directory.is_symlink():
+            with suppress(OSError):
+                remove_parsed(directory)
 
 
 @contextmanager
 def _beside(directory: Path) -> Iterator[Path]:
     """Give a folder to write in, which takes the name of ``directory`` once all is written."""
-    beside = None
+    beside = directory.parent / f".parsing-{secrets.token_hex(8)}"
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".parsing-"))
-        yield beside
-        beside.rename(directory)
-    except OSError as error:
-        # Another process may have read the same file meanwhile, to the same result.
-        if not (directory / "summary.json").is_file():
-            problem = f"the cache cannot be written: {error.strerror or error}"
-            raise UserError(problem, where=str(directory.parent)) from error
+        with refusals(directory.parent):
+            beside.mkdir(parents=True)
+            yield beside
+            try:
+                beside.rename(directory)
+            except OSError:
+                # Another process may have read the same file meanwhile, to the same result.
+                if not (directory / SUMMARY).is_file():
+                    raise
     finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
+        if beside.is_dir():
+            remove_parsed(beside)
 
 
 def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int], None] | None) -> None:
@@ -198,8 +272,7 @@ def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int]
             met |= batch.met
             if advance is not None:
                 advance(position.done)
-    summary = {"rows": rows, "rejected": rejected, "columns_met": sorted(met)}
-    (beside / "summary.json").write_text(json.dumps(summary))
+    _write_summary(beside, {"rows": rows, "rejected": rejected, "columns_met": sorted(met)})
 
 
 @dataclass(eq=False)

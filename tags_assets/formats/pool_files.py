@@ -6,7 +6,6 @@ import glob
 import json
 import os
 import re
-import tempfile
 import time
 from collections import Counter
 from hashlib import blake2b, file_digest
@@ -24,6 +23,7 @@ from tags_assets.formats.readers.duckdb_relation import (
 )
 from tags_assets.formats.readers.sniff import COMPRESSED_SUFFIXES, SUFFIXES
 from tags_assets.formats.readers.streams import cannot_be_read, opened
+from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +221,7 @@ def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
     fresh: dict[str, list[object]] = {}
     found = {str(file): _fingerprint(file, known, fresh) for file in files}
     if fresh:
-        write_beside(memory, json.dumps(known | fresh).encode())
+        write_whole(memory, json.dumps(known | fresh))
     return found
 
 
@@ -248,24 +248,3 @@ def _of_bytes(file: Path, known: dict[str, list[object]], fresh: dict[str, list[
     if time.time_ns() - status.ctime_ns > _SETTLED_NS:
         fresh[str(file)] = [*status, digest]
     return digest
-
-
-def write_beside(file: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it, so that no reader sees half of it.
-
-    Raises
-    ------
-    UserError
-        If it cannot be written.
-    """
-    try:
-        _write_beside(file, content)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror or error}", where=str(file)) from error
-
-
-def _write_beside(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as beside:
-        beside.write(content)
-    Path(beside.name).replace(file)

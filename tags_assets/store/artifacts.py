@@ -13,11 +13,12 @@ import orjson
 from tags_assets.errors import UserError
 from tags_assets.store import artifact_file
 from tags_assets.store.connections import Connections, connect_in_memory
-from tags_assets.store.durable import disk_errors, replace_file, scratch_file, sync
+from tags_assets.store.durable import disk_errors, open_to_group, scratch_file, sync, write_whole
 from tags_assets.store.health import Health, health
 from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, resolve_home
 from tags_assets.store.leases import leased, removed_meanwhile, turn
 from tags_assets.store.lock import locked
+from tags_assets.store.mark import mark_home
 from tags_assets.store.retention import Pruning, prune
 from tags_assets.store.shelf import Shelf
 from tags_assets.store.sql import is_sql_name, load_sql
@@ -74,6 +75,7 @@ class ArtifactStore:
         self, home: Path | str, *, connect: Connect = connect_in_memory, memory_limit: str | None = "512MB"
     ) -> None:
         self.layout = Layout(resolve_home(home))
+        open_to_group(self.layout.home)
         self.connections = Connections(connect, memory_limit=memory_limit, spill=self.layout.spill)
         self.warehouse = Warehouse(self)
         self._shelf = Shelf(self.layout, self.connections)
@@ -128,10 +130,7 @@ class ArtifactStore:
         UserError
             If it is damaged. It is moved to quarantine.
         """
-        version = self._shelf.load(self.layout.file(asset, partition, data_version))
-        if version is not None and deep and artifact_file.digest_file(version.path) != version.file_digest:
-            raise self._shelf.damaged(version.path, "its content does not fit its checksum")
-        return version
+        return self._shelf.inspect(self.layout.file(asset, partition, data_version), deep=deep)
 
     def locate(self, asset: str, data_version: str) -> ArtifactVersion | None:
         """Return a version whatever its partition: fingerprints tell partitions apart."""
@@ -264,8 +263,10 @@ class ArtifactStore:
         with disk_errors(self.home), locked(self.layout.commit_lock):
             self._point(asset, partition, {"retired": True})
             if not keep_versions:
-                for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".duckdb"):
-                    path.unlink(missing_ok=True)
+                for name in self.layout.data_versions(asset, partition):
+                    self.layout.file(asset, partition, name).unlink(missing_ok=True)
+                    self.layout.header(asset, partition, name).unlink(missing_ok=True)
+                self.layout.pointer(asset, partition).unlink(missing_ok=True)
                 with suppress(OSError):  # somebody wrote a new version meanwhile
                     folder.rmdir()
 
@@ -440,6 +441,7 @@ class ArtifactStore:
             created_at = self._next_moment(asset, partition)
             return version_row((asset, partition), data_version, created_at, record, stored)
 
+        mark_home(self.home)
         with scratch_file(self.layout.scratch, ".duckdb") as beside:
             row = artifact_file.write_artifact(self.connections, beside, tables, describe)
             if beside.with_name(f"{beside.name}.wal").exists():
@@ -453,7 +455,7 @@ class ArtifactStore:
                 if other is not None:
                     return other
                 final.parent.mkdir(parents=True, exist_ok=True)
-                replace_file(header, content, scratch=self.layout.scratch)
+                write_whole(header, content)
                 beside.replace(final)
                 sync(final.parent)
         return version_from_header(content, final)
@@ -474,7 +476,7 @@ class ArtifactStore:
     def _point(self, asset: str, partition: str | None, pointed: Mapping[str, object]) -> None:
         pointer = self.layout.pointer(asset, partition)
         pointer.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(pointer, orjson.dumps(pointed), scratch=self.layout.scratch)
+        write_whole(pointer, orjson.dumps(pointed))
 
     def _pointed(self, asset: str, partition: str | None) -> dict[str, object] | None:
         try:

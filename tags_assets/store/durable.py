@@ -1,10 +1,16 @@
-"""Files that are there whole or not at all, and one clear line where the disk refuses them."""
+"""Files that are there whole or not at all, and one clear line where the disk refuses them.
+
+`written_whole` is the one way in which this package writes a file that somebody else may look at.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
 import shutil
+import stat
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -12,14 +18,23 @@ from uuid import uuid4
 
 import duckdb
 
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, out_of_memory
 from tags_assets.store.lock import try_lock, unlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+UNFINISHED = ".tags-assets-"
+_UNFINISHED_NAME = re.compile(r"\.tags-assets-[0-9a-f]{16}")
+_WRITTEN_WITHIN_S = 3_600.0
+
+_SCRATCH = re.compile(r"\d+-[0-9a-f]{12}|making-[a-z][a-z0-9_]*-[0-9A-Za-z][0-9A-Za-z_-]*")
+"""How this package names what it writes in a scratch folder; nothing else is ever removed there."""
+_SPILL = re.compile(r"\d+-[0-9a-f]{12}.*")
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_MEMORY = {errno.ENOMEM}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 # DuckDB passes the system's own words on.
 _FULL_WORDS = tuple(os.strerror(code) for code in _FULL)
@@ -35,18 +50,77 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes, *, scratch: Path) -> None:
-    """Write a small file so that readers see the old content or the new, never a part.
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a new file beside `path` to write to, and put it in its place when the block ends well.
 
-    So it is after a power cut too, but which of the two is not promised; sync the folder where it must be.
-    `scratch` is a folder on the same file system.
+    A reader sees the old content or the new, never a part; so it is after a power cut too, but which of the
+    two is not promised (sync the folder where it must be). The file is made anew under a random name, so that
+    nobody can put a link in its way; a link at `path` itself is replaced, not followed.
+
+    Raises
+    ------
+    UserError
+        Where the folder cannot be written to, or the disk is full.
     """
-    with scratch_file(scratch, ".part") as beside:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+    beside = path.parent / random_name()
+    with refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with disk_errors(path):
+            yield beside
+        with refusals(path):
+            os.fsync(handle)
+            beside.replace(path)
+    finally:
+        os.close(handle)
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn whatever keeps a file from its place into one line."""
+    try:
+        yield
+    except OSError as error:
+        known = None if error.errno in _REFUSED else _disk_error(error, path)
+        raise known or UserError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(path),
+            mend="Change the folder's permissions, or name another (a home: --home or TAGS_HOME).",
+        ) from error
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a small file, text in UTF-8: see `written_whole`."""
+    with written_whole(path) as beside:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def random_name() -> str:
+    """Make a name for what is being written or removed; `is_unfinished` knows it again."""
+    return f"{UNFINISHED}{secrets.token_hex(8)}"
+
+
+def is_unfinished(path: Path, *, now: float | None = None) -> bool:
+    """Whether a killed process left it half-written: it has a name of `random_name` and an hour's age."""
+    if not _UNFINISHED_NAME.fullmatch(path.name):
+        return False
+    with suppress(OSError):
+        return (time.time() if now is None else now) - path.lstat().st_mtime > _WRITTEN_WITHIN_S
+    return False
+
+
+def open_to_group(folder: Path) -> None:
+    """Make what this process creates as open to the group as a folder that the group may write in.
+
+    SQLite, DuckDB and Dagster take the permissions of their files from the process, so that is where it is
+    said. Set the folder's group with ``chmod g+ws``.
+    """
+    with suppress(OSError):
+        if folder.stat().st_mode & stat.S_IWGRP:
+            os.umask(os.umask(0o077) & ~0o070)
 
 
 @contextmanager
@@ -95,6 +169,8 @@ def collect_abandoned(folder: Path) -> int:
 def collect_spill(spill: Path, *, older_than: float = 86_400.0) -> None:
     """Remove what killed processes moved out of memory (DuckDB tidies up after the living)."""
     for path in spill.parent.glob(f"{spill.name}*"):
+        if not _SPILL.fullmatch(path.name.removeprefix(spill.name)):
+            continue
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > older_than:
                 shutil.rmtree(path)
@@ -110,7 +186,8 @@ def total_bytes(paths: Iterable[Path]) -> int:
 
 
 def _stems(folder: Path) -> set[str]:
-    return {path.name.split(".", 1)[0] for path in folder.glob("[!.]*")} if folder.is_dir() else set()
+    names = (path.name.split(".", 1)[0] for path in folder.glob("[!.]*")) if folder.is_dir() else ()
+    return {name for name in names if _SCRATCH.fullmatch(name)}
 
 
 def _is_abandoned(folder: Path, stem: str) -> bool:
@@ -137,35 +214,50 @@ def _remove_all(folder: Path, stem: str) -> None:
 def disk_errors(home: Path) -> Iterator[None]:
     """Turn a full disk, a folder that refuses writes and too little memory into one line each.
 
+    Parameters
+    ----------
+    home
+        What is written: the home, or one file or folder.
+
     Raises
     ------
     UserError
-        That names the home and says what to do. Other errors pass through unchanged.
+        That names it and says what to do. Other errors pass through unchanged.
     """
     try:
         yield
     except (OSError, duckdb.Error) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        words = str(error)
-        if number in _FULL or any(text in words for text in _FULL_WORDS):
-            raise UserError(
-                f"the disk is full ({_free(home)} free now), nothing half-written was kept",
-                where=str(home),
-                mend="Free some space (`tags-assets doctor` shows what is in use), then run again.",
-            ) from error
-        if number in _REFUSED or any(text in words for text in _REFUSED_WORDS):
-            raise UserError(
-                f"the system does not allow it ({words.splitlines()[0]})",
-                where=str(home),
-                mend="Change its permissions, or name another with --home or TAGS_HOME.",
-            ) from error
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise UserError(
-                f"not enough memory: {words.splitlines()[0]}",
-                where=str(home),
-                mend="Raise the store's memory_limit, or close other programs, then run again.",
-            ) from error
-        raise
+        known = _disk_error(error, home)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _disk_error(error: Exception, home: Path) -> UserError | None:
+    number = error.errno if isinstance(error, OSError) else None
+    words = str(error)
+    first = (words.splitlines() or [""])[0]
+    if number in _FULL or any(text in words for text in _FULL_WORDS):
+        return UserError(
+            f"the disk is full ({_free(home)} free now); nothing half-written was kept",
+            where=str(home),
+            mend="Free some space (`tags-assets doctor` shows what is in use), then run again.",
+        )
+    if number in _REFUSED or any(text in words for text in _REFUSED_WORDS):
+        return UserError(
+            f"the system does not allow it ({first})",
+            where=str(home),
+            mend="Change its permissions, or name another with --home or TAGS_HOME.",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return UserError(
+            f"not enough memory: {first}",
+            where=str(home),
+            mend="Raise the store's memory_limit, or close other programs, then run again.",
+        )
+    if number in _NO_MEMORY:
+        return out_of_memory("the command")
+    return None
 
 
 def _free(home: Path) -> str:

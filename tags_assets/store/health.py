@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.store.durable import abandoned, total_bytes
+from tags_assets.store.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Health:
         return found
 
 
-def health(store: ArtifactStore, *, deep: bool = False) -> Health:
+def health(store: ArtifactStore, *, deep: bool = False, touches: bool = True) -> Health:
     """Look at a home without changing it, other than moving damaged artifacts to quarantine.
 
     Parameters
@@ -88,8 +89,11 @@ def health(store: ArtifactStore, *, deep: bool = False) -> Health:
         The home's store.
     deep
         Read every artifact and compare it with its checksum, at disk speed.
+    touches
+        Whether damaged artifacts are moved.
     """
     layout = store.layout
+    shelf = Shelf(layout, store.connections, touches=touches)
     assets: dict[str, AssetSize] = {}
     damaged: list[str] = []
     for asset in layout.assets():
@@ -101,7 +105,7 @@ def health(store: ArtifactStore, *, deep: bool = False) -> Health:
         total = 0
         for partition, name in names:
             try:
-                version = store.inspect(asset, name, partition, deep=deep)
+                version = shelf.inspect(layout.file(asset, partition, name), deep=deep)
             except UserError as error:
                 damaged.append(str(error))
                 continue

@@ -12,6 +12,7 @@ from tags_assets.errors import UserError
 from tags_assets.store.durable import disk_errors
 from tags_assets.store.leases import in_lease, is_open_elsewhere
 from tags_assets.store.lock import locked
+from tags_assets.store.mark import is_header, require_home
 
 if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
@@ -61,10 +62,11 @@ def prune(
     Raises
     ------
     UserError
-        If `keep` is less than 1, or the home cannot be written to.
+        If `keep` is less than 1, the folder is not a home, or it cannot be written to.
     """
     if keep < 1:
         raise UserError(f"cannot keep {keep} versions", mend="Keep at least 1.")
+    require_home(store.home)
     versions = {
         (version.asset, version.data_version): version
         for asset in store.assets()
@@ -142,7 +144,7 @@ def _remove_orphaned_headers(store: ArtifactStore) -> None:
     The caller holds the commit lock.
     """
     for header in store.layout.artifacts.glob("*/*/*.json"):
-        if not header.with_suffix(".duckdb").exists():
+        if not header.with_suffix(".duckdb").exists() and is_header(header):
             header.unlink(missing_ok=True)
 
 

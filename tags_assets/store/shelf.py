@@ -11,7 +11,8 @@ import duckdb
 
 from tags_assets.errors import UserError
 from tags_assets.store import artifact_file
-from tags_assets.store.durable import disk_errors, replace_file
+from tags_assets.store.durable import disk_errors, write_whole
+from tags_assets.store.mark import is_home
 from tags_assets.store.versions import ArtifactVersion, header_bytes, version_from_header, version_from_row
 
 if TYPE_CHECKING:
@@ -22,11 +23,23 @@ if TYPE_CHECKING:
     from tags_assets.store.layout import Layout
 
 
-class Shelf:
-    """Looks artifacts up by file, and remembers those that it has seen: they do not change."""
+class DamagedArtifactError(UserError):
+    """A version that was damaged and is now out of the way: the next run makes it anew."""
 
-    def __init__(self, layout: Layout, connections: Connections) -> None:
-        self._layout, self._connections = layout, connections
+
+class Shelf:
+    """Looks artifacts up by file, and remembers those that it has seen: they do not change.
+
+    Parameters
+    ----------
+    layout, connections
+        Where, and how to open a file.
+    touches
+        Whether damaged artifacts are moved to quarantine and lost headers written anew.
+    """
+
+    def __init__(self, layout: Layout, connections: Connections, *, touches: bool = True) -> None:
+        self._layout, self._connections, self._touches = layout, connections, touches
         self._known: dict[Path, tuple[tuple[int, int, int], ArtifactVersion]] = {}
 
     def load(self, path: Path) -> ArtifactVersion | None:
@@ -39,6 +52,13 @@ class Shelf:
         """
         with disk_errors(self._layout.home):
             return self._load(path)
+
+    def inspect(self, path: Path, *, deep: bool) -> ArtifactVersion | None:
+        """As `load`; `deep` compares the whole file with its checksum."""
+        version = self.load(path)
+        if version is not None and deep and artifact_file.digest_file(version.path) != version.file_digest:
+            raise self.damaged(version.path, "its content does not fit its checksum")
+        return version
 
     def _load(self, path: Path) -> ArtifactVersion | None:
         for attempt in range(3):
@@ -78,12 +98,10 @@ class Shelf:
             if not path.exists():
                 return None
             raise self.damaged(path, _first_line(error)) from error
-        with suppress(OSError):  # a read-only home: read it again next time
-            replace_file(
-                path.with_suffix(".json"),
-                header_bytes(row, file_bytes=size, file_digest=digest),
-                scratch=self._layout.scratch,
-            )
+        if not self._touches:
+            return version
+        with suppress(UserError):  # a read-only home: read it again next time
+            write_whole(path.with_suffix(".json"), header_bytes(row, file_bytes=size, file_digest=digest))
         return version
 
     @contextmanager
@@ -105,7 +123,15 @@ class Shelf:
             raise
 
     def damaged(self, path: Path, why: str) -> UserError:
-        """Move a damaged artifact out of the way, and return the error that says so."""
+        """Move a damaged artifact out of the way, and return the error that says so.
+
+        What lies in a folder that is not a home is left alone: it may be anybody's.
+        """
+        if not self._touches or not is_home(self._layout.home):
+            place = str(path.relative_to(self._layout.home))
+            return DamagedArtifactError(
+                f"damaged: {why}", where=place, mend="Run: tags-assets repair --deep."
+            )
         relative = path.relative_to(self._layout.artifacts)
         away = (
             self._layout.quarantine / f"{'--'.join(relative.parts[:-1])}--{path.stem}--{os.getpid()}.duckdb"
@@ -120,7 +146,9 @@ class Shelf:
             done = "Another process has moved it away; run again and it is made anew."
         except OSError as error:
             done = f"It could not be moved away ({error.strerror}): delete it and run again."
-        return UserError(f"damaged: {why}", where=str(path.relative_to(self._layout.home)), mend=done)
+        return DamagedArtifactError(
+            f"damaged: {why}", where=str(path.relative_to(self._layout.home)), mend=done
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import shutil
 import time
 from contextlib import suppress
@@ -20,13 +22,14 @@ from tags_assets.store.durable import (
     collect_abandoned,
     collect_spill,
     disk_errors,
-    replace_file,
     scratch_file,
     sync,
+    write_whole,
 )
 from tags_assets.store.fingerprint import fingerprint_texts
 from tags_assets.store.layout import quote_text
 from tags_assets.store.lock import locked
+from tags_assets.store.mark import is_home
 from tags_assets.store.sql import load_sql, sql_names
 from tags_assets.store.views import Shown, World, create_views, update_views
 
@@ -99,10 +102,13 @@ class Warehouse:
         with disk_errors(self._layout.home):
             self._layout.artifacts.mkdir(parents=True, exist_ok=True)
             with locked(self._layout.publish_lock):
-                collect_abandoned(self._layout.scratch)
-                collect_abandoned(self._layout.home_scratch)
-                collect_spill(self._layout.spill)
+                if is_home(self._layout.home):
+                    collect_abandoned(self._layout.scratch)
+                    collect_abandoned(self._layout.home_scratch)
+                    collect_spill(self._layout.spill)
                 state = self._remembered()
+                if not state:
+                    self._set_aside_unknown()
                 known = self._known(catalogue, state)
                 digest = self._digest(known, without)
                 if self._is_intact(state) and state.get("digest") == digest:
@@ -132,9 +138,7 @@ class Warehouse:
                     "file": self._stamp(),
                     "catalogue": catalogues.to_json(known),
                 }
-                replace_file(
-                    self._layout.warehouse_state, orjson.dumps(state), scratch=self._layout.home_scratch
-                )
+                write_whole(self._layout.warehouse_state, orjson.dumps(state))
         return Publication(
             self._layout.warehouse, True, len(shown.views), time.perf_counter() - started, shown.skipped
         )
@@ -142,7 +146,9 @@ class Warehouse:
     def rebuild(self, catalogue: Catalogue | None = None) -> Publication:
         """Publish from the artifacts alone, whatever the file and what is remembered of it say."""
         with disk_errors(self._layout.home):
-            self._layout.warehouse_state.unlink(missing_ok=True)
+            if self._remembered():
+                self._set_aside_unknown()
+                self._layout.warehouse_state.unlink(missing_ok=True)
         return self.publish(catalogue)
 
     def open(self) -> duckdb.DuckDBPyConnection:
@@ -190,6 +196,34 @@ class Warehouse:
     @property
     def _log_file(self) -> Path:
         return self._layout.warehouse.with_name(f"{self._layout.warehouse.name}.wal")
+
+    def _set_aside_unknown(self) -> None:
+        """Keep a ``warehouse.duckdb`` that no publication is known to have made from being overwritten.
+
+        Raises
+        ------
+        UserError
+            If it is somebody else's database. What is no database at all, a damaged warehouse as a rule, is
+            moved to quarantine.
+        """
+        path = self._layout.warehouse
+        if not os.path.lexists(path):
+            return
+        try:
+            with self._store.connections.attached({"found": path}) as cursor:
+                is_ours = cursor.execute(load_sql("warehouse/is_ours")).fetchone()
+        except duckdb.Error:
+            away = self._layout.quarantine / f"warehouse-{secrets.token_hex(8)}"
+            away.parent.mkdir(exist_ok=True)
+            path.replace(away)
+            _log.warning("%s: not a database that can be read; moved to %s", path, away)
+            return
+        if not is_ours:
+            raise UserError(
+                "exists and was not written by tags-assets",
+                where=str(path),
+                mend="Move it away, or name another home with --home.",
+            )
 
     def _open_in_memory(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")

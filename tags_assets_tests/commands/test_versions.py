@@ -18,7 +18,7 @@ from tags_assets.commands.versions import (
 )
 from tags_assets.errors import UserError
 from tags_assets.home import Home
-from tags_assets.outputs import write_outputs
+from tags_assets.outputs import check_outputs, write_outputs
 from tags_assets.runner import run_target
 from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
@@ -208,3 +208,33 @@ def test_a_corrupt_artifact_is_found_by_its_checksum_and_made_again_row_for_row(
     assert statuses.pop("instance_scores") == "ran"
     assert set(statuses.values()) == {"reused"}
     assert open_store(home.path).read("instance_scores").equals(before)
+
+
+def test_a_dry_repair_changes_nothing_and_says_what_the_real_one_would(home, capsys):
+    store = open_store(home.path)
+    version = store.require("instance_scores")
+    version.path.write_bytes(version.path.read_bytes()[:-9])
+    [parsed] = list(home.cache.glob("*/rows.parquet"))[:1]
+    parsed.write_bytes(parsed.read_bytes()[:-9])
+    (home.path / ".targets.yaml.999999999").write_text("half")
+    before = {path: path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
+    run_repair(home, deep=True, dry_run=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 artifact would go to quarantine; 1 leftover and 1 damaged cache entry would go" in said
+    assert {path: path.read_bytes() for path in home.path.rglob("*") if path.is_file()} == before
+    run_repair(home, deep=True)
+    assert not parsed.exists()
+    assert not version.path.exists()
+
+
+def test_what_is_not_ours_is_not_overwritten_by_outputs_or_a_report(project, home):
+    mine = project / "mine"
+    mine.mkdir()
+    (mine / "report.html").write_text("theirs")
+    with pytest.raises(UserError, match=r"report.html: exists and was not written by tags-assets.*--out"):
+        check_outputs(mine)
+    with pytest.raises(UserError, match="exists and was not written by tags-assets"):
+        run_report(home, "maths", None, mine / "report.html")
+    assert (mine / "report.html").read_text() == "theirs"
+    check_outputs(project / "out0")
+    run_report(home, "maths", None, project / "out0" / "report.html")

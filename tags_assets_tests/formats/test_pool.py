@@ -158,7 +158,7 @@ def test_what_a_killed_run_leaves_behind_is_not_taken_for_a_result(tmp_path, rea
     file = write(tmp_path / "rows.jsonl")
     with monkeypatch.context() as patch:
         # As kill -9 in the middle of a file: nothing is tidied up.
-        patch.setattr(parsed_file.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(parsed_file, "remove_parsed", lambda _: None)
         patch.setattr(parsed_file._Batch, "rejected", lambda _: sys.exit(9))
         with pytest.raises(SystemExit):
             read(file)
@@ -181,8 +181,53 @@ def test_a_full_disk_is_one_line(tmp_path, read, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(parsed_file._Writer, "write", full)
-    with pytest.raises(UserError, match="the cache cannot be written: No space left on device"):
+    with pytest.raises(UserError, match="the disk is full"):
         read(write(tmp_path / "rows.jsonl"))
+
+
+def test_too_little_memory_is_not_blamed_on_the_cache(tmp_path, read, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(parsed_file._Writer, "write", fail)
+    with pytest.raises(UserError, match="needs more memory than there is"):
+        read(write(tmp_path / "rows.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rejected.parquet", "summary.json"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_damaged_parsed_file_is_read_anew(tmp_path, read, name, damage):
+    file = write(tmp_path / "rows.jsonl")
+    before = read(file).instances.collect()
+    (part,) = (tmp_path / ".cache").glob(f"*/{name}")
+    content = bytearray(part.read_bytes())
+    if damage == "gone":
+        part.unlink()
+    elif damage == "cut":
+        part.write_bytes(content[:-9])
+    else:
+        content[len(content) // 2] ^= 1
+        part.write_bytes(content)
+    assert read(file).instances.collect().equals(before)
+    (folder,) = {path.parent for path in (tmp_path / ".cache").glob("*/summary.json")}
+    assert parsed_file.is_sound(folder)
+
+
+def test_a_parsed_file_of_a_home_before_checksums_is_used_and_checked_from_then_on(
+    tmp_path, read, monkeypatch
+):
+    file = write(tmp_path / "rows.jsonl")
+    before = read(file).instances.collect()
+    (summary,) = (tmp_path / ".cache").glob("*/summary.json")
+    facts = json.loads(summary.read_text())
+    summary.write_text(json.dumps({name: facts[name] for name in ("rows", "rejected", "columns_met")}))
+    with monkeypatch.context() as patch:
+        patch.setattr(parsed_file, "read_records", None)
+        assert read(file).instances.collect().equals(before)
+    assert json.loads(summary.read_text()) == facts
+    rows = summary.with_name("rows.parquet")
+    rows.write_bytes(rows.read_bytes()[:-9])
+    assert not parsed_file.is_sound(summary.parent)
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, read, monkeypatch):

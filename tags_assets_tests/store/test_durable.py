@@ -12,8 +12,10 @@ from tags_assets.store.durable import (
     collect_abandoned,
     collect_spill,
     disk_errors,
-    replace_file,
+    open_to_group,
     scratch_file,
+    write_whole,
+    written_whole,
 )
 from tags_assets.store.lock import locked, try_lock, unlock
 from tags_assets_tests.store.test_several_processes import CONTEXT, start
@@ -51,7 +53,7 @@ def test_a_scratch_file_is_nobodys_garbage_until_its_writer_is_killed(tmp_path):
 
 
 def test_a_collector_that_died_half_way_leaves_work_for_the_next(tmp_path):
-    (tmp_path / "123-abc.duckdb").write_bytes(b"half")  # its lock is gone already
+    (tmp_path / "123-0123456789ab.duckdb").write_bytes(b"half")  # its lock is gone already
     assert len(abandoned(tmp_path)) == 1
     collect_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -82,22 +84,84 @@ def test_a_forked_child_does_not_keep_a_lock_that_was_given_back(tmp_path):
     unlock(again)
 
 
+def test_nothing_but_scratch_files_is_collected(tmp_path):
+    mine = tmp_path / "notes.txt"
+    mine.write_text("mine")
+    (tmp_path / "123-abc").mkdir()
+    assert abandoned(tmp_path) == []
+    collect_abandoned(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["123-abc", "notes.txt"]
+
+
 def test_a_small_file_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "new" / "pointer"
+    for content in (b"one", b"", "three ü"):
+        write_whole(path, content)
+        assert path.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+    assert [file.name for file in path.parent.iterdir()] == ["pointer"]
+
+
+def test_a_file_that_fails_leaves_the_old_content_and_nothing_beside(tmp_path):
     path = tmp_path / "pointer"
-    for content in (b"one", b"", b"three"):
-        replace_file(path, content, scratch=tmp_path / "scratch")
-        assert path.read_bytes() == content
-    assert list((tmp_path / "scratch").iterdir()) == []
+    write_whole(path, "old")
+
+    def fail():
+        with written_whole(path) as beside:
+            beside.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["pointer"]
+
+
+def test_a_link_in_the_way_of_a_file_is_replaced_and_not_followed(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("theirs")
+    names = set()
+    for _ in range(3):
+        (tmp_path / "report.html").unlink(missing_ok=True)
+        (tmp_path / "report.html").symlink_to(secret)
+        with written_whole(tmp_path / "report.html") as beside:
+            names.add(beside.name)
+            beside.write_text("ours")
+    assert secret.read_text() == "theirs"
+    assert (tmp_path / "report.html").read_text() == "ours"
+    assert len(names) == 3  # none can be foreseen
+    assert not any(str(os.getpid()) == name.rpartition(".")[2] for name in names)
+
+
+def test_what_stands_in_the_way_of_a_file_is_one_line(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "folder", tmp_path / "file" / "report.html"):
+        with pytest.raises(UserError, match="cannot be written"):
+            write_whole(path, "x")
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o2770, 0o660), (0o755, 0o600)])
+def test_a_file_is_as_open_to_the_group_as_its_home(tmp_path, folder_mode, file_mode):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home").chmod(folder_mode)
+    before = os.umask(0o077)
+    try:
+        open_to_group(tmp_path / "home")
+        write_whole(tmp_path / "home" / "file", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "home" / "file").stat().st_mode & 0o777 == file_mode
 
 
 def test_only_old_spill_is_collected(tmp_path):
-    for name in (".spill-1-a", ".spill-2-b", "other"):
+    old, young = ".spill-1-0123456789ab", ".spill-2-0123456789ab"
+    for name in (old, young, "other", ".spill-of-mine"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x").write_bytes(b"x")
-    os.utime(tmp_path / ".spill-1-a", (0, 0))
-    os.utime(tmp_path / "other", (0, 0))
+        if name != young:
+            os.utime(tmp_path / name, (0, 0))
     collect_spill(tmp_path / ".spill-")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".spill-2-b", "other"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young, ".spill-of-mine", "other"]
 
 
 @pytest.mark.parametrize(

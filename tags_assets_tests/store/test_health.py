@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said_one_line_each(store, rows, tmp_path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    (copy.layout.scratch / "1-x.duckdb").write_bytes(b"x" * 2_000_000)
+    (copy.layout.scratch / "1-0123456789ab.duckdb").write_bytes(b"x" * 2_000_000)
     quick = copy.health()
     assert len(quick.damaged) == 1  # of equal length: only the checksum tells
     deep = copy.health(deep=True)

@@ -79,9 +79,13 @@ def test_the_warehouse_shows_what_is_left(chain):
 
 def test_orphaned_headers_go_as_well(chain):
     orphan = chain.layout.header("tree", None, "never")
-    orphan.write_text("{}")
+    newest = chain.layout.header("tree", None, "t5").read_text()
+    orphan.write_text(newest.replace('"t5"', '"never"'))
+    theirs = orphan.with_name("notes.json")
+    theirs.write_text("{}")
     chain.prune(1, dry_run=False)
     assert not orphan.exists()
+    assert theirs.exists()
     assert chain.layout.header("tree", None, "t5").exists()
 
 

@@ -17,6 +17,7 @@ from tags_assets.formats.export.files import (
     export_frame,
     write_json_lines,
 )
+from tags_assets.formats.export.mark import is_export, mark_export, refuse_to_overwrite
 from tags_assets.formats.export.pairs import PAIR_SCHEMA, pairs
 from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.formats.export.turns import readable
@@ -48,6 +49,7 @@ def export(
     *,
     name: str = "subset",
     preferences: Literal["pairs", "chosen"] = "pairs",
+    is_ours: bool = False,
 ) -> list[ExportedFile]:
     """Write rows in one or several formats below a folder.
 
@@ -70,6 +72,8 @@ def export(
     preferences
         ``pairs`` writes rows with a chosen and a rejected answer whole, to a file of their own
         (``NAME_dpo``); ``chosen`` takes their chosen side as an ordinary conversation.
+    is_ours
+        Whether files in the folder may be overwritten, although it does not bear the mark of an export.
 
     Returns
     -------
@@ -78,11 +82,15 @@ def export(
     Raises
     ------
     UserError
-        For an unknown format, a name that cannot be a file's, columns that are missing, or a folder that
-        cannot be written to.
+        For an unknown format, a name that cannot be a file's, columns that are missing, a folder that cannot
+        be written to, or files in it that no export wrote.
     """
     folder = Path(directory)
     _check(rows, formats, name)
+    if not (is_ours or is_export(folder)):
+        suffixes = {"raw": f"{name}.jsonl", "parquet": f"{name}.parquet"}
+        refuse_to_overwrite((folder / suffixes.get(one, one) for one in formats), "--out")
+    mark_export(folder)
     plain = readable(rows)
     written: list[ExportedFile] = []
     needs_pairs = preferences == "pairs" and any(f not in ("raw", "parquet") for f in formats)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 import yaml
 
-from tags_assets.formats.export.files import ExportedFile, described, write_json_lines, write_text
+from tags_assets.formats.export.files import ExportedFile, described, write_json_lines
 from tags_assets.formats.export.trl import write_messages
 from tags_assets.formats.export.turns import left_out, told
+from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,5 +60,5 @@ def _write_config(path: Path, config: dict[str, object]) -> ExportedFile:
     text = HEADER.format(folder=f"{path.parent.name}/") + yaml.safe_dump(
         config, sort_keys=False, allow_unicode=True
     )
-    write_text(path, text)
+    write_whole(path, text)
     return described("axolotl", path, None)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.store.durable import written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 EXPORT_SCHEMA: dict[str, pl.DataType] = {
     "format": pl.String(),
@@ -61,35 +57,6 @@ class ExportedFile:
     notes: tuple[str, ...] = ()
 
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path`` to write to, and put it in its place when the block ends well.
-
-    Raises
-    ------
-    UserError
-        Where the folder cannot be written to, or the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    beside = Path(name)
-    try:
-        yield beside
-        # mkstemp makes files that only their owner may read; an export is for others too.
-        beside.chmod(0o666 & ~_umask())
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def described(
     format_name: str, path: Path, rows: int | None, *, left_out: int = 0, notes: tuple[str, ...] = ()
 ) -> ExportedFile:
@@ -99,12 +66,6 @@ def described(
         while block := file.read(BLOCK):
             digest.update(block)
     return ExportedFile(format_name, path, rows, path.stat().st_size, digest.hexdigest(), left_out, notes)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file whole or not at all, in UTF-8."""
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json_lines(path: Path, rows: pl.DataFrame) -> None:
@@ -120,18 +81,4 @@ def export_frame(files: list[ExportedFile]) -> pl.DataFrame:
         [(f.format, str(f.path), f.rows, f.bytes, f.sha256) for f in files],
         schema=EXPORT_SCHEMA,
         orient="row",
-    )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot be written ({error.strerror or error})",
-        where=str(path),
-        mend="Choose a folder that can be written to and has room.",
     )

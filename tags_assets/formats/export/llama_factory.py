@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from tags_assets.errors import UserError
-from tags_assets.formats.export.files import ExportedFile, described, write_json_lines, write_text
+from tags_assets.formats.export.files import ExportedFile, described, write_json_lines
 from tags_assets.formats.export.turns import left_out, told, why_not_alternating
+from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,7 +146,7 @@ def _register(path: Path, name: str, entry: Mapping[str, object]) -> None:
         if not isinstance(known, dict):
             raise UserError("is not a JSON object", where=str(path), mend="Mend or remove it.")
     # LLaMA-Factory opens it in the machine's own encoding: stay in ASCII.
-    write_text(path, json.dumps(known | {name: dict(entry)}, indent=2, ensure_ascii=True) + "\n")
+    write_whole(path, json.dumps(known | {name: dict(entry)}, indent=2, ensure_ascii=True) + "\n")
 
 
 def _as_alpaca(rows: pl.DataFrame) -> pl.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.formats.export.files import ExportedFile, described, written_whole
+from tags_assets.formats.export.files import ExportedFile, described
+from tags_assets.store.durable import written_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -151,11 +151,23 @@ def test_llama_factory_keeps_data_sets_that_others_named(rows, tmp_path):
 
 def test_llama_factory_info_that_is_not_json_is_one_clear_line(rows, tmp_path):
     path = tmp_path / "llamafactory" / "dataset_info.json"
-    path.parent.mkdir()
+    export(rows.head(1), tmp_path, ["llamafactory"])
     path.write_text("{broken")
     with pytest.raises(UserError, match="is not JSON"):
         export(rows.head(1), tmp_path, ["llamafactory"])
     assert path.read_text() == "{broken"
+
+
+@pytest.mark.parametrize(("made", "format_name"), [("subset.jsonl", "raw"), ("trl/mine.txt", "trl")])
+def test_what_is_not_ours_is_never_overwritten(rows, tmp_path, made, format_name):
+    path = tmp_path / made
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("theirs")
+    with pytest.raises(UserError, match="exists and was not written by tags-assets"):
+        export(rows.head(1), tmp_path, [format_name])
+    assert path.read_text() == "theirs"
+    export(rows.head(1), tmp_path / "new", [format_name])
+    export(rows.head(1), tmp_path / "new", [format_name])  # what is ours is
 
 
 def test_axolotl_configuration_points_at_its_rows(tmp_path):
