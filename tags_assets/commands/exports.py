@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
 import polars as pl
 
-from tags_assets import __version__
 from tags_assets.commands.console import err, out
 from tags_assets.errors import UserError
 from tags_assets.formats.export import FORMATS, export
-from tags_assets.formats.export.files import write_text
-from tags_assets.formats.folders import EXPORTS_FILE
 from tags_assets.method.mixture import mixture_sizes
 from tags_assets.selected_rows import selected_rows
 from tags_assets.selection.targets import selected_target
@@ -38,25 +34,11 @@ def run_export(
     else:
         name = selected_target(store, target)
         rows = _rows_of(store, name)
-    files = export(rows, folder, formats or list(FORMATS), name=name)
-    _list_files(folder, [str(file.path.relative_to(folder)) for file in files])
-    for file in files:
+    for file in export(rows, folder, formats or list(FORMATS), name=name):
         size = "" if file.rows is None else f", {file.rows:,} rows"
         out.print(f"{file.format}: {file.path}{size}", markup=False)
         for note in file.notes:
             err.print(f"  note: {note}", markup=False, soft_wrap=True)
-
-
-def _list_files(folder: Path, written: Sequence[str]) -> None:
-    """List what was written here, also before, so that it is never read as data."""
-    listing = folder / EXPORTS_FILE
-    try:
-        before = orjson.loads(listing.read_bytes())["files"]
-        files = sorted({*before, *written})
-    except (OSError, ValueError, KeyError, TypeError):
-        files = sorted(written)
-    content = {"tags_assets": __version__, "files": files}
-    write_text(listing, orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def _rows_of(store: ArtifactStore, target: str) -> pl.DataFrame:

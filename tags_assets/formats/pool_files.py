@@ -214,15 +214,27 @@ def fingerprint_files(files: Sequence[Path], cache_dir: Path) -> dict[str, str]:
         If a file cannot be read.
     """
     memory = cache_dir / _FINGERPRINTS
-    try:
-        known: dict[str, list[object]] = json.loads(memory.read_bytes())
-    except (OSError, ValueError):
-        known = {}
+    known = _remembered(memory)
     fresh: dict[str, list[object]] = {}
     found = {str(file): _fingerprint(file, known, fresh) for file in files}
     if fresh:
-        write_whole(memory, json.dumps(known | fresh))
+        remembered = known | fresh
+        write_whole(memory, json.dumps({"files": remembered, "checksum": _checksum(remembered)}))
     return found
+
+
+def _remembered(memory: Path) -> dict[str, list[object]]:
+    """Read the fingerprints that are remembered; none where the file is damaged."""
+    try:
+        remembered = json.loads(memory.read_bytes())
+        files: dict[str, list[object]] = remembered["files"]
+        return files if remembered["checksum"] == _checksum(files) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _checksum(files: dict[str, list[object]]) -> str:
+    return blake2b(json.dumps(files, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _fingerprint(file: Path, known: dict[str, list[object]], fresh: dict[str, list[object]]) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,17 @@ def test_a_spoilt_memory_of_fingerprints_is_forgotten(tmp_path):
     (tmp_path / "fingerprints.json").write_text("{broken")
     (tmp_path / "x.jsonl").write_bytes(b"{}")
     assert fingerprint_files([tmp_path / "x.jsonl"], tmp_path)
+
+
+def test_a_flipped_bit_in_the_memory_of_fingerprints_is_seen(tmp_path):
+    file, memory = tmp_path / "x.jsonl", tmp_path / "fingerprints.json"
+    file.write_bytes(b"{}")
+    seen = fingerprint_files([file], tmp_path)
+    time.sleep(2.1)  # so that it is remembered
+    assert fingerprint_files([file], tmp_path) == seen
+    wrong = seen[str(file)].translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
+    memory.write_text(memory.read_text().replace(seen[str(file)], wrong))
+    assert fingerprint_files([file], tmp_path) == seen
 
 
 def test_a_file_that_is_gone_is_one_line(tmp_path):

@@ -104,6 +104,7 @@ def export(
             written.append(write_parquet(plain.drop("raw"), folder / f"{name}.parquet"))
         else:
             written.extend(_for_trainer(format_name, talks, both, folder, name))
+    mark_export(folder, (file.path for file in written))
     return written
 
 

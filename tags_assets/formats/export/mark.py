@@ -1,4 +1,4 @@
-"""The mark of a folder of exports: whose the files in it are."""
+"""The list of what was exported to a folder: the mark of the folder, and of whose the files in it are."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ import orjson
 
 from tags_assets import __version__
 from tags_assets.errors import UserError
+from tags_assets.formats.folders import EXPORTS_FILE
 from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-EXPORT_MARK = "tags-assets-export.json"
-_WHAT = "an export of tags-assets: files here may be overwritten by the next one"
-
 
 def is_export(folder: Path) -> bool:
     """Whether a folder bears the mark."""
+    return _listed(folder) is not None
+
+
+def mark_export(folder: Path, written: Iterable[Path] = ()) -> None:
+    """List files as written here, beside those of before; so they are overwritten and never read as data."""
+    before = _listed(folder)
+    files = sorted({*(before or ()), *(str(path.relative_to(folder)) for path in written)})
+    if files != before:
+        content = orjson.dumps({"tags_assets": __version__, "files": files}, option=orjson.OPT_INDENT_2)
+        write_whole(folder / EXPORTS_FILE, content + b"\n")
+
+
+def _listed(folder: Path) -> list[str] | None:
     try:
-        mark = orjson.loads((folder / EXPORT_MARK).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return False
-    return isinstance(mark, dict) and mark.get("what") == _WHAT
-
-
-def mark_export(folder: Path) -> None:
-    """Mark a folder, before anything is written there."""
-    if not is_export(folder):
-        write_whole(folder / EXPORT_MARK, orjson.dumps({"what": _WHAT, "made_by": __version__}) + b"\n")
+        listing = orjson.loads((folder / EXPORTS_FILE).read_bytes())
+        files = listing["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return sorted(map(str, files)) if "tags_assets" in listing and isinstance(files, list) else None
 
 
 def refuse_to_overwrite(files: Iterable[Path], option: str) -> None:
