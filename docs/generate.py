@@ -73,7 +73,7 @@ TARGET_FIELDS = {
     "seed": "Order among rows of exactly equal gain.",
     "certificate": "Share of the best possible that is to be proved, up to 1, as 0.999: where greedy and the bound fall short, both are worked on.",
     "stability": "What a row of the selection before counts more, in mean gains of a pick, 0 to 1: fewer rows change.",
-    "limits": "Where the checks of its selection draw the line, over what the pool says: `certificate`, `certificate_small`, `kl_above_floor`, `blocking` ([operations](../operations.md)).",
+    "limits": "Where the checks of its selection draw the line, over what the pool says: `certificate`, `certificate_small`, `kl_above_floor`, `kl_above_random`, `blocking` ([operations](../operations.md)).",
 }
 
 

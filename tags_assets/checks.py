@@ -155,6 +155,24 @@ def _kl_above_floor(judged: Judged) -> Verdict:
     return floor - 1e-9 <= kl <= floor + most, f"{text}; at most {most:g} above it is allowed"
 
 
+def _better_than_random(judged: Judged) -> Verdict:
+    figures = judged.figures
+    if "kl_random_limit" not in figures:
+        return True, "not measured of this version"
+    kl, random = figures["kl"], figures["kl_random"]
+    text = f"KL(target || selection) is {kl:.4f}; of as many random rows it is {random:.4f}"
+    if not figures["alignment"]:
+        return True, f"{text}; alignment 0 asks for information alone"
+    if figures["kl_pool"] < 1e-6:
+        return True, f"{text}; the target is the pool itself"
+    most = figures["kl_random_limit"] + judged.limits.kl_above_random
+    return kl <= most, text if kl <= most else (
+        f"{text}, and at most {most:.4f} is allowed: the selection does not answer what the target asks for. "
+        "Loosen what leaves it so little to pick from (constraints, exclude, min_quality, stability), raise "
+        "the alignment, or allow more with the limit kl_above_random"
+    )
+
+
 def _adds_up(judged: Judged) -> Verdict:
     worst = judged.figures["largest_difference"]
     return worst <= 1e-6, f"the parts of a row differ from its gain by {worst:.1e} at most"
@@ -228,6 +246,13 @@ CHECKS = (
         "kl_above_floor",
         "KL reached is not below its lower bound, nor too far above it (limit `kl_above_floor`).",
         _kl_above_floor,
+    ),
+    FigureCheck(
+        "selected_subset",
+        "better_than_random",
+        "The selection is no farther from its target than random rows are (limit `kl_above_random`).",
+        _better_than_random,
+        blocking=True,
     ),
     FigureCheck(
         "selection_attribution",

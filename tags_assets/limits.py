@@ -35,6 +35,9 @@ class Limits(BaseModel):
     kl_above_floor: float | None = Field(default=None, ge=0)
     """Most by which KL(target || selection) may exceed the least that any selection of the size can reach, in
     nats; no limit unless set, since a target asks for it with ``alignment``."""
+    kl_above_random: float = Field(default=0.0, ge=0)
+    """Most by which KL(target || selection) may exceed that of as many random rows, in nats, beyond what such
+    rows differ among themselves."""
     blocking: list[str] = Field(default_factory=list)
     """Names of checks that stop what depends on the asset, beside those that always do."""
 
@@ -47,6 +50,7 @@ class TargetLimits(BaseModel):
     certificate: float | None = Field(default=None, ge=0, le=1)
     certificate_small: float | None = Field(default=None, ge=0, le=1)
     kl_above_floor: float | None = Field(default=None, ge=0)
+    kl_above_random: float | None = Field(default=None, ge=0)
     blocking: list[str] | None = None
     """Names of checks that stop this target's selection; they take the place of the pool's."""
 

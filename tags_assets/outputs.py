@@ -133,7 +133,7 @@ def _manifest(
         "rows_selected": figures["rows_selected"],
         "tokens_selected": figures["tokens_selected"],
         **{
-            name: figures[name]
+            name: figures.get(name)
             for name in (
                 "budget",
                 "alignment",
@@ -142,6 +142,7 @@ def _manifest(
                 "kl",
                 "kl_reverse",
                 "kl_pool",
+                "kl_random",
                 "kl_floor",
                 "certificate",
             )

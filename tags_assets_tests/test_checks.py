@@ -40,6 +40,21 @@ def test_a_kl_below_its_bound_is_a_defect_whatever_the_limit():
     assert not verdict("kl_above_floor", {"kl": 0.1, "kl_floor": 0.2})[0]
 
 
+FARTHER = {"kl": 2.4, "kl_random": 2.0, "kl_random_limit": 2.1, "kl_pool": 1.5, "alignment": 0.75}
+
+
+def test_a_selection_farther_from_its_target_than_random_rows_is_stopped():
+    passed, text = verdict("better_than_random", FARTHER)
+    assert not passed
+    assert "2.4000; of as many random rows it is 2.0000" in text
+    [check] = [check for check in CHECKS if check.name == "better_than_random"]
+    assert check.blocks(Limits())
+    assert verdict("better_than_random", FARTHER, kl_above_random=0.31)[0]
+    for harmless in ({"kl": 2.05}, {"alignment": 0.0}, {"kl_pool": 0.0}):
+        assert verdict("better_than_random", FARTHER | harmless)[0], harmless
+    assert verdict("better_than_random", {"kl": 2.4, "kl_random": 2.0})[0], "an older version"
+
+
 def test_a_source_that_jumps_is_named():
     before = {"rows_by_source": {"alpaca": 50, "dolly": 50}}
     now = {"rows_by_source": {"alpaca": 50, "dolly": 50, "scraped": 100}}

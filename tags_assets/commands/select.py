@@ -204,9 +204,11 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
         "{rows_duplicate:,} duplicates".format(**manifest),
         markup=False,
     )
+    random = manifest["kl_random"]
+    against = "" if random is None else f"as many random rows: {random:.3f}; "
     out.print(
-        "{rows_selected:,} rows selected; KL to the target {kl:.3f} (none of this size is below "
-        "{kl_floor:.3f}), certificate {certificate:.4f}".format(**manifest),
+        "{rows_selected:,} rows selected; KL to the target {kl:.3f} ({against}none of this size is below "
+        "{kl_floor:.3f}), certificate {certificate:.4f}".format(**manifest, against=against),
         markup=False,
     )
     out.print(f"subset  {folder / 'subset.jsonl'}", markup=False)

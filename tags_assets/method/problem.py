@@ -20,6 +20,7 @@ from tags_assets.method.objective import (
     tree_objective,
     with_texts,
 )
+from tags_assets.method.solver import greedy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +31,24 @@ if TYPE_CHECKING:
     from tags_assets.method.target import TargetDistribution
 
 
-RANDOM_DRAWS = 5
-"""Samples that the KL of random rows is the mean of."""
+RANDOM_DRAWS, FEW_RANDOM_DRAWS = 20, 5
+"""Samples that the KL of random rows is the mean of: the fewer of more than `MANY_PICKS` rows, which differ
+little."""
+
+MANY_PICKS = 2_000
+
+RANDOM_SPREADS = 2.0
+RANDOM_LEAST = 0.01
+"""How far above the mean KL of random rows a selection still counts as no farther from the target than they
+are: so many of their standard deviations, and so many nats at least, a difference of no consequence."""
+
+
+@dataclass(frozen=True)
+class RandomKL:
+    """KL(T || P_S) of random rows, in nats: its mean, and above what a selection is farther than they are."""
+
+    mean: float
+    limit: float
 
 
 @dataclass(frozen=True)
@@ -254,12 +271,41 @@ class Problem:
         """KL(T || P_S) in nats."""
         return kl(self.target.mass, self.sample(rows))
 
-    def kl_of_random(self, n_picks: int) -> float:
-        """Mean KL(T || P_S) of `RANDOM_DRAWS` samples of `n_picks` candidates, drawn from a fixed seed."""
+    def kl_of_random(self, n_picks: int) -> RandomKL:
+        """Measure KL(T || P_S) of random candidates that keep to the same constraints, from a fixed seed.
+
+        They hold the rows of ``include``, and caps and floors bind them as they bind the selection: what the
+        user demands beside the target is not held against the selection. Under a budget of tokens they are as
+        many rows as were selected.
+        """
         random = np.random.default_rng(0)
-        n = len(self.candidates)
-        draws = [self.kl(random.choice(n, size=min(n_picks, n), replace=False)) for _ in range(RANDOM_DRAWS)]
-        return float(np.mean(draws))
+        n_draws = RANDOM_DRAWS if n_picks <= MANY_PICKS else FEW_RANDOM_DRAWS
+        draws = [self.kl(self._random_rows(n_picks, random)) for _ in range(n_draws)]
+        mean, spread = float(np.mean(draws)), float(np.std(draws))
+        return RandomKL(mean, mean + max(RANDOM_SPREADS * spread, RANDOM_LEAST))
+
+    def _random_rows(self, n_picks: int, random: np.random.Generator) -> NDArray[np.int64]:
+        constraints, n = self.constraints, len(self.candidates)
+        if constraints.n_groups:
+            # All rows gain alike, so the order among equals decides.
+            alike = self.features.reweighted(
+                np.zeros(self.features.n_features), self.features.capacity, np.ones(n)
+            )
+            return greedy(alike, constraints, priority=random.permutation(n).astype(np.int32)).rows
+        others = np.setdiff1d(np.arange(n), constraints.include)
+        more = min(max(n_picks - len(constraints.include), 0), len(others))
+        return np.concatenate([constraints.include, random.choice(others, size=more, replace=False)])
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Leaves of which T asks for more than the pool has, bool (n_leaves,)."""
+        return self.target.mass > self.target.pool * (1 + 1e-9)
+
+    def asked_shares(self, rows: NDArray[np.int64]) -> tuple[float, float, float]:
+        """Share of selection, pool and target on the `asked` leaves."""
+        asked, target = self.asked, self.target
+        of_rows = self.leaf_mass(rows)[asked].sum() / len(rows)
+        return float(of_rows), float(target.pool[asked].sum()), float(target.mass[asked].sum())
 
     def kl_floor(self, n_picks: int) -> float:
         """Bound from below the KL of every selection of `n_picks` candidates."""

@@ -14,7 +14,7 @@ from tags_assets.method.attribution import find_runners_up
 from tags_assets.method.certificate import Certificate, certify
 from tags_assets.method.frontier import beyond, frontier
 from tags_assets.method.local_search import Raised, raise_certificate
-from tags_assets.method.problem import Blend, Problem
+from tags_assets.method.problem import Blend, Problem, RandomKL
 from tags_assets.method.request import MaxKL, SelectionRequest
 from tags_assets.method.selection_result import SelectionFigures, SelectionResult
 from tags_assets.method.solver import Solution, in_order, maximise
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 STABILITY_HALVINGS = 4
 """How often stability is halved where it would break a ceiling on the KL, before it is given up."""
+
+STRONGER = (0.5, 0.75, 1.0)
+"""Values of lambda that are tried where a selection is farther from its target than random rows."""
+
+LEAST_SCALE = 1e-9
+"""A_g up to which alignment is rounding and no scale to divide by."""
 
 ALIGNMENT_GRID = tuple(round(0.1 * step, 1) for step in range(11))
 """Values of lambda that a ceiling on the KL is tried with, smallest first."""
@@ -120,6 +126,7 @@ class _Selector:
         self.progress = progress
         self.messages: list[str] = [*problem.target.notes]
         self.aligned: dict[float, float] = {}  # A_g by breadth
+        self.of_random: dict[int, RandomKL] = {}  # by number of rows
         self.kept: Kept | None = None
         self.certificate: Certificate | None = None
         self.raised: Raised | None = None
@@ -133,7 +140,53 @@ class _Selector:
         breadth = np.inf if self.problem.target.is_pool else request.breadth
         if isinstance(request.alignment, MaxKL):
             return self._keep_ceiling(request.alignment.ceiling, breadth)
-        return self._run(self._blend(request.alignment, breadth))
+        blend, solution = self._run(self._blend(request.alignment, breadth))
+        return self._nearer_than_random(blend, solution) if request.alignment > 0 else (blend, solution)
+
+    def _nearer_than_random(self, blend: Blend, solution: Solution) -> tuple[Blend, Solution]:
+        """Align more strongly where the selection lies farther from the target than random rows do.
+
+        Closeness pulls towards few concepts and information gain towards all of the pool's, while the KL asks
+        for all of the target's: coverage alone comes first, then a larger lambda with it.
+        """
+        problem, asked = self.problem, blend
+        first = problem.kl(solution.rows)
+        limit = self.random(len(solution.rows)).limit
+        found = first
+        steps = [step for step in STRONGER if step > asked.alignment]
+        for alignment in steps if np.isinf(asked.breadth) else [asked.alignment, *steps]:
+            if found <= limit or not len(solution.rows):
+                break
+            stronger, others = self._run(self._blend(alignment, np.inf))
+            if problem.kl(others.rows) < found:
+                blend, solution, found = stronger, others, problem.kl(others.rows)
+        if blend is not asked:
+            self.messages.append(
+                f"At alignment {asked.alignment:g} and breadth {asked.breadth:g} the selection would be "
+                f"farther from the target (KL {first:.3g}) than random rows are ({limit:.3g}). It is aligned "
+                f"by the spread over the target's concepts alone, at alignment {blend.alignment:g}: "
+                f"KL {found:.3g}."
+            )
+        return blend, solution
+
+    def random(self, n_rows: int) -> RandomKL:
+        """KL of so many random rows."""
+        if n_rows not in self.of_random:
+            self.of_random[n_rows] = self.problem.kl_of_random(n_rows)
+        return self.of_random[n_rows]
+
+    def ceiling(self, solution: Solution, request: SelectionRequest) -> float:
+        """The KL that a change of the selection must keep: the ceiling asked for, or that of random rows.
+
+        What was not reached before is nothing that the change could break.
+        """
+        if isinstance(request.alignment, MaxKL):
+            most = request.alignment.ceiling
+        elif request.alignment > 0 and len(solution.rows):
+            most = self.random(len(solution.rows)).limit
+        else:
+            return np.inf
+        return max(most, self.problem.kl(solution.rows))
 
     def keep(self, blend: Blend, plain: Solution, request: SelectionRequest) -> Solution:
         """Keep what the request wants kept of the selection before, within its ceiling on the KL."""
@@ -141,9 +194,7 @@ class _Selector:
             return plain
         problem, objective = self.problem, self.problem.objective(blend)
         previous = np.flatnonzero(np.isin(problem.candidates, request.previous))
-        ceiling = request.alignment.ceiling if isinstance(request.alignment, MaxKL) else np.inf
-        # A ceiling that was not reached without stability is none that stability could break.
-        ceiling = max(ceiling, problem.kl(plain.rows))
+        ceiling = self.ceiling(plain, request)
         strength, solution = request.stability, plain
         for _ in range(STABILITY_HALVINGS):
             found = keep(
@@ -158,7 +209,7 @@ class _Selector:
         if strength < request.stability:
             self.messages.append(
                 f"Stability was lowered from {request.stability:g} to {strength:g}, "
-                "so that the KL stays at or under its ceiling."
+                f"so that the KL stays at or under {ceiling:.3g}."
             )
         self.kept = Kept(
             strength,
@@ -186,8 +237,7 @@ class _Selector:
         if request.certificate is None:
             self.certificate = certify(objective, problem.constraints, solution.rows)
             return solution
-        ceiling = request.alignment.ceiling if isinstance(request.alignment, MaxKL) else np.inf
-        ceiling = max(ceiling, problem.kl(solution.rows))
+        ceiling = self.ceiling(solution, request)
         # Stability asks for rows that F alone would give up.
         leans = self.kept is not None and self.kept.strength > 0
         raised = raise_certificate(
@@ -213,7 +263,12 @@ class _Selector:
         )
 
     def _blend(self, alignment: float, breadth: float) -> Blend:
-        """Find G_g and A_g, both at once; leave out alignment where the pool has nothing to align."""
+        """Find G_g and A_g, both at once; where closeness leaves nothing to scale by, coverage alone aligns.
+
+        Closeness is measured from the candidates' mean, so it ranks rows also where none of them is nearer to
+        the target than to the pool, as with weights on a few nodes: there a row's closeness is, but for a
+        constant, its mass under those nodes.
+        """
         problem = self.problem
         with ThreadPoolExecutor(max_workers=2) as pool:
             gain = pool.submit(self._maximise, problem.gain_objective(alignment)) if alignment < 1 else None
@@ -221,13 +276,12 @@ class _Selector:
                 found = pool.submit(self._maximise, problem.alignment_objective(breadth))
                 self.aligned[breadth] = found.result().value
         alignment_scale = self.aligned[breadth] if alignment > 0 else None
-        unlike = not np.isinf(breadth) and problem.closeness.max() <= 0
-        if alignment_scale is not None and (unlike or alignment_scale <= 0):
+        if alignment_scale is not None and alignment_scale <= LEAST_SCALE and not np.isinf(breadth):
             self.messages.append(
-                "The pool holds nothing like the target: every row is nearer to the pool's own mixture, "
-                "so information gain alone decides."
+                "The rows that can be picked are together no nearer to the target than the pool's mean row, "
+                "so the spread over the target's concepts alone aligns the selection."
             )
-            return self._blend(0.0, breadth)
+            return self._blend(alignment, np.inf)
         gain_scale = 1.0 if gain is None else gain.result().value
         return Blend(alignment, breadth, gain_scale if gain_scale > 0 else 1.0, alignment_scale)
 
@@ -250,8 +304,6 @@ class _Selector:
                     return blend, solution
                 if closest is None or reached < closest[0]:
                     closest = reached, blend, solution
-                if blend.alignment < alignment:  # the pool has nothing to align
-                    break
         if closest is None:  # never: the grid is not empty
             raise AssertionError
         reached, blend, solution = closest
@@ -288,15 +340,31 @@ class _Selector:
             node_capacity=problem.nodes(blend.alignment).capacity,
             shortages=shortages(problem.target, problem.tree, len(rows), supply=supply, reached=leaf_mass),
             runners_up=runners_up.numbered(problem.candidates),
-            messages=tuple(dict.fromkeys(self.messages)),
+            messages=tuple(dict.fromkeys([*self._alarms(solution), *self.messages])),
         )
+
+    def _alarms(self, solution: Solution) -> list[str]:
+        """Say first of all where the selection does not answer what was asked."""
+        problem, random = self.problem, self.random(len(solution.rows))
+        if problem.target.is_pool:
+            return []
+        said = []
+        if problem.kl(solution.rows) > random.limit:
+            said.append(
+                f"This selection is farther from the target (KL {problem.kl(solution.rows):.3g}) than random "
+                f"rows of its size are ({random.mean:.3g}): it does not answer what the target asks for."
+            )
+        if not np.any(problem.leaf_mass(np.arange(len(problem.candidates)))[problem.asked] > 0):
+            said.append("The pool holds nothing of what the target asks for: no row has one of its concepts.")
+        return said
 
     def _figures(self, blend: Blend, solution: Solution, request: SelectionRequest) -> SelectionFigures:
         problem, rows = self.problem, solution.rows
         certificate = self.certificate
         if certificate is None:  # never: an empty selection has no result
             raise AssertionError
-        sample = problem.sample(rows)
+        sample, random = problem.sample(rows), self.random(len(rows))
+        asked_share, asked_share_pool, asked_share_target = problem.asked_shares(rows)
         return SelectionFigures(
             n_eligible=problem.n_eligible,
             n_candidates=len(problem.candidates),
@@ -316,8 +384,12 @@ class _Selector:
             kl=kl(problem.target.mass, sample),
             kl_reverse=kl(sample, problem.target.mass),
             kl_pool=problem.target.divergence_from_pool,
-            kl_random=problem.kl_of_random(len(rows)),
+            kl_random=random.mean,
+            kl_random_limit=random.limit,
             kl_floor=problem.kl_floor(len(rows)),
+            asked_share=asked_share,
+            asked_share_pool=asked_share_pool,
+            asked_share_target=asked_share_target,
             certificate=certificate.ratio,
             bound=certificate.bound,
             n_evaluations=solution.n_evaluations,
@@ -340,8 +412,9 @@ class _Selector:
         elif np.any(gains < 0):
             n = int(np.count_nonzero(gains < 0))
             self.messages.append(
-                f"{n:,} of the {len(gains):,} rows lower the value (they lie farther from the target "
-                "than the pool's mean row) and are there because the budget asks for so many rows."
+                f"{n:,} of the {len(gains):,} rows lower the value (they lie farther from the target than "
+                "the pool's mean row, or repeat what others say) and are there because the budget asks for "
+                "so many rows."
             )
 
 

@@ -52,10 +52,13 @@ class SelectionFigures:
         above the pool's in nats (None where the target has no text), and coverage before it is weighed.
     gain_scale, alignment_scale
         G_g and A_g: what greedy reaches on either part alone (A_g is None where no alignment took part).
-    kl, kl_reverse, kl_pool, kl_random, kl_floor
-        KL(T || P_S); KL(P_S || T); KL(T || pi); the first for as many random rows, more than KL(T || pi)
-        because few rows leave concepts empty; and a lower bound of the first over all selections of this many
-        rows.
+    kl, kl_reverse, kl_pool, kl_random, kl_random_limit, kl_floor
+        KL(T || P_S); KL(P_S || T); KL(T || pi); the first for as many random rows under the same constraints,
+        more than KL(T || pi) because few rows leave concepts empty; above what a selection is farther from
+        the target than they are; and a lower bound of the first over all selections of this many rows.
+    asked_share, asked_share_pool, asked_share_target
+        Share of the selection, of the pool and of T on the concepts of which T asks for more than the pool
+        has.
     certificate, bound
         value / bound, and the bound on the value of every feasible selection.
     certificate_asked, certificate_limit, rows_exchanged, value_before_search
@@ -89,7 +92,11 @@ class SelectionFigures:
     kl_reverse: float
     kl_pool: float
     kl_random: float
+    kl_random_limit: float
     kl_floor: float
+    asked_share: float
+    asked_share_pool: float
+    asked_share_target: float
     certificate: float
     bound: float
     n_evaluations: int

@@ -33,8 +33,10 @@ WEIGHTS_BACK_OFF = 0.02
 BACK_OFF = 0.7
 """Weight of each step of the back-off against the one below it."""
 
-DESCRIPTION_ROWS = 50
-"""Rows nearest to a description that stand for it."""
+DESCRIPTION_ROWS, LEAST_DESCRIPTION_ROWS = 50, 5
+DESCRIPTION_SHARE = 8
+"""Rows nearest to a description that stand for it; of a small pool an eighth, and five at least: more would
+be the pool itself."""
 
 DESCRIPTION_LEAVES = 30
 DESCRIPTION_TEMPERATURE = 0.03
@@ -332,7 +334,8 @@ def target_from_description(
     # The cosine to the centred row, without a centred copy of all rows.
     length = np.sqrt(np.maximum(1.0 - 2.0 * (row_vectors[held] @ mean) + mean @ mean, 1e-12))
     cosine = (row_vectors[held] @ wanted - mean @ wanted) / length
-    nearest = held[np.argsort(-cosine, kind="stable")[:DESCRIPTION_ROWS]]
+    n_rows = min(DESCRIPTION_ROWS, max(LEAST_DESCRIPTION_ROWS, len(held) // DESCRIPTION_SHARE))
+    nearest = held[np.argsort(-cosine, kind="stable")[:n_rows]]
     text = PoolText(row_vectors[nearest], row_vectors, grounding)
     found = target_from_examples(grounding[nearest], tree, supply, text=text)
     origin = tuple(where.replace("examples", "description") for where in found.origin)

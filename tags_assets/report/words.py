@@ -28,6 +28,10 @@ FIGURES: dict[str, str] = {
     "kl_reverse": "KL(P_S, T): how far it strays outside the target, in nats",
     "kl_pool": "KL(T, P) of the pool as it is, in nats",
     "kl_random": "KL(T, P_S) of as many random rows, in nats",
+    "kl_random_limit": "KL(T, P_S) above which a selection is farther from the target than random rows",
+    "asked_share": "share of the selection on concepts of which the target asks for more than the pool has",
+    "asked_share_pool": "share of the pool on these",
+    "asked_share_target": "share of the target on these",
     "kl_floor": "lower bound of KL(T, P_S) over all selections of this size, in nats",
     "certificate": "value reached over an upper bound of the best possible",
     "bound": "upper bound of the value of any selection",
@@ -149,6 +153,33 @@ def intake(figures: Mapping[str, object]) -> str | None:
     return f"{number(figures['rows_in'])} rows came in: {lost}{left}."
 
 
+def farther_than_random(figures: Mapping[str, object]) -> bool:
+    """Whether the selection is farther from its target than random rows: then nothing else of it counts."""
+    kl, pool = real(figures.get("kl")), real(figures.get("kl_pool"))
+    random = real(figures.get("kl_random_limit")) or real(figures.get("kl_random"))
+    is_pool = pool is not None and pool < NEAR_NOTHING
+    return kl is not None and random is not None and kl > random and not is_pool
+
+
+def _why_farther(figures: Mapping[str, object]) -> str:
+    """Say what the figures show of a selection that is farther from its target than random rows."""
+    names = ("asked_share", "asked_share_pool", "asked_share_target")
+    has, of_pool, wanted = (real(figures.get(name)) for name in names)
+    if not real(figures.get("alignment")):
+        return "Alignment 0 leaves the target out: the picks are chosen for what they teach alone."
+    if has is None or of_pool is None or wanted is None:
+        return "It does not answer what the target asks for."
+    shares = f"{percent(has)} of it is on the concepts that the target asks for"
+    if has <= of_pool:
+        return f"{shares}, and of the pool {percent(of_pool)}: it does not answer what was asked."
+    if has < wanted:
+        return f"{shares}, of the pool {percent(of_pool)}; the target asks for {percent(wanted)}."
+    return (
+        f"{shares}, more than the {percent(wanted)} that it wants, but on few of them: this measure counts "
+        "every concept that is left empty. A larger breadth brings it down."
+    )
+
+
 def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     """Say how near the target the selection came, and how near it could have come."""
     kl, floor, pool = (real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
@@ -160,17 +191,15 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     if random is not None:
         # Of as many rows: fewer leave more concepts empty, and KL(T || P_S) counts every one of them.
         said.append(f"As many random rows would be {number(random)} away.")
-        if kl >= random and pool is not None and pool < NEAR_NOTHING:
+        if farther_than_random(figures):
+            said.append(_why_farther(figures))
+        elif kl >= random and pool is not None and pool < NEAR_NOTHING:
             said.append(
                 "The picks seek what is rare in the pool: a row that repeats others adds little. A larger "
                 "alignment brings them nearer to its mix."
             )
         elif kl >= random:
-            said.append(
-                "So it is no nearer than chance: by this measure, which counts every concept that the picks "
-                "leave empty, the target was not met. Try a larger breadth, a smaller alignment, or example "
-                "rows as the target."
-            )
+            said.append("So it is no nearer than chance.")
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
         said = [f"{whole}; this selection is {number(kl)} away."]

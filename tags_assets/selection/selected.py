@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tags_assets.method.selection_result import SelectionResult
     from tags_assets.selection.selection_inputs import SelectionInputs
 
-CODE_VERSION = "8"
+CODE_VERSION = "9"
 """Of `selected_subset`: raised whenever equal input gives another selection."""
 
 SCHEMA = pl.Schema(

@@ -7,7 +7,12 @@ import pytest
 from scipy import sparse
 
 from tags_assets.errors import UserError
-from tags_assets.method.alignment import target_from_examples, target_from_pool, target_from_weights
+from tags_assets.method.alignment import (
+    closeness,
+    target_from_examples,
+    target_from_pool,
+    target_from_weights,
+)
 from tags_assets.method.attribution import PARTS
 from tags_assets.method.constraints import build_constraints
 from tags_assets.method.near_texts import ALONE
@@ -178,7 +183,7 @@ def test_breadth_says_nothing_where_the_target_is_the_pool(pool):
     assert narrow.rows.tolist() == wide.rows.tolist()
 
 
-def test_a_target_that_the_pool_knows_nothing_of_leaves_it_to_information_gain(pool):
+def test_a_target_that_the_pool_knows_nothing_of_is_said_first(pool):
     tree, grounding, quality, _ = pool
     few = sparse.csr_array(grounding[:, :20].toarray())
     few.resize((N, 40))
@@ -187,8 +192,66 @@ def test_a_target_that_the_pool_knows_nothing_of_leaves_it_to_information_gain(p
     target = target_from_weights({"n39": 1.0}, tree, np.asarray(few.sum(axis=0)).ravel())
     request = SelectionRequest(budget=Budget(rows=20), alignment=1.0, breadth=0.0)
     found = select(few, tree, quality, target, request)
-    assert found.figures.alignment == 0.0
-    assert any("nothing like the target" in message for message in found.messages)
+    assert found.figures.alignment == 1.0
+    assert "holds nothing of what the target asks for" in found.messages[0]
+
+
+@pytest.mark.parametrize("node", ["n3", "n41", "n53"])
+def test_weights_on_a_node_prefer_rows_under_it(pool, node):
+    """No row is nearer to such a target than to the pool: its closeness is negative everywhere."""
+    tree, grounding, quality, supply = pool
+    target = target_from_weights({node: 1.0}, tree, supply)
+    mixed = sparse.csr_array(0.2 * grounding + 0.8 * np.broadcast_to(target.pool, grounding.shape))
+    assert closeness(mixed, target).max() < 0
+    under = mixed @ tree.ancestors[:, [tree.number_of[node]]].toarray().ravel()
+    found = select(mixed, tree, quality, target, SelectionRequest(budget=Budget(rows=30)))
+    assert found.figures.alignment == 0.75
+    assert found.figures.kl < found.figures.kl_random
+    assert found.figures.asked_share > found.figures.asked_share_pool
+    assert under[found.rows].mean() > 0.8 * np.sort(under)[-30:].mean()
+
+
+def test_a_selection_of_all_candidates_is_aligned_by_coverage(pool, target):
+    found = run(pool, target, budget=Budget(rows=N), alignment=1.0, breadth=0.0)
+    assert found.figures.breadth == np.inf
+    assert found.figures.kl == pytest.approx(found.figures.kl_random)
+    assert any("together no nearer to the target" in message for message in found.messages)
+
+
+def test_a_selection_farther_than_random_rows_is_aligned_more_strongly(pool):
+    """Precision alone crowds on one leaf of a target that asks for twenty."""
+    tree, _, quality, _ = pool
+    rng = np.random.default_rng(3)
+    leaf = np.where(np.arange(N) < 40, 0, rng.integers(1, 40, N))
+    grounding = sparse.csr_array((np.ones(N), (np.arange(N), leaf)), shape=(N, 40))
+    supply = np.asarray(grounding.sum(axis=0)).ravel()
+    mass = np.full(40, 0.2) + 0.8 * (np.arange(40) < 20)
+    mass[0] *= 4
+    target = replace(target_from_pool(tree, supply), mass=mass / mass.sum(), kind="examples")
+    request = SelectionRequest(budget=Budget(rows=40), alignment=0.9, breadth=0.0)
+    found = select(grounding, tree, quality, target, request)
+    assert found.figures.kl <= found.figures.kl_random_limit
+    assert found.figures.breadth == np.inf
+    assert any("than random rows are" in message for message in found.messages)
+    told = select(grounding, tree, quality, target, replace(request, exclude=leaf != 0))
+    assert told.figures.kl == pytest.approx(told.figures.kl_random)
+
+
+def test_random_rows_keep_to_the_constraints_of_the_selection(pool, target):
+    """What the user demands beside the target is not held against the selection."""
+    _, grounding, _, _ = pool
+    off = np.argsort(closeness(grounding, target), kind="stable")[:40]
+    found = run(pool, target, budget=Budget(rows=45), include=off)
+    assert found.figures.kl <= found.figures.kl_random_limit
+    assert "farther" not in found.messages[0] if found.messages else True
+    kind = np.where(np.isin(np.arange(N), off), "off", "on")
+    floors = {"attributes": {"kind": kind}, "min_share": {"kind": {"off": 0.66}}}
+    by_rows = run(pool, target, budget=Budget(rows=60), **floors)
+    assert by_rows.figures.kl <= by_rows.figures.kl_random_limit
+    free = run(pool, target, budget=Budget(rows=60))
+    assert by_rows.figures.kl_random > free.figures.kl_random
+    by_tokens = run(pool, target, budget=Budget(tokens=6000), tokens=np.full(N, 100), **floors)
+    assert by_tokens.figures.kl <= by_tokens.figures.kl_random_limit
 
 
 def test_a_ceiling_takes_the_smallest_lambda_that_keeps_it(pool, target):

@@ -62,10 +62,23 @@ def test_a_selection_farther_than_random_is_not_praised():
     assert "between selections of one size" in said
 
 
-def test_a_selection_farther_than_random_rows_says_what_brings_it_nearer():
-    farther = {"kl": 0.4, "kl_random": 0.3}
-    assert "smaller alignment" in " ".join(words.closeness({**farther, "kl_pool": 2.2}, "maths"))
-    assert "larger alignment" in " ".join(words.closeness({**farther, "kl_pool": 0.0}, "pool"))
+def test_a_selection_farther_than_random_rows_says_what_the_figures_show():
+    farther = {"kl": 0.4, "kl_random": 0.3, "kl_random_limit": 0.35, "kl_pool": 2.2, "alignment": 0.75}
+
+    def said(**figures):
+        return " ".join(words.closeness({**farther, "asked_share_pool": 0.1, **figures}, "maths"))
+
+    less = said(asked_share=0.05, asked_share_target=0.9)
+    assert "5.0% of it is on the concepts that the target asks for, and of the pool 10.0%" in less
+    assert "larger breadth" not in less
+    assert "the target asks for 90.0%" in said(asked_share=0.5, asked_share_target=0.9)
+    assert "larger breadth" in said(asked_share=0.95, asked_share_target=0.9)
+    assert "leaves the target out" in said(alignment=0.0, asked_share=0.05, asked_share_target=0.9)
+    assert "does not answer" in said()
+    of_pool = words.closeness({**farther, "kl_pool": 0.0}, "pool")
+    assert "larger alignment" in " ".join(of_pool)
+    assert not words.farther_than_random({**farther, "kl": 0.34})
+    assert not words.farther_than_random({**farther, "kl_pool": 0.0})
 
 
 def test_a_bound_of_nothing_is_not_told():
