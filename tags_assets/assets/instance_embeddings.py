@@ -9,6 +9,7 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.method.embedding import Embed, row_texts
 from tags_assets.method.student import (
@@ -60,6 +61,11 @@ def instance_embeddings(
         for batch in kept_texts(inputs, ["content_hash"]):
             rows = rows.vstack(batch.select(rows.columns))
             texts += row_texts(batch["prompt"], batch["response"])
+        if not texts:
+            raise UserError(
+                "your rules take every row out of the pool, and none is left to select from",
+                mend="Loosen --filter, --pii or --decontaminate: filtered_rows names the rule for each row.",
+            )
         with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
             embedded = _grown(inputs, rows, texts, embed, seed)
             fitted = embedded is None

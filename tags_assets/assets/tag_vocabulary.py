@@ -6,6 +6,7 @@ from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, open_embedder, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
+from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.method.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
 from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
@@ -28,6 +29,12 @@ def tag_vocabulary(
         tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight", "origin"])
         with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
             vocabulary = build_vocabulary(tags, embed)
+        if vocabulary.tags.is_empty():
+            raise UserError(
+                "no row has a concept to select by",
+                mend="Bring tags of your own (--column tags=COLUMN), have a language model find them "
+                "(--tagger llm), or add rows that say more.",
+            )
         before = store.artifacts.current("tag_vocabulary")
         tags_before = store.artifacts.read_version(before, columns=["tag"]) if before is not None else None
         return Artifact(

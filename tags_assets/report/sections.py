@@ -128,7 +128,8 @@ def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
     return {
         "shortages": said,
         "shortages_lead": lead,
-        "shortages_none": "Nothing: the pool holds enough of every concept that the target asks for.",
+        "shortages_none": "Nothing: the pool holds enough of every concept that the target asks for."
+        + (" The selection does not take it." if words.farther_than_random(report.figures) else ""),
         "shortages_more": [
             [
                 row["concept"],

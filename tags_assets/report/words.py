@@ -180,6 +180,18 @@ def _why_farther(figures: Mapping[str, object]) -> str:
     )
 
 
+def _against_random(figures: Mapping[str, object]) -> list[str]:
+    kl, random, pool = (real(figures.get(name)) for name in ("kl", "kl_random", "kl_pool"))
+    if farther_than_random(figures):
+        return [_why_farther(figures)]
+    if kl is None or random is None or kl < random:
+        return []
+    if pool is not None and pool < NEAR_NOTHING:
+        rare = "The picks seek what is rare in the pool: a row that repeats others adds little."
+        return [f"{rare} A larger alignment brings them nearer to its mix."]
+    return ["So it is no nearer than chance."]
+
+
 def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     """Say how near the target the selection came, and how near it could have come."""
     kl, floor, pool = (real(figures.get(name)) for name in ("kl", "kl_floor", "kl_pool"))
@@ -191,15 +203,7 @@ def closeness(figures: Mapping[str, object], target: str) -> list[str]:
     if random is not None:
         # Of as many rows: fewer leave more concepts empty, and KL(T || P_S) counts every one of them.
         said.append(f"As many random rows would be {number(random)} away.")
-        if farther_than_random(figures):
-            said.append(_why_farther(figures))
-        elif kl >= random and pool is not None and pool < NEAR_NOTHING:
-            said.append(
-                "The picks seek what is rare in the pool: a row that repeats others adds little. A larger "
-                "alignment brings them nearer to its mix."
-            )
-        elif kl >= random:
-            said.append("So it is no nearer than chance.")
+        said += _against_random(figures)
     elif pool is not None and pool > NEAR_NOTHING:
         whole = f"The pool as a whole is {number(pool)} nats away from {wish} (KL divergence)"
         said = [f"{whole}; this selection is {number(kl)} away."]

@@ -45,6 +45,8 @@ class CachedEmbedder:
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
     ) -> NDArray[np.float32]:
         """Embed the texts, float32 unit-norm (n_texts, n_dims)."""
+        if not texts:
+            return self._model.embed([])
         keys = [
             hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
             for text in texts
