@@ -32,7 +32,7 @@ def obliging(call) -> Reply:
     """Answer every job with something usable that hangs on the question alone."""
     if call.path.endswith("/embeddings"):
         data = [{"index": i, "embedding": vector_of(text)} for i, text in enumerate(call.body["input"])]
-        return Reply({"data": data, "usage": {"prompt_tokens": 3 * len(data)}})
+        return Reply({"data": data, "usage": {"prompt_tokens": 30 * len(data)}})
     if not call.path.endswith("/chat/completions"):
         return Reply({"object": "list", "data": [{"id": "test", "max_model_len": 8192}]})
     task = call.body["response_format"]["json_schema"]["name"]
@@ -216,7 +216,7 @@ def test_rows_and_tags_are_embedded_over_the_api(project, server):
     assert {call.body["model"] for call in server.calls if "embeddings" in call.path} == {"letters"}
     for asset, column in (("instance_embeddings", "instance_id"), ("tag_embeddings", "tag")):
         assert store.read_vectors(asset, id_column=column).matrix.shape[1] == 26
-    assert figures("instance_embeddings")["cost"] == pytest.approx(3 * 72 / 1e6)
+    assert figures("instance_embeddings")["cost"] == pytest.approx(30 * 72 / 1e6)
     n_calls = len(server.calls)
     write_target(project / "targets", budget={"rows": 9})
     select(server)

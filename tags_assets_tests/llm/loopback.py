@@ -36,7 +36,7 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
-    manner: str = "whole"  # whole, reset, cut, drip, hang, endless
+    manner: str = "whole"  # whole, reset, cut, drip, hang, endless, raw (the body is all that is sent)
 
 
 def completion(content, *, finish="stop", prompt_tokens=100, completion_tokens=20, refusal=None) -> Reply:
@@ -179,6 +179,11 @@ class Loopback:
             await asyncio.sleep(reply.delay_s)
         if reply.manner == "reset":
             writer.transport.abort()
+            return False
+        if reply.manner == "raw":
+            writer.write(reply.body)
+            await writer.drain()
+            writer.close()
             return False
         if reply.manner == "hang":
             await asyncio.sleep(3600)
