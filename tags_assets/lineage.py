@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.selection.selected import LEFT_OUT_SCHEMA
-from tags_assets.store.sql import is_sql_name, load_sql, sql_names
+from tags_assets.store.sql import is_sql_name, load_sql, query_error, sql_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ class Lineage:
         Raises
         ------
         UserError
-            Where the query needs an asset that has not been made yet.
+            Where the query needs an asset that has not been made yet, or DuckDB cannot run it.
         """
         sql = with_views(load_sql(query) if is_sql_name(query) else query)
         needed = {asset for asset in _ASSETS if _mentions(sql, asset)}
@@ -130,12 +131,13 @@ class Lineage:
         if "selected_subset" in needed and "left_out" not in self.selection.tables:
             # Selections of older code have no such table.
             absent["selected_subset_left_out"] = pl.DataFrame(schema=LEFT_OUT_SCHEMA)
-        return self.store.query(
-            sql,
-            {asset: self.versions[asset] for asset in sorted(needed)},
-            params,
-            frames={**absent, **(frames or {})},
-        )
+        versions = {asset: self.versions[asset] for asset in sorted(needed)}
+        try:
+            return self.store.query(sql, versions, params, frames={**absent, **(frames or {})})
+        except duckdb.Error as error:
+            if is_sql_name(query):  # ours: the fault is not the user's
+                raise
+            raise query_error(error) from None
 
 
 _ASSETS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import duckdb
 import polars as pl
 
 from tags_assets.errors import UserError
@@ -13,6 +14,7 @@ from tags_assets.method.knowledge_tree import KnowledgeTree
 from tags_assets.store.artifact_file import fetch
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.opening import open_store
+from tags_assets.store.sql import query_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,9 +145,17 @@ def query(sql: str, params: Mapping[str, object] | None = None, *, home: HomeLik
         A statement of DuckDB's; ``from subset_overview`` is one.
     params
         Values for ``$name`` in it.
+
+    Raises
+    ------
+    UserError
+        Where DuckDB cannot run it, with what it says in one line.
     """
     with open_home(home).warehouse.open() as connection:
-        return fetch(connection, sql, params)
+        try:
+            return fetch(connection, sql, params)
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
+            raise query_error(error) from None
 
 
 def tree(*, version: str | None = None, home: HomeLike = None) -> KnowledgeTree:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from tags_assets.errors import UserError
 from tags_assets.store.layout import VERSION_TABLE, check_identifier, quote_name
 from tags_assets.store.versions import StoredTable
 
@@ -151,7 +152,15 @@ def fetch(
     cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object] | Sequence[object] | None = None
 ) -> pl.DataFrame:
     """Run a query and return its rows."""
-    frame: pl.DataFrame = cursor.sql(sql, params=params).pl()
+    try:
+        relation = cursor.sql(sql, params=params)
+        if relation is None:  # an empty text, or a comment
+            raise UserError("the query is empty", mend="Write one SELECT.")
+        frame: pl.DataFrame = relation.pl()
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":  # so DuckDB says what Python says otherwise
+            raise KeyboardInterrupt from None
+        raise
     return frame
 
 

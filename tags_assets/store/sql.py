@@ -6,6 +6,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from tags_assets.errors import UserError
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*")
 
 
@@ -16,6 +18,12 @@ def sql_folder() -> Path:
     return next(
         (folder for folder in (package / "sql", package.parent / "sql") if folder.is_dir()), package / "sql"
     )
+
+
+def query_error(error: Exception) -> UserError:
+    """Say in one line why a query of the user's failed, without the excerpt that DuckDB draws below it."""
+    reason = re.split(r"\n\s*LINE \d+:", str(error))[0]
+    return UserError(f"the query failed: {reason}", mend="`tags-assets describe` lists the tables and views.")
 
 
 @cache
