@@ -205,6 +205,8 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
         versions = registry.fingerprints()
     except UserError as error:
         return dg.SkipReason(str(error))
+    for problem in registry.problems():
+        context.log.warning("not a target: %s", problem)
     seen = json.loads(context.cursor) if context.cursor else _selected_already(home, versions)
     before = context.instance.get_dynamic_partitions("targets")
     added, gone = sorted(set(versions) - set(before)), sorted(set(before) - set(versions))

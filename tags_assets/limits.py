@@ -26,16 +26,16 @@ class Limits(BaseModel):
     """Rows lost against the version before, as a share of them."""
     untagged: float = Field(default=0.1, ge=0, le=1)
     """Kept rows without a tag."""
-    drift: float = Field(default=0.15, ge=0)
+    drift: float = Field(default=0.15, ge=0, allow_inf_nan=False)
     """Drift of the tags against the tree (the figure ``drift`` of `knowledge_tree`)."""
     certificate: float = Field(default=0.99, ge=0, le=1)
     """Least certificate of a selection of 1,000 rows or more."""
     certificate_small: float = Field(default=0.5, ge=0, le=1)
     """The same below 1,000 rows, where the bound is loose (docs/method.md)."""
-    kl_above_floor: float | None = Field(default=None, ge=0)
+    kl_above_floor: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Most by which KL(target || selection) may exceed the least that any selection of the size can reach, in
     nats; no limit unless set, since a target asks for it with ``alignment``."""
-    kl_above_random: float = Field(default=0.0, ge=0)
+    kl_above_random: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Most by which KL(target || selection) may exceed that of as many random rows, in nats, beyond what such
     rows differ among themselves."""
     blocking: list[str] = Field(default_factory=list)
@@ -49,8 +49,8 @@ class TargetLimits(BaseModel):
 
     certificate: float | None = Field(default=None, ge=0, le=1)
     certificate_small: float | None = Field(default=None, ge=0, le=1)
-    kl_above_floor: float | None = Field(default=None, ge=0)
-    kl_above_random: float | None = Field(default=None, ge=0)
+    kl_above_floor: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    kl_above_random: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     blocking: list[str] | None = None
     """Names of checks that stop this target's selection; they take the place of the pool's."""
 

@@ -1,4 +1,9 @@
-"""YAML as a person writes it, read strictly: what is wrong is said with the line it is in."""
+"""YAML as a person writes it, read strictly: what is wrong is said with the line it is in.
+
+Plain words are read as YAML 1.2 reads them: only ``true`` and ``false`` are flags, and there are no dates and
+no numbers to the base of 60. A number may have underscores. Files are bounded in size, depth and what their
+aliases stand for; tags (``!!python/object``) are refused.
+"""
 
 from __future__ import annotations
 
@@ -45,22 +50,56 @@ class YamlFile:
         return f"{self.path}:{self.line(field)}: {'.'.join(str(step) for step in field)}"
 
 
+MAX_BYTES = 1 << 20
+"""Size of a file, and of the text that it stands for once its aliases are written out."""
+
+MAX_DEPTH = 32
+"""Levels of lists and mappings within each other."""
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which ``no`` (Norwegian), ``on`` and ``yes`` are text, as in YAML 1.2."""
+    """Safe YAML that builds nothing deep, nothing tagged, and reads plain words as YAML 1.2 does."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        """Compose a node, unless it lies too deep or says its type."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"the tag {event.tag!r:.40} is not allowed", problem_mark=event.start_mark
+            )
+        if self._depth >= MAX_DEPTH:
+            problem = f"more than {MAX_DEPTH} lists and mappings within each other"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)  # type: ignore[arg-type]
+        finally:
+            self._depth -= 1
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [
+_PLAIN_WORDS = {
+    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
+    "float": (
         (
-            tag,
-            re.compile("^(?:true|True|TRUE|false|False|FALSE)$")
-            if tag == "tag:yaml.org,2002:bool"
-            else pattern,
-        )
-        for tag, pattern in resolvers
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+            r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+        "-+.0123456789",
+    ),
+    "null": ("~|null|Null|NULL|", "~nN"),
 }
+_Loader.yaml_implicit_resolvers = {}
+for _kind, (_pattern, _first) in _PLAIN_WORDS.items():
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}",
+        re.compile(f"^(?:{_pattern})$"),
+        [*_first, *([""] if _kind == "null" else [])],
+    )
 
 
 def read_yaml(path: Path) -> YamlFile:
@@ -71,13 +110,7 @@ def read_yaml(path: Path) -> YamlFile:
     UserError
         For what is not UTF-8, not YAML, empty or no mapping, for a key given twice and a key without a value.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError("is not UTF-8 text", where=f"{path}:{number}", mend="Save it as UTF-8.") from None
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    text = _text_of(path)
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as error:
@@ -91,6 +124,7 @@ def read_yaml(path: Path) -> YamlFile:
         if node is None:
             raise UserError("is empty", where=str(path), mend="It needs at least one field.")
         _refuse_doubles(node, path)
+        _refuse_bombs(node, path)
         document = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -98,13 +132,61 @@ def read_yaml(path: Path) -> YamlFile:
         raise UserError(
             f"is not valid YAML: {error.problem or error.context}", where=f"{path}{line}"
         ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"is not valid YAML: {error}", where=str(path)) from None
+    except ValueError:  # more digits than Python reads
+        raise UserError("has a number that is too long", where=str(path)) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"is not valid YAML: {error!s:.200}", where=str(path)) from None
     finally:
         loader.dispose()
     if not isinstance(document, dict):
         raise UserError("is no mapping", where=str(path), mend="Write one `field: value` a line.")
     return YamlFile(path, {str(key): value for key, value in document.items()}, node)
+
+
+def _text_of(path: Path) -> str:
+    """Read a file of a size that a person could have written."""
+    try:
+        if not path.is_file():
+            raise UserError("is not a file", where=str(path))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    if len(content) > MAX_BYTES:
+        raise UserError(f"is larger than {MAX_BYTES >> 20} MB", where=str(path), mend="Name another file.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise UserError("is not UTF-8 text", where=f"{path}:{number}", mend="Save it as UTF-8.") from None
+
+
+def _refuse_bombs(root: yaml.Node, path: Path) -> None:
+    """Refuse a file of which a few aliases stand for more than a person could have written."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in sizes:
+            if not (known := sizes[id(node)]):
+                line = node.start_mark.line + 1
+                raise UserError("an alias stands for what it is part of", where=f"{path}:{line}")
+            return known
+        sizes[id(node)] = 0  # until it is known
+        if isinstance(node, yaml.ScalarNode):
+            total = 1 + len(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            total = 1 + sum(size(key) + size(value) for key, value in node.value)
+        else:
+            total = 1 + sum(size(item) for item in node.value)
+        sizes[id(node)] = total
+        return total
+
+    if size(root) > MAX_BYTES:
+        raise UserError(
+            f"its aliases stand for more than {MAX_BYTES >> 20} MB of text",
+            where=str(path),
+            mend="Write out what you mean.",
+        )
 
 
 def _refuse_doubles(node: yaml.Node, path: Path, seen_nodes: set[int] | None = None) -> None:

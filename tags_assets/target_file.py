@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -54,12 +55,14 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
     match = _BUDGET.fullmatch(text.strip())
     if match is None:
         raise UserError(
-            f"{text!r} is no budget",
+            f"{_shown(text)} is no budget",
             where=where,
             mend="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
         )
     amount = float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2].lower()]
     unit = (match[3] or "").lower()
+    if amount > MOST:
+        raise UserError(f"{_shown(text)} is more than there can be", where=where)
     if unit == "%":
         if match[2]:
             raise UserError(f"{text!r} is no budget: a percentage has no {match[2]}", where=where)
@@ -91,8 +94,12 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-Share = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, le=1)]
-Number = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, allow_inf_nan=False)]
+MOST = 10**15
+"""Above what anybody means, and below where sums of numbers lose their last digits."""
+
+Share = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, le=1, allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Part = Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
 Whole = Annotated[int, BeforeValidator(_no_flags)]
 
@@ -104,9 +111,11 @@ class _Strict(BaseModel):
 class BudgetField(_Strict):
     """``budget:``, one of the three."""
 
-    fraction: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1)] | None = None
-    rows: Annotated[Whole, Field(ge=1)] | None = None
-    tokens: Annotated[Whole, Field(ge=1)] | None = None
+    fraction: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1, allow_inf_nan=False)] | None = (
+        None
+    )
+    rows: Annotated[Whole, Field(ge=1, le=MOST)] | None = None
+    tokens: Annotated[Whole, Field(ge=1, le=MOST)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -136,7 +145,7 @@ class BudgetField(_Strict):
 class Ceiling(_Strict):
     """``alignment: {max_kl: 0.1}``."""
 
-    max_kl: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, allow_inf_nan=False)]
+    max_kl: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 
 
 class Wish(_Strict):
@@ -167,6 +176,8 @@ class Wish(_Strict):
             raise ValueError(
                 f"one of examples, weights, description and pool, not {' and '.join(given) or 'none of them'}"
             )
+        if self.weights is not None and not any(self.weights.values()):
+            raise ValueError("every weight is 0: give at least one concept more")
         return self
 
     @property
@@ -233,7 +244,7 @@ class TargetSpec(_Strict):
     min_quality: Share = 0.0
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
     stability: Share = 0.0
-    certificate: Annotated[float, BeforeValidator(_no_flags), Field(gt=0, le=1)] | None = None
+    certificate: Part | None = None
     limits: TargetLimits = Field(default_factory=TargetLimits)
 
     @classmethod
@@ -332,28 +343,40 @@ def target_name(path: Path) -> str:
     return name
 
 
-def find_targets(folder: Path) -> dict[str, Path]:
-    """List the target files of a folder by name, in the order of their names.
+class TargetFiles(NamedTuple):
+    """The target files of a folder by name, in the order of their names, and those that have no name."""
+
+    found: dict[str, Path]
+    problems: tuple[UserError, ...]
+    """One for each file that cannot be named, or whose name an earlier file has."""
+
+
+def find_targets(folder: Path) -> TargetFiles:
+    """List the target files of a folder; one that has no name of its own keeps no other from being found.
 
     Raises
     ------
     UserError
-        Where two files have one name.
+        Where the folder cannot be read.
     """
     found: dict[str, Path] = {}
-    files = (
-        [p for p in sorted(folder.glob("*")) if p.suffix.lower() in YAML_SUFFIXES] if folder.is_dir() else []
-    )
-    for path in files:
-        name = target_name(path)
+    problems: list[UserError] = []
+    try:
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(folder)) from None
+    for path in (path for path in files if path.suffix.lower() in YAML_SUFFIXES):
+        try:
+            name = target_name(path)
+        except UserError as error:
+            problems.append(error)
+            continue
         if name in found:
-            raise UserError(
-                f"has the same name, {name!r}, as {found[name].name}",
-                where=str(path),
-                mend="Rename one of them.",
-            )
-        found[name] = path
-    return dict(sorted(found.items()))
+            problem = f"has the same name, {name!r}, as {found[name].name}"
+            problems.append(UserError(problem, where=str(path), mend="Rename one of them."))
+        else:
+            found[name] = path
+    return TargetFiles(dict(sorted(found.items())), tuple(problems))
 
 
 def resolve_target(text: str, folder: Path) -> Path:
@@ -367,7 +390,7 @@ def resolve_target(text: str, folder: Path) -> Path:
     path = Path(text).expanduser()
     if path.is_file():
         return path
-    known = find_targets(folder)
+    known = find_targets(folder).found
     name = slug(path.stem if path.suffix.lower() in YAML_SUFFIXES else text)
     if path.parent == Path() and name in known:
         return known[name]
@@ -413,12 +436,16 @@ _FIELDS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("target",): Wish,
     ("constraints",): ConstraintsField,
     ("constraints", "exclude"): Exclude,
+    ("limits",): TargetLimits,
 }
 
 
 def _unknown_field(field: Sequence[int | str], file: Places) -> UserError:
     around = tuple(str(step) for step in field[:-1])
-    known = [name for name in _FIELDS[around].model_fields if around or name not in {"name", "path"}]
+    model = _FIELDS.get(around)
+    if model is None:
+        return UserError("there is no such field", where=file.place(field))
+    known = [name for name in model.model_fields if around or name not in {"name", "path"}]
     near = get_close_matches(str(field[-1]), known, n=1)
     return UserError(
         "there is no such field",
@@ -439,6 +466,8 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
     if first["type"] == "extra_forbidden":
         return _unknown_field(field, file)
     kind, given = first["type"], _shown(first["input"])
+    if isinstance(first["input"], float) and not isfinite(first["input"]):
+        kind = "finite_number"
     limit = next(iter(first.get("ctx", {}).values()), "")
     words = {
         "missing": "is missing",
@@ -449,6 +478,8 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
         "too_short": "is empty",
         "string_too_short": "is empty",
         "int_from_float": f"{given} is no whole number",
+        "int_parsing_size": f"{given} is too large",
+        "finite_number": f"{given} is not a finite number",
         "value_error": first["msg"].removeprefix("Value error, "),
     }
     meant = {
@@ -481,5 +512,5 @@ def _field(error: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -33,17 +33,17 @@ class TargetRegistry:
     def entries(self) -> dict[str, TargetEntry]:
         """List every target by name; one named on the command line comes before a file of that name.
 
-        Raises
-        ------
-        UserError
-            Where two files in the folder have one name.
+        A file that cannot be named is none of them: see `problems`.
         """
-        entries = {
-            name: TargetEntry(file=str(path)) for name, path in find_targets(self.home.targets_folder).items()
-        }
+        files = find_targets(self.home.targets_folder).found
+        entries = {name: TargetEntry(file=str(path)) for name, path in files.items()}
         named = self.home.named_targets().items()
         entries |= {name: entry for name, entry in named if entry.file is None or Path(entry.file).exists()}
         return dict(sorted(entries.items()))
+
+    def problems(self) -> tuple[UserError, ...]:
+        """Say which files in the folder are no targets, and why."""
+        return find_targets(self.home.targets_folder).problems
 
     def name(self, target: str | None, budget: str | None) -> str:
         """Remember what the command line says of a target, and give its name.
@@ -75,14 +75,14 @@ class TargetRegistry:
         name = target_name(path)
         self._refuse_other(name, path)
         load_target(path)
-        if budget is None and find_targets(self.home.targets_folder).get(name) == path:
+        if budget is None and find_targets(self.home.targets_folder).found.get(name) == path:
             self.home.forget_target(name)
         else:
             self.home.name_target(name, TargetEntry(file=str(path), budget=budget))
         return name
 
     def _refuse_other(self, name: str, path: Path) -> None:
-        other = find_targets(self.home.targets_folder).get(name)
+        other = find_targets(self.home.targets_folder).found.get(name)
         if other is not None and other.resolve() != path:
             raise UserError(
                 f"has the same name, {name!r}, as {other}",
@@ -119,8 +119,9 @@ class TargetRegistry:
         versions = {}
         for name, entry in self.entries().items():
             file = [Path(entry.file)] if entry.file else []
-            content = sorted(fingerprint_files(file, self.home.cache).values())
+            content: list[str] = []
             with suppress(UserError):
+                content += sorted(fingerprint_files(file, self.home.cache).values())
                 content += self.examples(self.load(name))
             config = {"budget": entry.budget, "content": content}
             versions[name] = fingerprint("target", name, "1", config, {})

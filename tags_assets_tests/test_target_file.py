@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -156,10 +157,10 @@ def test_the_command_line_overrides_the_budget(write):
         ("target: pool\nbudget:", ":2: 'budget' has no value"),
         ("target: [", ":1: is not valid YAML"),
         ("target: pool\n\tbudget: 3", "is not valid YAML"),
-        ("target: !!python/object:os.system {}", ":1: is not valid YAML: could not determine a constructor"),
+        ("target: !!python/object:os.system {}", ":1: is not valid YAML: the tag"),
         ("", ": is empty"),
         ("- a", ": is no mapping"),
-        ("target: &a [*a]", ":1: target: a mapping is meant"),
+        ("target: &a [*a]", ":1: an alias stands for what it is part of"),
         (b"target: pool\n# \xff\xfe", ":2: is not UTF-8 text"),
         ('target: {description: "a\x00b"}', ":1: has the character U+0000"),
     ],
@@ -179,11 +180,42 @@ def test_names_are_slugs_and_pool_is_taken(write):
 
 def test_two_files_of_one_name_are_an_error(write, tmp_path):
     write("target: pool", name="maths-v2.yaml")
-    assert list(find_targets(tmp_path)) == ["maths_v2"]
+    assert list(find_targets(tmp_path).found) == ["maths_v2"]
     write("target: pool", name="Maths V2.yml")
-    with pytest.raises(UserError, match="has the same name, 'maths_v2', as"):
-        find_targets(tmp_path)
-    assert find_targets(tmp_path / "nowhere") == {}
+    write("target: pool", name="日本語.yaml")
+    write("target: " + "[" * 20_000, name="deep.yaml")
+    found, problems = find_targets(tmp_path)
+    assert list(found) == ["deep", "maths_v2"]
+    said = "; ".join(map(str, problems))
+    assert "has the same name, 'maths_v2', as" in said
+    assert "日本語.yaml: the name '日本語' has no letter or digit of ASCII" in said
+    assert find_targets(tmp_path / "nowhere") == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("breadth: .inf", "breadth: inf is not a finite number"),
+        ("breadth: 1e308", "is too high"),
+        ("text_share: .nan", "nan is not a finite number"),
+        ("certificate: .nan", "nan is not a finite number"),
+        ("alignment: {max_kl: .inf}", "inf is not a finite number"),
+        ("budget: {rows: 99999999999999999999999}", "is too high"),
+        ("budget: {rows: 1e300}", "is too large"),
+        ("budget: 9999999999999999999999G", "is more than there can be"),
+        ("limits: {kl: 3}", "limits.kl: there is no such field"),
+        ("limits: {kl_above_floor: .inf}", "inf is not a finite number"),
+    ],
+)
+def test_numbers_that_nobody_means_are_one_line(write, text, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        load_target(write(f"target: pool\n{text}"))
+
+
+@pytest.mark.parametrize("weights", ["{a: .inf}", "{a: 1e308, b: 1e308}", "{a: 0}"])
+def test_weights_that_no_distribution_has_are_one_line(write, weights):
+    with pytest.raises(UserError, match=r"not a finite number|is too high|every weight is 0"):
+        load_target(write(f"target: {{weights: {weights}}}"))
 
 
 def test_a_target_is_found_by_path_or_by_name(write, tmp_path):

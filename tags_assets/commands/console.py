@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.progress import TaskID
+    from rich.table import Table
 
 out = Console(highlight=False, soft_wrap=True)
 """Results."""
 
 err = Console(stderr=True, highlight=False)
 """Progress and remarks."""
+
+
+def print_table(table: Table) -> None:
+    """Print a table at its full width: a narrow terminal breaks its lines, and no cell breaks a word."""
+    wide = out.options.update(max_width=10_000)
+    out.print(table, width=Measurement.get(out, wide, table).maximum, crop=False)
 
 
 class TerminalWatcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree as Drawing
 
-from tags_assets.commands.console import out
+from tags_assets.commands.console import out, print_table
 from tags_assets.comparison import resolve
 from tags_assets.errors import UserError
 from tags_assets.home import POOL_TARGET
@@ -137,18 +138,21 @@ def run_targets(home: Home) -> None:
     registry, store = TargetRegistry(home), open_store(home.path)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("target", "asks for", "budget", "selected", "KL", "floor", "certificate", "file"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column)
     names = list(registry.entries())
+    problems = list(registry.problems())
     for name in names if POOL_TARGET in names else [*names, POOL_TARGET]:
         reached = _reached(store, name)
         try:
             spec = registry.load(name)
         except UserError as error:
-            table.add_row(name, f"[red]{escape(str(error))}[/red]", "", *reached, "")
+            problems.append(error)
             continue
-        file = str(spec.path) if spec.path else ""
+        file = os.path.relpath(spec.path) if spec.path else ""
         table.add_row(name, spec.target.kind, str(spec.method_budget), *reached, escape(file))
-    out.print(table)
+    print_table(table)
+    for problem in problems:
+        out.print(f"not usable: {problem}", markup=False, soft_wrap=True, style="red")
 
 
 def _reached(store: ArtifactStore, name: str) -> tuple[str, str, str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from tags_assets.commands.console import out
+from tags_assets.commands.console import out, print_table
 from tags_assets.commands.look import selection_of
 from tags_assets.errors import UserError
 from tags_assets.formats.export.mark import refuse_to_overwrite
@@ -38,7 +38,7 @@ def run_versions(home: Home, target: str | None) -> None:
     names = [target] if target else [str(name) for name in store.layout.partitions("selected_subset")]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("target", "version", "made", "rows", "KL", "inputs", "report"):
-        table.add_column(column, justify="right" if column in {"rows", "KL"} else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in {"rows", "KL"} else "left")
     count = 0
     for name in names:
         current = store.current("selected_subset", name)
@@ -60,7 +60,7 @@ def run_versions(home: Home, target: str | None) -> None:
             )
     if not count:
         raise UserError("nothing has been selected yet", mend="Run: tags-assets select POOL...")
-    out.print(table)
+    print_table(table)
     out.print("* current", markup=False)
 
 
