@@ -60,7 +60,7 @@ TARGET_FIELDS = {
     "target": "What is wanted: one of the four below. `target: pool` is the pool itself.",
     "target.examples": "File of rows like those that are wanted, in any layout that a pool may have; 20 to 50 are good. "
     "Its path starts at the target's file.",
-    "target.weights": "Node of the tree, by its name path or id, to its weight; weights are relative.",
+    "target.weights": "Node of the tree, by its name path or id, to its weight; weights are relative. Other words are read as the concept nearest to them, and a node that is gone since the tree was rebuilt as the one that holds its tags; a note says so.",
     "target.description": "What is wanted, in words that name its concepts.",
     "target.pool": "The pool itself: the rows that teach most of everything.",
     "constraints": "What must hold whatever the rest says.",

@@ -1,6 +1,7 @@
 """`target_distribution` [target]: what the target asks of each leaf."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -30,7 +31,7 @@ from tags_assets.partitions import targets
 from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
 from tags_assets.resources.llm import LLMResource
 from tags_assets.resources.store import StoreResource
-from tags_assets.selection.ceased import check_nodes
+from tags_assets.selection.ceased import resolve_nodes
 from tags_assets.selection.inputs import read_tree
 from tags_assets.selection.notes import language_notes
 from tags_assets.target_file import TargetSpec
@@ -129,8 +130,10 @@ def _distribution(
     supply = _supply(grounded, tree)
     none = pl.Series("instance_id", [], dtype=pl.String)
     if wish.weights is not None:
-        check_nodes(wish.weights, tree, inputs, where=spec.at("target.weights"))
-        return target_from_weights(wish.weights, tree, supply, where=spec.at("target.weights")), tree, none
+        at = spec.at("target.weights")
+        weights, notes = resolve_nodes(wish.weights, tree, supply, inputs, embed, where=at)
+        found = target_from_weights(weights, tree, supply, where=at)
+        return replace(found, notes=(*found.notes, *notes)), tree, none
     if wish.pool is not None:
         return target_from_pool(tree, supply), tree, none
     rows = inputs.vectors("instance_embeddings", "instance_id")

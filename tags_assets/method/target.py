@@ -436,18 +436,11 @@ def find_node(name: str, tree: KnowledgeTree, *, where: str | None = None) -> in
     UserError
         Where there is none (with the nearest names) or more than one (with their paths).
     """
-    if name in tree.number_of:
-        return tree.number_of[name]
-    wanted = _normal(name)
-    paths = [_normal(path) for path in tree.paths]
-    found = [v for v, path in enumerate(paths) if path == wanted]
-    if not found:
-        found = [v for v, path in enumerate(paths) if path.endswith(PATH_SEPARATOR + wanted)]
-    if not found:
+    highest = nodes_named(name, tree)
+    if not highest:
+        paths = [_normal(path) for path in tree.paths]
         known = {path.rsplit(PATH_SEPARATOR, 1)[-1] for path in paths} | set(paths)
         raise UserError.unknown("node of the tree", name, known, where=where)
-    among = set(found)
-    highest = [v for v in found if not among.intersection(_above(v, tree))]
     if len(highest) > 1:
         listed = "; ".join(f"{tree.paths[v]} ({tree.node_ids[v]})" for v in highest[:6])
         raise UserError(
@@ -456,6 +449,35 @@ def find_node(name: str, tree: KnowledgeTree, *, where: str | None = None) -> in
             mend="Give the path or the node id.",
         )
     return highest[0]
+
+
+def nodes_named(name: str, tree: KnowledgeTree) -> list[int]:
+    """List the nodes that a name, a path of names or a node id may mean, as `find_node` reads them."""
+    if name in tree.number_of:
+        return [tree.number_of[name]]
+    wanted = _normal(name)
+    paths = [_normal(path) for path in tree.paths]
+    found = [v for v, path in enumerate(paths) if path == wanted]
+    if not found:
+        found = [v for v, path in enumerate(paths) if path.endswith(PATH_SEPARATOR + wanted)]
+    among = set(found)
+    return [v for v in found if not among.intersection(_above(v, tree))]
+
+
+def resembling_nodes(
+    vector: NDArray[np.float32], tree: KnowledgeTree, supply: NDArray[np.float64], *, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find the nodes nearest to a vector, between the leaves and the root, nearest first, with their cosines.
+
+    Leaves are left out where there is a level above them: rows hold little mass on any one of them. Nearness
+    is the cosine after the pool's mean is taken off both sides.
+    """
+    inner = np.flatnonzero(tree.level[: tree.root] > 0)
+    nodes = inner if len(inner) else np.arange(tree.root)
+    mean = pool_distribution(supply) @ tree.vectors[: tree.n_leaves].astype(np.float64)
+    cosine = _unit(tree.vectors[nodes] - mean) @ _unit(vector[None, :] - mean)[0]
+    order = np.argsort(-cosine, kind="stable")[:most]
+    return nodes[order], cosine[order]
 
 
 def _normal(path: str) -> str:

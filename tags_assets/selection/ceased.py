@@ -1,4 +1,4 @@
-"""Nodes that a target names and the tree holds no more: said with the nodes that hold their tags now."""
+"""Nodes that a target weighs: as the tree names them, as an earlier tree named them, or in words."""
 
 from __future__ import annotations
 
@@ -7,31 +7,64 @@ from typing import TYPE_CHECKING
 from tags_assets.errors import UserError
 from tags_assets.method.heirs import heirs
 from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.target import find_node
+from tags_assets.method.target import find_node, nodes_named, resembling_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tags_assets.method.embedding import Embed
     from tags_assets.selection.inputs import Inputs
 
+CLEAR_HEIR = 0.6
+"""Share of a node's tags from which on the node that holds them now takes its place."""
 
-def check_nodes(names: Iterable[str], tree: KnowledgeTree, inputs: Inputs, *, where: str) -> None:
-    """Check that the tree holds the nodes that a target names.
+CLEAR_WORDS = 0.37
+"""Cosine from which on words mean the concept nearest to them: on the sample "mathematics" and "astronomy"
+lie just above it, words for what the pool does not hold ("football", "quantum chromodynamics") below."""
+
+LISTED = 3
+
+
+def resolve_nodes(
+    weights: Mapping[str, float],
+    tree: KnowledgeTree,
+    supply: NDArray[np.float64],
+    inputs: Inputs,
+    embed: Embed,
+    *,
+    where: str,
+) -> tuple[dict[str, float], list[str]]:
+    """Find the nodes that a target weighs.
+
+    A name, a path or an id is taken as it is. What an earlier tree of the store held is read as the node that
+    holds its tags now, where that is clear, and other words as the concept nearest to them; a note says so.
+
+    Returns
+    -------
+    dict, list
+        Node id -> weight; notes.
 
     Raises
     ------
     UserError
-        As `find_node`; for a node that an earlier version of the tree held, with its heirs.
+        For a name that means several nodes, a node whose tags are scattered now, and words near no concept.
     """
-    for name in names:
-        try:
-            find_node(name, tree, where=where)
-        except UserError as error:
-            for before in _earlier(inputs):
-                said = _ceased(name, before, tree, where)
-                if said is not None:
-                    raise said from None
-            raise error from None
+    resolved: dict[str, float] = {}
+    notes: list[str] = []
+    for name, weight in weights.items():
+        if nodes_named(name, tree):
+            node = find_node(name, tree, where=where)
+        else:
+            node, note = _from_earlier(name, tree, inputs, where) or _in_words(
+                name, tree, supply, embed, where
+            )
+            notes.append(note)
+        node_id = tree.node_ids[node]
+        resolved[node_id] = resolved.get(node_id, 0.0) + weight
+    return resolved, notes
 
 
 def _earlier(inputs: Inputs) -> Iterator[KnowledgeTree]:
@@ -41,23 +74,45 @@ def _earlier(inputs: Inputs) -> Iterator[KnowledgeTree]:
             yield KnowledgeTree.from_frames(store.read_version(version), store.read_version(version, "tags"))
 
 
-def _ceased(name: str, before: KnowledgeTree, now: KnowledgeTree, where: str) -> UserError | None:
-    """Say that a node ceased to exist; None where this tree did not hold it either, or it lives on."""
-    try:
-        node = find_node(name, before)
-    except UserError:
-        return None
-    called = f"{name!r}" if name not in before.number_of else f"{name!r} ({before.paths[node]!r})"
-    if before.node_ids[node] in now.number_of:
-        path = now.paths[now.number_of[before.node_ids[node]]]
-        return UserError(
-            f"the node {called} is called {path!r} since the tree was built anew",
+def _from_earlier(name: str, now: KnowledgeTree, inputs: Inputs, where: str) -> tuple[int, str] | None:
+    """Find what became of a node of an earlier tree; None where no tree held it."""
+    for before in _earlier(inputs):
+        named = nodes_named(name, before)
+        if len(named) != 1:
+            continue
+        node = named[0]
+        called = f"{name!r}" if name not in before.number_of else f"{name!r} ({before.paths[node]!r})"
+        if before.node_ids[node] in now.number_of:
+            lives = now.number_of[before.node_ids[node]]
+            return lives, f"The weight on {called} goes to {now.paths[lives]!r}: so that node is called now."
+        found = heirs(node, before, now)
+        if found and found[0][1] >= CLEAR_HEIR:
+            heir, share = found[0]
+            return heir, (
+                f"The weight on {called} goes to {now.paths[heir]!r}: since the tree was rebuilt, "
+                f"{share:.0%} of its tags are there."
+            )
+        listed = ", ".join(f"{now.paths[heir]!r} ({share:.0%})" for heir, share in found)
+        raise UserError(
+            f"the node {called} ceased to exist when the tree was rebuilt",
             where=where,
-            mend=f"Write that, or its id {before.node_ids[node]!r}, which outlives a change of name.",
+            mend=f"Its tags are now under {listed}: name these." if listed else "Its tags are gone too.",
         )
-    found = [f"{now.paths[heir]!r} ({share:.0%})" for heir, share in heirs(node, before, now)]
-    return UserError(
-        f"the node {called} ceased to exist when the tree was built anew",
-        where=where,
-        mend=f"Its tags are now under {', '.join(found)}: name these." if found else "Its tags are gone too.",
-    )
+    return None
+
+
+def _in_words(
+    name: str, tree: KnowledgeTree, supply: NDArray[np.float64], embed: Embed, where: str
+) -> tuple[int, str]:
+    """Read words as the concept nearest to them."""
+    nodes, cosines = resembling_nodes(embed([name])[0], tree, supply, most=LISTED)
+    if len(nodes) and cosines[0] >= CLEAR_WORDS:
+        path = tree.paths[nodes[0]]
+        return int(nodes[0]), f"The weight on {name!r} goes to the concept nearest to these words: {path!r}."
+    try:
+        find_node(name, tree, where=where)
+    except UserError as error:
+        near = ", ".join(repr(tree.paths[node]) for node in nodes)
+        mend = f"{error.mend} Nearest in meaning: {near}." if near else error.mend
+        raise UserError(error.problem, where=where, mend=mend) from None
+    raise AssertionError  # never: a name that the tree has is not read as words
