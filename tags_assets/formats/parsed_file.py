@@ -298,6 +298,9 @@ class _Batch:
         except RowError as error:
             self.refused.append(Record(record.line, record.raw, None, error.reason))
             return
+        except RecursionError:
+            self.refused.append(Record(record.line, record.raw, None, "the row is nested too deeply"))
+            return
         self.recognised.append(recognised)
         # The parsed row is not needed any more, and holds as much as the text again.
         self.records.append(Record(record.line, record.raw, None))

@@ -17,6 +17,7 @@ from tags_assets.formats.given import ColumnMap
 from tags_assets.formats.instance import COUNTS_SCHEMA, INSTANCE_SCHEMA, REJECTED_SCHEMA
 from tags_assets.formats.parsed_file import BANDS, ParsedFile, clear_left_behind, parse_file
 from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of, status_of
+from tags_assets.formats.readers import release
 from tags_assets.formats.wording import identity
 
 if TYPE_CHECKING:
@@ -154,17 +155,20 @@ def read_pool(
     total = sum(status.size for status in statuses)
     before = 0
     pool: list[_PoolFile] = []
-    for path, name, status in zip(files, names_of(files), statuses, strict=True):
+    try:
+        for path, name, status in zip(files, names_of(files), statuses, strict=True):
 
-        def advance(done: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + done, total)
+            def advance(done: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
 
-        fingerprint = fingerprints[str(path)]
-        parsed = parse_file(path, fingerprint, cache, mapping, status=status, advance=advance)
-        advance(status.size)
-        before += status.size
-        pool.append(_PoolFile(path, name, source_of(path), parsed))
+            fingerprint = fingerprints[str(path)]
+            parsed = parse_file(path, fingerprint, cache, mapping, status=status, advance=advance)
+            advance(status.size)
+            before += status.size
+            pool.append(_PoolFile(path, name, source_of(path), parsed))
+    finally:
+        release()
     _complain(pool, mapping)
     return PoolRead(tuple(pool))
 

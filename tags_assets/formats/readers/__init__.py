@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
-from tags_assets.formats.readers.arrow_table import read_arrow, read_parquet
 from tags_assets.formats.readers.csv_table import read_csv
 from tags_assets.formats.readers.duckdb_relation import SEPARATOR, is_relation, read_relation, tables_of
+from tags_assets.formats.readers.isolated import read_isolated, release
 from tags_assets.formats.readers.json_document import read_json_document
 from tags_assets.formats.readers.json_lines import read_json_lines
 from tags_assets.formats.readers.record import Position, Record, bounded
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Position", "Record", "read_records"]
+__all__ = ["Position", "Record", "read_records", "release"]
 
 
 def read_records(path: Path, position: Position | None = None) -> Iterator[Record]:
@@ -51,10 +51,8 @@ def _records(path: Path, position: Position) -> Iterator[Record]:
             return read_json_document(path, sniffed.compression, position)
         case "csv":
             return read_csv(path, sniffed.compression, position)
-        case "parquet":
-            return read_parquet(path, position)
-        case "arrow_stream" | "arrow_file":
-            return read_arrow(path, position, stream=sniffed.kind == "arrow_stream")
+        case "parquet" | "arrow_stream" | "arrow_file":
+            return read_isolated(path, sniffed.kind, position)
         case "duckdb":
             tables = ", ".join(tables_of(path)[:8])
             raise UserError(

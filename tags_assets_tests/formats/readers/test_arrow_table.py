@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import os
 import random
 from contextlib import suppress
 
@@ -94,6 +95,18 @@ def test_damaged_bytes_neither_end_the_process_nor_in_a_traceback(tmp_path, kind
         path.write_bytes(damaged)
         with suppress(UserError):
             list(read_records(path))
+
+
+def test_a_stream_that_is_cut_between_two_batches_is_not_taken_for_whole(tmp_path):
+    path = tmp_path / "rows.arrow"
+    table = pa.table({"instruction": ["q"] * 20, "output": ["a"] * 20})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table, max_chunksize=10)
+        stop = file.tell()
+        stream.write_table(table)
+    os.truncate(path, stop)
+    with pytest.raises(UserError, match="damaged or cut short"):
+        list(read_records(path))
 
 
 def test_an_empty_parquet_file_is_an_error_of_one_line(tmp_path):
