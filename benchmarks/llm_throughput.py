@@ -146,7 +146,7 @@ def main():
     ratios = []
     for round_ in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            settings = ClientSettings(url, options.model, concurrency=concurrency)
+            settings = ClientSettings(base_url=url, model=options.model, concurrency=concurrency)
             with Client(settings, Path(folder) / "answers.sqlite") as client:
                 bodies = prepared(client, rows)
                 tagger = LLMTagger(client)

@@ -125,8 +125,8 @@ def main() -> None:
     pairs = pairs_of(bed)
     with nullcontext(given.base_url) if own else model_server.running() as url:
         settings = ClientSettings(
-            url,
-            given.model if own else model_server.MODEL,
+            base_url=url,
+            model=given.model if own else model_server.MODEL,
             concurrency=given.concurrency,
             timeout_s=given.timeout,
             row_tokens=given.row_tokens,

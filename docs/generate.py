@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
+import operator
 import os
 import re
 import sys
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 os.environ["COLUMNS"] = "110"
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 import click
 import typer
+from pydantic import BaseModel
 
 import tags_assets
 from tags_assets import cli, home, target_file
@@ -29,7 +33,6 @@ from tags_assets.store.sql import load_sql, sql_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pydantic import BaseModel
 
 DOCS = Path(__file__).resolve().parent
 MADE = "<!-- Made from the code by `make docs`: edit the code, not this page. -->\n\n"
@@ -264,7 +267,7 @@ def _comment(sql: str) -> str:
 
 
 def _configuration() -> str:
-    from tags_assets.resources.llm import LLMResource, PriceConfig
+    from tags_assets.llm.settings import ModelSettings, Price
 
     variables = [(f"`{name}`", text) for name, text in ENVIRONMENT.items()]
     return (
@@ -283,9 +286,9 @@ def _configuration() -> str:
                 _table(("field", "takes", "default", "meaning"), _settings(home.TargetEntry)),
                 "## The language model",
                 "Each is set by `--llm NAME=VALUE` and kept in the pool's `llm` field.",
-                _table(("setting", "takes", "default", "meaning"), _described(LLMResource)),
+                _table(("setting", "takes", "default", "meaning"), _described(ModelSettings)),
                 "A `price` has these fields:",
-                _table(("setting", "takes", "default", "meaning"), _described(PriceConfig)),
+                _table(("setting", "takes", "default", "meaning"), _described(Price)),
                 "## Dagster",
                 "`HOME/dagster/dagster.yaml` is written once and is yours to edit:",
                 f"```yaml\n{_dagster_yaml()}```",
@@ -328,11 +331,14 @@ def _described(model: Any) -> Iterator[tuple[str, str, str, str]]:
 
 def _default(field: Any) -> str:
     default = None if field.is_required() else field.get_default(call_default_factory=True)
-    empty = default is None or default in ({}, [])
+    empty = default is None or default in ({}, []) or isinstance(default, BaseModel)
     return "required" if field.is_required() else "" if empty else f"`{default}`"
 
 
 def _annotation(kind: Any) -> str:
+    if get_origin(kind) in {UnionType, Union}:  # bounds are said by the meaning
+        bare = [get_args(part)[0] if get_origin(part) is Annotated else part for part in get_args(kind)]
+        kind = functools.reduce(operator.or_, bare)
     values = get_args(kind)
     if values and all(isinstance(value, str) for value in values):
         return " or ".join(f"`{value}`" for value in values)

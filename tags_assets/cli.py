@@ -151,8 +151,13 @@ def select(  # noqa: PLR0917 - a command line has as many parameters as it has o
             help="Store nothing; say what would change. POOL then holds knobs: `alignment=0.8 budget=3%`.",
         ),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for subset, report and manifest.")] = None,
-    pool_name: Annotated[str, typer.Option("--pool", help="Name of the pool in HOME.")] = DEFAULT_POOL,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for subset, report and manifest. [default: out/TARGET]"),
+    ] = None,
+    pool_name: Annotated[
+        str, typer.Option("--pool", envvar="TAGS_POOL", help="Name of the pool in HOME.")
+    ] = DEFAULT_POOL,
     home: HomeOption = None,
 ) -> None:
     """Select a subset of POOL.

@@ -40,9 +40,7 @@ from tags_assets.automation import (
 from tags_assets.dry_run import dry_run
 from tags_assets.errors import UserError
 from tags_assets.home import Home
-from tags_assets.resources.embedder import EmbedderResource
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import run_resource
 from tags_assets.upkeep import prune, weekly_pruning
 
 ASSET_MODULES = (
@@ -90,9 +88,9 @@ FRESH = frozenset({"landing", "selected_subset"})
 """Assets whose age the UI shows, where the pool says how old they may be."""
 
 
-def fresh(asset: Asset) -> Asset:
+def fresh(asset: Asset, home: Home) -> Asset:
     """Put the pool's ``freshness_hours`` on an asset that has an age."""
-    hours = _freshness_hours()
+    hours = _freshness_hours(home)
     if hours is None or not isinstance(asset, dg.AssetSpec | dg.AssetsDefinition):
         return asset
     if asset.key.to_user_string() not in FRESH:
@@ -103,15 +101,20 @@ def fresh(asset: Asset) -> Asset:
     return asset.map_asset_specs(lambda spec: spec.replace_attributes(freshness_policy=policy))
 
 
-def _freshness_hours() -> float | None:
+def _freshness_hours(home: Home) -> float | None:
     try:
-        return Home.resolve().pool().freshness_hours
+        return home.pool().freshness_hours
     except UserError:  # the sensors and the assets say what is wrong with the settings
         return None
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """Assemble the graph of the home that the environment names."""
+    return graph_of(Home.resolve())
+
+
+def graph_of(home: Home) -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
     of_selection = [_selection_attribution, _selection_report, _exported_subset]
     of_target = [_target_distribution, _selected_subset]
@@ -126,7 +129,7 @@ def defs() -> dg.Definitions:
         # The page of each asset links to its code.
         linked = dg.with_source_code_references([_landing.landing, *assets])
     return dg.Definitions(
-        assets=[fresh(asset) for asset in linked],
+        assets=[fresh(asset, home) for asset in linked],
         jobs=[everything, read_pool, one_target, dry_run, prune],
         sensors=[
             landing_sensor,
@@ -138,8 +141,8 @@ def defs() -> dg.Definitions:
         schedules=[daily_reselection, weekly_pruning],
         executor=dg.in_process_executor,
         resources={
-            "store": StoreResource(home=str(Home.resolve().path)),
-            "embedder": EmbedderResource(),
-            "llm": LLMResource(),
+            "run": run_resource(home),
+            # Nothing is handed over in files, whose folder a run's configuration could name.
+            "io_manager": dg.mem_io_manager,
         },
     )

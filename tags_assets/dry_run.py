@@ -9,21 +9,16 @@ import polars as pl
 
 from tags_assets.assets.examples import read_examples
 from tags_assets.assets.kept import kept_rows, kept_texts
-from tags_assets.assets.language_model import configured, language_model, retry_failed
 from tags_assets.assets.previews import as_metadata, table
 from tags_assets.errors import UserError
-from tags_assets.home import Home
 from tags_assets.llm.client import CostEstimate
 from tags_assets.llm.refiner import RefinementEstimate
 from tags_assets.llm.sampling import estimate_sample
 from tags_assets.method.embedding import row_texts
 from tags_assets.method.student import N_TEACHER
 from tags_assets.method.tree import TreeConfig, build_tree
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import Run, RunResource
 from tags_assets.selection.inputs import Inputs
-from tags_assets.store.artifacts import ArtifactStore
-from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,17 +50,13 @@ class JobEstimate:
         return f"{self.job} with {self.model}: {said}"
 
 
-def estimate_jobs(
-    store: ArtifactStore, home: Home, llm: LLMResource, target: str | None = None
-) -> list[JobEstimate]:
-    """Count what the active pool's settings would have asked of its rows; no server is called.
+def estimate_jobs(run: Run, target: str | None = None) -> list[JobEstimate]:
+    """Count what the settings of a run would have asked of its rows; no server is called.
 
     Parameters
     ----------
-    store
-        Holds the pool's rows: `raw_instances` and `filtered_rows` as they are now.
-    home, llm
-        Whose settings and cache.
+    run
+        Whose settings and rows: those that it has read, else the current ones.
     target
         A target whose examples would be tagged, too.
 
@@ -74,58 +65,61 @@ def estimate_jobs(
     UserError
         Where the pool was not read yet; where address, key or model is missing.
     """
-    settings = home.pool()
-    upstream = {asset: store.require(asset) for asset in ("raw_instances", "filtered_rows")}
-    inputs = Inputs(store, upstream, lambda _done, _total: None)
+    settings = run.pool
+    upstream = {
+        asset: run.store.require(asset, run.record.version(asset, None))
+        for asset in ("raw_instances", "filtered_rows")
+    }
+    inputs = Inputs(run.store, upstream, lambda _done, _total: None)
     jobs = []
     if settings.tagger == "llm":
-        jobs.append(_tagging(inputs, home, llm, target))
+        jobs.append(_tagging(inputs, run, target))
     if settings.judge == "llm":
-        jobs.append(_judging(inputs, home, llm))
+        jobs.append(_judging(inputs, run))
     if settings.namer == "llm":
-        jobs.append(_naming(inputs, home, llm))
+        jobs.append(_naming(inputs, run))
     if settings.embedder == "api":
-        jobs.append(_embedding(inputs, home, llm))
+        jobs.append(_embedding(inputs, run))
     return jobs
 
 
-def _tagging(inputs: Inputs, home: Home, llm: LLMResource, target: str | None) -> JobEstimate:
-    settings = home.pool()
+def _tagging(inputs: Inputs, run: Run, target: str | None) -> JobEstimate:
+    settings = run.pool
     rows = kept_rows(inputs, ["content_hash", "messages", "given_tags"]).filter(
         pl.col("given_tags").list.drop_nulls().list.len().fill_null(0) == 0
     )
-    with language_model(llm, home, "tag") as model:
+    with run.language_model("tag") as model:
         tagging = estimate_sample(
             model.tagger(),
             rows["content_hash"],
             rows["messages"],
             settings.tag_share,
             seed=settings.seed,
-            retry_failed=retry_failed(),
+            retry_failed=run.retry_failed,
         )
-        spec = None if target is None else TargetRegistry(home).load(target)
+        spec = None if target is None else run.record.target(target)
         if spec is not None and spec.target.examples is not None:
-            tagging += model.tagger().estimate(read_examples(spec, home)["messages"])
+            tagging += model.tagger().estimate(read_examples(spec, run.home)["messages"])
     carried = f"{settings.tag_share:.3g} of the rows; their tags are carried over to the others"
     remark = carried if settings.tag_share < 1 else ""
     return JobEstimate("tagging", model.client.settings.model, tagging, remark)
 
 
-def _judging(inputs: Inputs, home: Home, llm: LLMResource) -> JobEstimate:
+def _judging(inputs: Inputs, run: Run) -> JobEstimate:
     rows = kept_rows(inputs, ["messages"])
-    with language_model(llm, home, "judge") as model:
-        judging = model.judge().estimate(rows["messages"], retry_failed=retry_failed())
+    with run.language_model("judge") as model:
+        judging = model.judge().estimate(rows["messages"], retry_failed=run.retry_failed)
     remark = "at most: as if every row came out perfect and were looked at again"
     return JobEstimate("judging", model.client.settings.model, judging, remark)
 
 
-def _naming(inputs: Inputs, home: Home, llm: LLMResource) -> JobEstimate:
+def _naming(inputs: Inputs, run: Run) -> JobEstimate:
     """Build the tree with a refiner that only counts, where the tags are known."""
     store = inputs.store
     tags, vocabulary = store.current("atomic_tags"), store.current("tag_vocabulary")
     vectors = store.current("tag_embeddings")
     rows = inputs.versions["raw_instances"].data_version
-    with language_model(llm, home, "refine") as model:
+    with run.language_model("refine") as model:
         name = model.client.settings.model
         known = tags is not None and tags.upstream.get("raw_instances") == rows
         if not known or vocabulary is None or vectors is None:
@@ -133,7 +127,7 @@ def _naming(inputs: Inputs, home: Home, llm: LLMResource) -> JobEstimate:
         ids, matrix = store.read_vectors("tag_embeddings", id_column="tag", data_version=vectors.data_version)
         counts = store.read_version(vocabulary, columns=["tag", "count"])
         counts = pl.DataFrame({"tag": ids}).join(counts, on="tag", how="left", maintain_order="left")
-        counting = RefinementEstimate(model.client, retry_failed=retry_failed())
+        counting = RefinementEstimate(model.client, retry_failed=run.retry_failed)
         build_tree(ids.to_list(), counts["count"].to_numpy(), matrix, config=TreeConfig(), refiner=counting)
     remark = "about, with the tags as they are: what a level is asked hangs on the answers before"
     if counting.estimate is None:
@@ -141,14 +135,14 @@ def _naming(inputs: Inputs, home: Home, llm: LLMResource) -> JobEstimate:
     return JobEstimate("naming", name, counting.estimate, remark)
 
 
-def _embedding(inputs: Inputs, home: Home, llm: LLMResource) -> JobEstimate:
+def _embedding(inputs: Inputs, run: Run) -> JobEstimate:
     texts: list[str] = []
     for batch in kept_texts(inputs):
         texts += row_texts(batch["prompt"], batch["response"])
     if len(texts) > N_TEACHER:
-        order = np.random.default_rng(home.pool().seed).permutation(len(texts))
+        order = np.random.default_rng(run.pool.seed).permutation(len(texts))
         texts = [texts[i] for i in order[:N_TEACHER]]
-    with language_model(llm, home, "embed") as model:
+    with run.language_model("embed") as model:
         embedding = model.embedder().estimate(texts)
     remark = "tags and, of many rows, single words come on top"
     return JobEstimate("embedding", model.client.settings.model, embedding, remark)
@@ -164,14 +158,11 @@ def total_cost(jobs: "Sequence[JobEstimate]") -> str | None:
 
 
 @dg.op(description="Counts what tagger, judge, namer and embedder would take, in tokens and in money.")
-def estimate_language_model(
-    context: dg.OpExecutionContext, store: StoreResource, llm: LLMResource
-) -> dg.Output[int]:
+def estimate_language_model(context: dg.OpExecutionContext, run: RunResource) -> dg.Output[int]:
     """Show the estimate of each job as metadata."""
-    home = Home.resolve(store.home)
     try:
-        jobs = estimate_jobs(store.artifacts, home, llm)
-        cap = configured(llm, home).spending_cap
+        jobs = estimate_jobs(run)
+        cap = run.pool.llm.spending_cap
     except UserError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     for job in jobs:

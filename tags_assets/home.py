@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from tags_assets.errors import UserError
 from tags_assets.limits import Limits
+from tags_assets.llm.settings import ModelSettings
 from tags_assets.store.durable import open_to_group, write_whole
+from tags_assets.store.lock import locked
 from tags_assets.store.mark import mark_home
+from tags_assets.strict_yaml import read_yaml
+from tags_assets.validation import dumped, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 DEFAULT_HOME = ".tags"
 DEFAULT_POOL = "default"
-TRIAL_POOL = "dry-run"
-"""Name of the pool whose settings a dry run tries out."""
 POOL_TARGET = "pool"
 """Name of the target that is the pool itself; no target file may take it."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The settings of a pool are read some fifty times a run; with libyaml that takes no tenth of the time."""
 
 
 class PoolSettings(BaseModel):
@@ -39,7 +36,7 @@ class PoolSettings(BaseModel):
     The file ``HOME/pools/<name>.yaml`` holds it, so that the UI, the schedules and the command line agree.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     paths: list[str] = Field(default_factory=list)
     """Files, folders, globs, or ``db.duckdb::table``; empty: the landing folder ``HOME/landing``."""
@@ -57,8 +54,8 @@ class PoolSettings(BaseModel):
     """Who embeds rows and tags."""
     tag_share: float = Field(default=1.0, gt=0, le=1)
     """Share of the rows that the LLM tagger is asked for; their tags are carried over to the others."""
-    llm: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the language model, as the resource ``llm`` has them: model, base_url, concurrency..."""
+    llm: ModelSettings = Field(default_factory=ModelSettings)
+    """Settings of the language model: see below."""
     retries: int = 0
     """How often failed rows were asked for again: part of versions, as each time may bring other tags."""
     max_drift: float = Field(default=0.15, ge=0)
@@ -80,6 +77,16 @@ class PoolSettings(BaseModel):
     """Country, as in ISO 3166, in whose form a telephone number without a + is read."""
     seed: int = 0
     """Of whatever is drawn at random on the way to tags."""
+
+    @property
+    def asks_a_server(self) -> bool:
+        """Whether rows or tags are sent to a language model or an embedder behind an API."""
+        return "llm" in {self.tagger, self.judge, self.namer} or self.embedder == "api"
+
+    @field_serializer("llm")
+    def _said(self, llm: ModelSettings) -> dict[str, object]:
+        """Keep what was said of the model, not its many defaults."""
+        return llm.model_dump(exclude_unset=True)
 
 
 class TargetEntry(BaseModel):
@@ -166,29 +173,20 @@ class Home:
     def pool(self, name: str | None = None) -> PoolSettings:
         """Read the settings of a pool; a pool never named has the defaults."""
         file = self._pools / f"{checked_slug(name or self.active_pool, 'pool')}.yaml"
-        return _read_model(PoolSettings, file) if file.exists() else PoolSettings()
+        if not file.exists():
+            return PoolSettings()
+        return validated(
+            PoolSettings,
+            read_yaml(file, is_ours=True).document,
+            kind="setting of a pool",
+            where=lambda field: f"{file}: {field}",
+        )
 
     def save_pool(self, name: str, settings: PoolSettings) -> None:
         """Write the settings of a pool and make it the active one."""
         checked_slug(name, "pool")
-        _write_model(settings, self._pools / f"{name}.yaml")
+        write_whole(self._pools / f"{name}.yaml", dumped(settings.model_dump(exclude_none=True)))
         write_whole(self._pools / "active", name + "\n")
-
-    @contextmanager
-    def trial_pool(self, settings: PoolSettings) -> Iterator[None]:
-        """Read the pool by other settings for as long as the block lasts, in this process alone."""
-        file = self._pools / f"{TRIAL_POOL}.yaml"
-        _write_model(settings, file)
-        before = os.environ.get("TAGS_POOL")
-        os.environ["TAGS_POOL"] = TRIAL_POOL
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["TAGS_POOL"]
-            else:
-                os.environ["TAGS_POOL"] = before
-            file.unlink(missing_ok=True)
 
     # Targets ----------------------------------------------------------------------------------------------
 
@@ -205,21 +203,33 @@ class Home:
         """Targets named on the command line, by name."""
         if not self._registry.exists():
             return {}
-        entries = _load_yaml(self._registry)
-        return {name: TargetEntry.model_validate(entry or {}) for name, entry in entries.items()}
+        entries = read_yaml(self._registry, is_ours=True).document
+        return {
+            name: validated(
+                TargetEntry,
+                entry or {},
+                kind="field of a target",
+                where=lambda field, name=name: f"{self._registry}: {name}.{field}",  # type: ignore[misc]
+            )
+            for name, entry in entries.items()
+        }
 
     def name_target(self, name: str, entry: TargetEntry) -> None:
         """Remember a target that was named on the command line."""
-        entries = self.named_targets() | {checked_slug(name, "target"): entry}
-        text = yaml.safe_dump({n: e.model_dump(exclude_none=True) for n, e in sorted(entries.items())})
-        write_whole(self._registry, text)
+        with locked(self._pools / ".targets.lock"):
+            self._write_targets(self.named_targets() | {checked_slug(name, "target"): entry})
 
     def forget_target(self, name: str) -> None:
         """Forget a target that was named on the command line."""
-        entries = self.named_targets()
-        if entries.pop(name, None) is not None:
-            text = yaml.safe_dump({n: e.model_dump(exclude_none=True) for n, e in sorted(entries.items())})
-            write_whole(self._registry, text)
+        with locked(self._pools / ".targets.lock"):
+            entries = self.named_targets()
+            if entries.pop(name, None) is not None:
+                self._write_targets(entries)
+
+    def _write_targets(self, entries: Mapping[str, TargetEntry]) -> None:
+        write_whole(
+            self._registry, dumped({n: e.model_dump(exclude_none=True) for n, e in sorted(entries.items())})
+        )
 
 
 def checked_slug(name: str, kind: str) -> str:
@@ -230,26 +240,3 @@ def checked_slug(name: str, kind: str) -> str:
             mend="Use lower-case letters, digits, '-' and '_', 64 at most, beginning with a letter or digit.",
         )
     return name
-
-
-def _load_yaml(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a safe one
-    except yaml.YAMLError as error:
-        raise UserError(f"not YAML: {error}", where=str(path), mend="Mend or remove the file.") from None
-    if not isinstance(loaded, dict):
-        raise UserError("not a mapping of names to values", where=str(path), mend="Mend or remove the file.")
-    return loaded
-
-
-def _read_model(model: type[PoolSettings], path: Path) -> PoolSettings:
-    try:
-        return model.model_validate(_load_yaml(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UserError(first["msg"], where=f"{path}: {field}", mend="Mend or remove the line.") from None
-
-
-def _write_model(settings: PoolSettings, path: Path) -> None:
-    write_whole(path, yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True))

@@ -21,6 +21,7 @@ from tags_assets.formats.export.mark import is_export
 from tags_assets.formats.parsed_file import PARTS, SUMMARY, is_sound, remove_parsed
 from tags_assets.llm.cache import ANSWERS, AnswerCache
 from tags_assets.plural import counted
+from tags_assets.run_record import records
 from tags_assets.store.cache import ContentCache
 from tags_assets.store.durable import is_unfinished, random_name, total_bytes
 from tags_assets.store.mark import require_home
@@ -61,6 +62,7 @@ def rubbish(
         Where.
     unused_days
         Parsed files that no run has read for so long go: they can be made again from the files of the pool.
+        So do the records of runs, after a day at least.
     going
         Data versions of selections that are about to go, and their exports with them.
 
@@ -73,6 +75,10 @@ def rubbish(
     found = [
         *((path, "export of a version that is gone") for path in _orphaned_exports(home, store, going)),
         *((path, f"parsed file, unused for {unused_days:g} days") for path in _old_parsed(home, unused_days)),
+        *(
+            (path, f"record of a run, older than {unused_days:g} days")
+            for path in _old_records(home, unused_days)
+        ),
         *((path, "left by a process that was killed") for path in _left_beside(home)),
     ]
     return [Rubbish(path, why, _size(path)) for path, why in found]
@@ -158,6 +164,11 @@ def _old_parsed(home: Home, unused_days: float) -> Iterator[Path]:
             and summary.stat().st_mtime < before
         ):
             yield folder
+
+
+def _old_records(home: Home, unused_days: float) -> Iterator[Path]:
+    before = time.time() - max(unused_days, 1.0) * 86_400
+    yield from (path for path in records(home) if path.stat().st_mtime < before)
 
 
 def _left_beside(home: Home) -> Iterator[Path]:

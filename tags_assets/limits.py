@@ -12,7 +12,7 @@ class Limits(BaseModel):
     asset where the check fails; otherwise a failed check warns.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     rejected: float = Field(default=0.1, ge=0, le=1)
     """Rows that could not be read, of all rows."""
@@ -45,7 +45,7 @@ class Limits(BaseModel):
 class TargetLimits(BaseModel):
     """Where the checks of one target's selection draw the line: ``limits`` of its file, over the pool's."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     certificate: float | None = Field(default=None, ge=0, le=1)
     certificate_small: float | None = Field(default=None, ge=0, le=1)

@@ -13,7 +13,7 @@ from tags_assets.store.fingerprint import fingerprint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tags_assets.home import Home
+    from tags_assets.home import Home, PoolSettings
 
 
 @dataclass(frozen=True)
@@ -35,33 +35,33 @@ class Landed:
     version: str
 
 
-def landed_files(home: Home) -> list[Path]:
-    """List the files of the active pool in the order in which they are read.
+def landed_files(home: Home, pool: PoolSettings | None = None) -> list[Path]:
+    """List the files of a pool (the active one if None) in the order in which they are read.
 
     Raises
     ------
     UserError
         Where a path does not exist, or there is no file at all.
     """
-    sources = expand_pool(home.pool().paths or [str(home.landing)])
-    if not sources:
+    paths = (pool or home.pool()).paths
+    if not paths and not (home.landing.is_dir() and any(home.landing.iterdir())):
         raise UserError(
-            f"the pool {home.active_pool!r} has no file",
-            where=str(home.landing),
-            mend="Drop files there, or name some: tags-assets select FILE...",
+            "there is no data to select from",
+            mend="Name it: tags-assets select DATA..., where DATA is files, folders or globs "
+            f"(or put files into {home.landing}).",
         )
-    return sources
+    return expand_pool(paths or [str(home.landing)])
 
 
-def landed(home: Home) -> Landed:
-    """Look at the files of the active pool.
+def landed(home: Home, pool: PoolSettings | None = None) -> Landed:
+    """Look at the files of a pool; the active one if None.
 
     Raises
     ------
     UserError
         Where a path does not exist, or there is no file at all.
     """
-    sources = landed_files(home)
+    sources = landed_files(home, pool)
     hashes = fingerprint_files(sources, home.cache)
     # By name and in order: of two copies the first is kept, and a folder that was moved holds the same data.
     files = [(name, hashes[str(source)]) for name, source in zip(names_of(sources), sources, strict=True)]

@@ -19,6 +19,7 @@ from tags_assets.dagster_home import (
 from tags_assets.errors import UserError, out_of_memory, tells_of_no_memory
 from tags_assets.method.tagging.workers import started_ahead
 from tags_assets.progress import watched_by
+from tags_assets.run_record import RunRecord, RunSettings
 from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from tags_assets.home import Home
     from tags_assets.progress import Watcher
+    from tags_assets.resources.run import Run
 
 
 _EVALUATED = "ASSET_CHECK_EVALUATION"
@@ -46,17 +48,22 @@ class AssetRun:
     peak_mb: float
 
 
-def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
+def run_target(
+    home: Home, target: str, watcher: Watcher, settings: RunSettings | None = None
+) -> list[AssetRun]:
     """Materialize every asset for one target; what exists already returns at once.
 
     Parameters
     ----------
     home
-        Whose pool and target.
+        Where everything is.
     target
         Name of the target: the partition.
     watcher
         Who sees the progress.
+    settings
+        Of the run; those of the active pool if None. What changes in the home meanwhile does not reach the
+        run.
 
     Returns
     -------
@@ -69,63 +76,103 @@ def run_target(home: Home, target: str, watcher: Watcher) -> list[AssetRun]:
         The line with which an asset failed.
     """
     # The tagger's model is loaded in a process beside this one while Dagster is loaded in this.
-    with started_ahead() if _has_new_examples(home, target) else nullcontext():
-        return _run(home, "everything", watcher, target)
+    settings = settings or RunSettings.of_pool(home)
+    with started_ahead() if _has_new_examples(home, target, settings) else nullcontext():
+        return _run(home, settings, watcher, target)
 
 
-def _has_new_examples(home: Home, target: str) -> bool:
+def _has_new_examples(home: Home, target: str, settings: RunSettings) -> bool:
     """Whether examples that were not read before are all that there is to tag."""
-    if home.pool().tagger == "llm":
+    if settings.pool.tagger == "llm":
         return False
     store = open_store(home.path)
     if store.current("atomic_tags") is None:
         return False
     try:
         registry = TargetRegistry(home)
-        examples = registry.examples(registry.load(target))
+        examples = registry.examples(settings.targets.get(target) or registry.load(target))
     except UserError:
         return False  # the asset says what is wrong
     known = store.current("target_distribution", target)
     return bool(examples) and (known is None or known.config.get("examples") != examples)
 
 
-def run_reading(home: Home, watcher: Watcher) -> list[AssetRun]:
-    """Materialize what reading the pool makes, and nothing that depends on it; as `run_target`."""
-    return _run(home, "read_pool", watcher, None)
+def run_reading(home: Home, watcher: Watcher, settings: RunSettings) -> Run:
+    """Read the pool and no more; the run leaves no trace in the UI. Returns the run, which knows its rows.
 
-
-def _run(home: Home, job: str, watcher: Watcher, target: str | None) -> list[AssetRun]:
+    Raises
+    ------
+    UserError
+        The line with which an asset failed.
+    """
     warnings.simplefilter("ignore")
-    os.environ["TAGS_HOME"] = str(home.path)
+    import dagster as dg  # noqa: PLC0415
+
+    from tags_assets.definitions import graph_of  # noqa: PLC0415
+    from tags_assets.resources.run import Run  # noqa: PLC0415
+
+    run_id = _recorded(home, settings)
+    with storage_errors(home), dg.DagsterInstance.ephemeral() as instance, watched_by(watcher):
+        job = graph_of(home).resolve_job_def("read_pool")
+        _execute(job, instance, run_id, None)
+    return Run(home, run_id)
+
+
+def _run(home: Home, settings: RunSettings, watcher: Watcher, target: str) -> list[AssetRun]:
+    warnings.simplefilter("ignore")
     prepare_dagster_home(home)
     from tags_assets.automation import landing_event  # noqa: PLC0415
-    from tags_assets.definitions import defs  # noqa: PLC0415
+    from tags_assets.definitions import graph_of  # noqa: PLC0415
     from tags_assets.partitions import targets  # noqa: PLC0415
     from tags_assets.pool import landed  # noqa: PLC0415
 
-    data = landed(home)
+    data = landed(home, settings.pool)
     with storage_errors(home), open_instance(home) as instance, watched_by(watcher):
-        if target is not None and not instance.has_dynamic_partition(str(targets.name), target):
+        if not instance.has_dynamic_partition(str(targets.name), target):
             instance.add_dynamic_partitions(str(targets.name), [target])
         _report_landing(instance, landing_event(data), data.version)
-        resolved = defs().resolve_job_def(job)
-        result = resolved.execute_in_process(
-            instance=instance,
-            partition_key=target,
-            # Said in full, so that a daemon knows that the run made its assets from one another.
-            asset_selection=sorted(resolved.asset_layer.executable_asset_keys),
-            raise_on_error=False,
-            tags={PROCESS_TAG: process_mark()},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        for event in result.all_events:
-            if event.is_step_failure:
-                raise _blocked(result.all_events) if _is_blocked(event) else _failure(event)
-            if event.is_failure and not result.success:
-                raise UserError(
-                    f"the run failed: {event.message}", mend="Look at the run in the UI: tags-assets ui."
-                )
+        job = graph_of(home).resolve_job_def("everything")
+        result = _execute(job, instance, _recorded(home, settings), target)
         return [_asset_run(event) for event in result.all_events if event.is_step_materialization]
+
+
+def _recorded(home: Home, settings: RunSettings) -> str:
+    """Record the settings of a new run; returns its id."""
+    from dagster._core.utils import make_new_run_id  # noqa: PLC0415
+
+    run_id = make_new_run_id()
+    RunRecord.open(home, run_id, lambda: settings)
+    return run_id
+
+
+def _execute(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, run_id: str, target: str | None
+) -> dg.ExecuteInProcessResult:
+    """Run a job in this process.
+
+    Raises
+    ------
+    UserError
+        The line with which a step failed.
+    """
+    result = job.execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        partition_key=target,
+        # Said in full, so that a daemon knows that the run made its assets from one another.
+        asset_selection=sorted(job.asset_layer.executable_asset_keys),
+        raise_on_error=False,
+        tags={PROCESS_TAG: process_mark()},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    for event in result.all_events:
+        if event.is_step_failure:
+            raise _blocked(result.all_events) if _is_blocked(event) else _failure(event)
+        if event.is_failure and not result.success:
+            raise UserError(
+                f"the run failed: {event.message}", mend="Look at the run in the UI: tags-assets ui."
+            )
+    return result
 
 
 def _report_landing(instance: dg.DagsterInstance, event: dg.AssetMaterialization, version: str) -> None:

@@ -102,8 +102,36 @@ for _kind, (_pattern, _first) in _PLAIN_WORDS.items():
     )
 
 
-def read_yaml(path: Path) -> YamlFile:
+def read_value(text: str, where: str) -> object:
+    """Read one value from an option of the command line.
+
+    Raises
+    ------
+    UserError
+        If it is not YAML, is nested too deeply, or uses aliases.
+    """
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise UserError("aliases are not allowed here", where=where, mend="Write the value out.")
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise UserError(f"the value is not valid YAML ({problem})", where=where) from None
+
+
+def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
     """Read one mapping.
+
+    Parameters
+    ----------
+    path
+        The file.
+    is_ours
+        Whether we write the file ourselves: it may be empty, and keys may have no value.
 
     Raises
     ------
@@ -121,9 +149,11 @@ def read_yaml(path: Path) -> YamlFile:
         ) from None
     try:
         node = loader.get_single_node()
+        if node is None and is_ours:
+            return YamlFile(path, {}, yaml.MappingNode("tag:yaml.org,2002:map", [], *_START))
         if node is None:
             raise UserError("is empty", where=str(path), mend="It needs at least one field.")
-        _refuse_doubles(node, path)
+        _refuse_doubles(node, path, nulls=is_ours)
         _refuse_bombs(node, path)
         document = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -189,7 +219,12 @@ def _refuse_bombs(root: yaml.Node, path: Path) -> None:
         )
 
 
-def _refuse_doubles(node: yaml.Node, path: Path, seen_nodes: set[int] | None = None) -> None:
+_START = (yaml.Mark("", 0, 0, 0, None, 0), yaml.Mark("", 0, 0, 0, None, 0))
+
+
+def _refuse_doubles(
+    node: yaml.Node, path: Path, seen_nodes: set[int] | None = None, *, nulls: bool = False
+) -> None:
     """Refuse keys that are given twice, of which YAML would keep the last, and keys without a value."""
     seen_nodes = set() if seen_nodes is None else seen_nodes
     if id(node) in seen_nodes:  # an alias of a node that was looked at
@@ -205,12 +240,12 @@ def _refuse_doubles(node: yaml.Node, path: Path, seen_nodes: set[int] | None = N
                 raise UserError(
                     f"{key.value!r} is given twice, also in line {seen[key.value]}", where=f"{path}:{line}"
                 )
-            if value.tag == "tag:yaml.org,2002:null":
+            if value.tag == "tag:yaml.org,2002:null" and not nulls:
                 raise UserError(
                     f"{key.value!r} has no value", where=f"{path}:{line}", mend="Give one, or take it out."
                 )
             seen[key.value] = line
-            _refuse_doubles(value, path, seen_nodes)
+            _refuse_doubles(value, path, seen_nodes, nulls=nulls)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_doubles(item, path, seen_nodes)
+            _refuse_doubles(item, path, seen_nodes, nulls=nulls)

@@ -25,6 +25,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class NamedTarget:
+    """A target that the command line names.
+
+    Attributes
+    ----------
+    name
+        Of the target.
+    spec
+        What it asks for, with the budget of the command line.
+    entry
+        What is to be remembered of it; None where its file in the folder says all.
+    """
+
+    name: str
+    spec: TargetSpec
+    entry: TargetEntry | None
+
+
+@dataclass(frozen=True)
 class TargetRegistry:
     """The targets of a home."""
 
@@ -46,7 +65,20 @@ class TargetRegistry:
         return find_targets(self.home.targets_folder).problems
 
     def name(self, target: str | None, budget: str | None) -> str:
-        """Remember what the command line says of a target, and give its name.
+        """Remember what the command line says of a target, and give its name: see `find`."""
+        found = self.find(target, budget)
+        self.remember(found)
+        return found.name
+
+    def remember(self, found: NamedTarget) -> None:
+        """Remember a target that the command line names, so that the UI and the next command know it."""
+        if found.entry is None:
+            self.home.forget_target(found.name)
+        else:
+            self.home.name_target(found.name, found.entry)
+
+    def find(self, target: str | None, budget: str | None) -> NamedTarget:
+        """Find the target that the command line names; nothing is remembered.
 
         Parameters
         ----------
@@ -60,11 +92,14 @@ class TargetRegistry:
         UserError
             For a file that is not there, or one of another folder whose name is taken.
         """
-        if budget is not None:
-            parse_budget(budget)
+        chosen = None if budget is None else parse_budget(budget)
         if target is None or target == POOL_TARGET:
-            self.home.name_target(POOL_TARGET, TargetEntry(budget=budget))
-            return POOL_TARGET
+            pool = TargetSpec.of_pool()
+            return NamedTarget(
+                POOL_TARGET,
+                pool if chosen is None else pool.with_budget(chosen),
+                TargetEntry(budget=budget),
+            )
         known = self.home.named_targets()
         if target in known and not Path(target).is_file():
             file = known[target].file
@@ -74,12 +109,11 @@ class TargetRegistry:
             path = resolve_target(target, self.home.targets_folder).resolve()
         name = target_name(path)
         self._refuse_other(name, path)
-        load_target(path)
-        if budget is None and find_targets(self.home.targets_folder).found.get(name) == path:
-            self.home.forget_target(name)
-        else:
-            self.home.name_target(name, TargetEntry(file=str(path), budget=budget))
-        return name
+        spec = load_target(path)
+        if chosen is None and find_targets(self.home.targets_folder).found.get(name) == path:
+            return NamedTarget(name, spec, None)
+        entry = TargetEntry(file=str(path), budget=budget)
+        return NamedTarget(name, spec if chosen is None else spec.with_budget(chosen), entry)
 
     def _refuse_other(self, name: str, path: Path) -> None:
         other = find_targets(self.home.targets_folder).found.get(name)

@@ -5,50 +5,49 @@ from datetime import timedelta
 import dagster as dg
 
 from tags_assets.errors import UserError
-from tags_assets.home import Home
 from tags_assets.housekeeping import rubbish, sweep
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
+
+_RETENTION = {
+    # Plain types: Dagster's own would read any environment variable that the caller names.
+    "keep_last": dg.Field(
+        int,
+        default_value=5,
+        description="Versions to keep of each asset and target, with all that they were made from.",
+    ),
+    "grace_minutes": dg.Field(float, default_value=60.0, description="Age up to which everything stays."),
+    "unused_days": dg.Field(
+        float, default_value=30.0, description="Age from which parsed files that no run has read are removed."
+    ),
+    "dry_run": dg.Field(
+        bool, default_value=False, description="Remove nothing; only say what would be removed."
+    ),
+}
 
 
-class Retention(dg.Config):
-    """What `prune` takes on the command line.
-
-    Attributes
-    ----------
-    keep_last
-        Versions to keep of each asset and target, with all that they were made from.
-    grace_minutes
-        What is younger stays, whatever it is.
-    unused_days
-        Parsed files that no run has read for so long go too.
-    dry_run
-        Remove nothing; only say what would go.
-    """
-
-    keep_last: int = 5
-    grace_minutes: float = 60.0
-    unused_days: float = 30.0
-    dry_run: bool = False
-
-
-@dg.op(description="Frees old versions, their exports, and what killed processes left behind.")
-def free_old_versions(context: dg.OpExecutionContext, config: Retention, store: StoreResource) -> None:
+@dg.op(
+    description="Frees old versions, their exports, and what killed processes left behind.",
+    config_schema=_RETENTION,
+)
+def free_old_versions(context: dg.OpExecutionContext, run: RunResource) -> None:
     """Remove what the rule lets go; what a process reads just now stays until the next time."""
-    home, artifacts = Home.resolve(store.home), store.artifacts
-    try:
-        pruning = artifacts.prune(
-            config.keep_last, dry_run=config.dry_run, grace=timedelta(minutes=config.grace_minutes)
+    keep_last, grace, unused_days, dry_run = (context.op_config[name] for name in _RETENTION)
+    if keep_last < 1 or not (grace >= 0 and unused_days >= 0):
+        raise dg.Failure(
+            "keep_last must be at least 1, grace_minutes and unused_days at least 0", allow_retries=False
         )
+    try:
+        pruning = run.store.prune(keep_last, dry_run=dry_run, grace=timedelta(minutes=grace))
         going = {version.data_version for version in pruning.removed}
-        waste = rubbish(home, artifacts, unused_days=config.unused_days, going=going)
-        if not config.dry_run:
+        waste = rubbish(run.home, run.store, unused_days=unused_days, going=going)
+        if not dry_run:
             sweep(waste)
     except UserError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     freed = pruning.freed_bytes + sum(one.file_bytes for one in waste)
     context.add_output_metadata(
         {
-            "dry_run": config.dry_run,
+            "dry_run": dry_run,
             "versions_removed": len(pruning.removed),
             "versions_kept": len(pruning.kept),
             "versions_in_use": len(pruning.in_use),

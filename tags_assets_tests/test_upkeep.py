@@ -22,7 +22,7 @@ def home(tmp_path, monkeypatch):
 
 
 def test_the_job_frees_what_the_rule_lets_go_and_says_how_much(home):
-    from tags_assets.resources.store import StoreResource
+    from tags_assets.resources.run import run_resource
     from tags_assets.upkeep import prune
 
     store, rows = open_store(home.path), pl.DataFrame({"tag": ["heap", "tree"]})
@@ -31,7 +31,7 @@ def test_the_job_frees_what_the_rule_lets_go_and_says_how_much(home):
     config = {"keep_last": 2, "grace_minutes": 0.0}
     result = prune.execute_in_process(
         run_config={"ops": {"free_old_versions": {"config": config}}},
-        resources={"store": StoreResource(home=str(home.path))},
+        resources={"run": run_resource(home)},
     )
     assert result.success
     assert [version.data_version for version in store.versions("tree")] == ["t2", "t3"]
@@ -53,10 +53,10 @@ def test_data_is_called_stale_from_the_age_that_the_pool_says(home):
     from tags_assets.definitions import defs, fresh
 
     landing, tree = dg.AssetSpec("landing"), dg.AssetSpec("knowledge_tree")
-    assert fresh(landing).freshness_policy is None
+    assert fresh(landing, home).freshness_policy is None
     home.save_pool("default", home.pool("default").model_copy(update={"freshness_hours": 26.0}))
-    window = fresh(landing).freshness_policy.fail_window
+    window = fresh(landing, home).freshness_policy.fail_window
     assert window.to_timedelta() == timedelta(hours=26)
-    assert fresh(tree).freshness_policy is None
+    assert fresh(tree, home).freshness_policy is None
     graph = defs().resolve_asset_graph()
     assert graph.get(dg.AssetKey("selected_subset")).freshness_policy.fail_window == window

@@ -9,16 +9,14 @@ import polars as pl
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
-from tags_assets.assets.language_model import LanguageModel, language_model, retry_failed
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.llm.sampling import tag_sample
 from tags_assets.llm.tagger import FAILURES_SCHEMA, NOTES_SCHEMA, TaggingResult
 from tags_assets.method.tagging.carry_over import CARRY_OVER_VERSION
-from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
+from tags_assets.resources.embedder import TAG_TOKENS, local_embedder
 from tags_assets.resources.keyphrases import CachedKeyphrases
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.language_model import LanguageModel
+from tags_assets.resources.run import RunResource
 
 SCHEMA = pl.Schema(
     {"instance_id": pl.String(), "tag": pl.String(), "weight": pl.Float32(), "origin": pl.String()},
@@ -30,16 +28,13 @@ SCHEMA = pl.Schema(
     code_version="4",
     **declare("atomic_tags", SCHEMA, failures=FAILURES_SCHEMA, notes=NOTES_SCHEMA),
 )
-def atomic_tags(
-    context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource, embedder: EmbedderResource
-) -> Materialized:
+def atomic_tags(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Extract the atomic knowledge concepts of each row; rows that bring tags of their own keep those."""
-    home = Home.resolve(store.home)
-    settings = home.pool()
+    settings = run.pool
 
     def config(_partition: str) -> Mapping[str, Any]:
         if settings.tagger == "llm":
-            with language_model(llm, home, "tag") as model:
+            with run.language_model("tag") as model:
                 tagger = model.tagger().fingerprint_config()
             sample = {"share": settings.tag_share, "seed": settings.seed, "carry_over": CARRY_OVER_VERSION}
             return {
@@ -47,7 +42,7 @@ def atomic_tags(
                 "retries": settings.retries,
                 "sample": sample if settings.tag_share < 1 else None,
             }
-        return {"tagger": CachedKeyphrases(home.cache).fingerprint}
+        return {"tagger": CachedKeyphrases(run.home.cache).fingerprint}
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         given = _given(inputs)
@@ -55,11 +50,11 @@ def atomic_tags(
         failures, notes = pl.DataFrame(schema=FAILURES_SCHEMA), pl.DataFrame(schema=NOTES_SCHEMA)
         figures: Mapping[str, Any] = {}
         if settings.tagger == "llm":
-            with language_model(llm, home, "tag") as model:
-                result = _ask(model, inputs, taken, home, embedder)
+            with run.language_model("tag") as model:
+                result = _ask(model, inputs, taken, run)
             tags, failures, notes, figures = result.tags, result.failures, result.notes, result.figures
         else:
-            keyphrases = CachedKeyphrases(home.cache)
+            keyphrases = CachedKeyphrases(run.home.cache)
             total = len(kept_rows(inputs, ["instance_id"])) - len(taken)
             tags = keyphrases.tag(_open_texts(inputs, taken), total=total, progress=inputs.progress)
             tags = tags.with_columns(origin=pl.lit("extracted"))
@@ -78,18 +73,16 @@ def atomic_tags(
             pages.atomic_tags(tags, failures),
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    return materialize(context, run, compute, config=config)
 
 
-def _ask(
-    model: LanguageModel, inputs: Inputs, taken: set[str], home: Home, embedder: EmbedderResource
-) -> TaggingResult:
+def _ask(model: LanguageModel, inputs: Inputs, taken: set[str], run: RunResource) -> TaggingResult:
     """Have the model tag the rows, or a sample of them whose tags are carried over to the others."""
-    settings = home.pool()
+    settings = run.pool
     rows = kept_rows(inputs, ["content_hash", "messages"]).filter(~pl.col("instance_id").is_in(list(taken)))
     if settings.tag_share >= 1:
         return model.tagger().tag(
-            rows["instance_id"], rows["messages"], status=inputs.status, retry_failed=retry_failed()
+            rows["instance_id"], rows["messages"], status=inputs.status, retry_failed=run.retry_failed
         )
     vectors = inputs.vectors("instance_embeddings", "instance_id")
     place = pl.DataFrame({"instance_id": vectors.ids}).with_row_index("place")
@@ -103,9 +96,9 @@ def _ask(
         share=settings.tag_share,
         seed=settings.seed,
         # Judges whether two tags mean the same, for the figures: never worth a call.
-        embed=embedder.embedder(home.cache, max_tokens=TAG_TOKENS),
+        embed=local_embedder(run.home.cache, max_tokens=TAG_TOKENS),
         status=inputs.status,
-        retry_failed=retry_failed(),
+        retry_failed=run.retry_failed,
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.formats.conversation import texts
 from tags_assets.formats.pool import expand_pool, read_pool
 from tags_assets.method.assignment import assign_concepts, combine
@@ -29,34 +28,36 @@ if TYPE_CHECKING:
     from tags_assets.method.embedding import Embed, Vectors
     from tags_assets.method.knowledge_tree import KnowledgeTree
     from tags_assets.progress import Standing
-    from tags_assets.resources.llm import LLMResource
+    from tags_assets.resources.run import Run
     from tags_assets.target_file import TargetSpec
 
 
 @dataclass(frozen=True)
 class ExampleTagger:
-    """Tags examples as the rows of the active pool are tagged, so that both speak of the same concepts."""
+    """Tags examples as the rows of the pool are tagged, so that both speak of the same concepts."""
 
-    home: Home
-    llm: LLMResource
+    run: Run
     status: Callable[[Standing], None] | None = None
 
     def fingerprint_config(self) -> Mapping[str, Any] | str:
         """Name the tagger and all that its tags depend on."""
-        if self.home.pool().tagger == "llm":
-            with language_model(self.llm, self.home, "tag") as model:
+        if self.run.pool.tagger == "llm":
+            with self.run.language_model("tag") as model:
                 return model.tagger().fingerprint_config()
-        return CachedKeyphrases(self.home.cache).fingerprint
+        return CachedKeyphrases(self.run.home.cache).fingerprint
 
     def tag(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Tag examples: ``instance_id, tag, weight`` and, of a model's, ``origin``; a failure has none."""
-        if self.home.pool().tagger == "llm":
-            with language_model(self.llm, self.home, "tag") as model:
+        if self.run.pool.tagger == "llm":
+            with self.run.language_model("tag") as model:
                 result = model.tagger().tag(
-                    rows["instance_id"], rows["messages"], status=self.status, retry_failed=retry_failed()
+                    rows["instance_id"],
+                    rows["messages"],
+                    status=self.status,
+                    retry_failed=self.run.retry_failed,
                 )
             return result.tags.select("instance_id", "tag", "weight", "origin")
-        return CachedKeyphrases(self.home.cache).tag([rows])
+        return CachedKeyphrases(self.run.home.cache).tag([rows])
 
 
 def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
@@ -87,7 +88,7 @@ def ground_examples(
 
     They are read against `mean`, that of the pool's vectors, (n_dims,).
     """
-    rows = read_examples(spec, tagger.home)
+    rows = read_examples(spec, tagger.run.home)
     vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
     tag_vectors = inputs.vectors("tag_embeddings", "tag")
     vectors, tagged = _embedded_and_tagged(rows, embed, tagger)
@@ -110,7 +111,7 @@ def _embedded_and_tagged(
     rows: pl.DataFrame, embed: Embed, tagger: ExampleTagger
 ) -> tuple[Vectors, pl.DataFrame]:
     texts_read = row_texts(rows["prompt"], rows["response"])
-    if tagger.home.pool().embedder == "api":  # an interruption must reach the thread that waits for a server
+    if tagger.run.pool.embedder == "api":  # an interruption must reach the thread that waits for a server
         return embed(texts_read), tagger.tag(rows)
     # The local model counts outside of Python's lock while the tagger's is loaded and read inside of it.
     with ThreadPoolExecutor(1) as beside:

@@ -10,9 +10,8 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import escaped, place, table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.export import EXPORT_SCHEMA, export, export_frame
-from tags_assets.home import Home
 from tags_assets.partitions import targets
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 from tags_assets.selected_rows import selected_rows
 
 EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
@@ -25,9 +24,9 @@ EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
     code_version="2",
     **declare("exported_subset", {"target": pl.String(), **EXPORT_SCHEMA}),
 )
-def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def exported_subset(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Write the selection for LLaMA-Factory, TRL and Axolotl, as Parquet, and as the rows came."""
-    home = Home.resolve(store.home)
+    home = run.home
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         folder = home.exports / name / inputs.versions["selected_subset"].data_version
@@ -51,7 +50,7 @@ def exported_subset(context: dg.AssetExecutionContext, store: StoreResource) -> 
             },
         )
 
-    return materialize(context, store.artifacts, compute)
+    return materialize(context, run, compute)
 
 
 def _files(frame: pl.DataFrame, folder: Path) -> pl.DataFrame:

@@ -17,8 +17,8 @@ from tags_assets.formats.instance import CONDITION_COLUMNS
 from tags_assets.formats.pii import PII_SCHEMA, PIIMarker
 from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.formats.pool_files import names_of
-from tags_assets.home import Home, PoolSettings
-from tags_assets.resources.store import StoreResource
+from tags_assets.home import PoolSettings
+from tags_assets.resources.run import RunResource
 from tags_assets.store.conditions import evaluate_condition
 
 SCHEMA = pl.Schema({"instance_id": pl.String(), "rule": pl.String(), "detail": pl.String()})
@@ -31,14 +31,13 @@ BATCH_ROWS = 8_192
 
 
 @dg.asset(deps=["raw_instances"], code_version="2", **declare("filtered_rows", SCHEMA, pii=PII_SCHEMA))
-def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """One row per instance that a filter, a benchmark or personal data took out, with the rule that did."""
-    home = Home.resolve(store.home)
+    settings = run.pool
 
     def config(_partition: str) -> Mapping[str, Any]:
-        settings = home.pool()
         files = expand_pool(settings.decontaminate) if settings.decontaminate else []
-        hashes = fingerprint_files(files, home.cache)
+        hashes = fingerprint_files(files, run.home.cache)
         benchmarks = [[name, hashes[str(file)]] for name, file in zip(names_of(files), files, strict=True)]
         marker = PIIMarker(settings.pii_kinds, settings.pii_region)
         return {
@@ -48,7 +47,6 @@ def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
         }
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
-        settings = home.pool()
         rules = _Rules(settings)
         removed: list[pl.DataFrame] = [pl.DataFrame(schema=SCHEMA)]
         marked: list[pl.DataFrame] = [pl.DataFrame(schema=PII_SCHEMA)]
@@ -79,7 +77,7 @@ def filtered_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
             pages.filtered_rows(inputs, taken, rules.said, kinds, rows=rows),
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    return materialize(context, run, compute, config=config)
 
 
 class _Rules:

@@ -10,7 +10,7 @@ from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.method.near_texts import TEXT_SCHEMA, text_groups
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 from tags_assets.selection.inputs import read_tree
 
 
@@ -19,7 +19,7 @@ from tags_assets.selection.inputs import read_tree
     code_version="3",
     **declare("grounded_instances", GROUNDING_SCHEMA, texts=TEXT_SCHEMA),
 )
-def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree.
 
     Table ``texts`` is the finest level, below the leaves: the groups of rows of nearly the same text.
@@ -53,4 +53,4 @@ def grounded_instances(context: dg.AssetExecutionContext, store: StoreResource) 
             pages.grounded_instances(frame, names),
         )
 
-    return materialize(context, store.artifacts, compute)
+    return materialize(context, run, compute)

@@ -6,11 +6,10 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.embedding import embedder_config, open_embedder, spent
+from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
-from tags_assets.home import Home
 from tags_assets.method.embedding import Embed, row_texts
 from tags_assets.method.student import (
     FIT_SCHEMA,
@@ -21,9 +20,8 @@ from tags_assets.method.student import (
     embed_more,
     embed_rows,
 )
-from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.embedder import ROW_TOKENS
+from tags_assets.resources.run import RunResource
 from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.store.fingerprint import canonical
 
@@ -45,15 +43,12 @@ OUTGROWN = 2.0
     code_version="3",
     **declare("instance_embeddings", SCHEMA, student_words=WORD_SCHEMA, student_fit=FIT_SCHEMA),
 )
-def instance_embeddings(
-    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
-) -> Materialized:
+def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Embed each row: by the embedder where rows are few, else by a student that stays as rows come."""
-    home = Home.resolve(store.home)
-    seed = home.pool().seed
+    seed = run.pool.seed
 
     def config(_partition: str) -> dict[str, object]:
-        return {"embedder": embedder_config(embedder, llm, home), "row_tokens": ROW_TOKENS, "seed": seed}
+        return {"embedder": embedder_config(run), "row_tokens": ROW_TOKENS, "seed": seed}
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         rows = pl.DataFrame(schema={"instance_id": pl.String(), "content_hash": pl.String()})
@@ -66,7 +61,7 @@ def instance_embeddings(
                 "your rules take every row out of the pool, and none is left to select from",
                 mend="Loosen --filter, --pii or --decontaminate: filtered_rows names the rule for each row.",
             )
-        with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
+        with run.embedder(max_tokens=ROW_TOKENS) as embed:
             embedded = _grown(inputs, rows, texts, embed, seed)
             fitted = embedded is None
             if embedded is None:
@@ -94,7 +89,7 @@ def instance_embeddings(
         fitted_among = int(inputs.store.read_version(base, "student_fit", columns=["n_rows"])["n_rows"][0])
         return N_TEACHER < n_rows <= OUTGROWN * fitted_among
 
-    return materialize(context, store.artifacts, compute, config=config, grows=grows)
+    return materialize(context, run, compute, config=config, grows=grows)
 
 
 def _grown(

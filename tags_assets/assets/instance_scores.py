@@ -10,11 +10,10 @@ from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.scoring import SCORE_SCHEMA, ScoringConfig, score
 from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, TEXT_SIGNALS_VERSION
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 from tags_assets.resources.text_signals import CachedTextSignals
 from tags_assets.selection.inputs import read_tree
 
@@ -24,9 +23,9 @@ from tags_assets.selection.inputs import read_tree
     code_version="2",
     **declare("instance_scores", SCORE_SCHEMA),
 )
-def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def instance_scores(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Score each row by its text, by a judge where there is one, and by its place on the tree."""
-    scoring, home = ScoringConfig(), Home.resolve(store.home)
+    scoring = ScoringConfig()
 
     def config(_partition: str) -> dict[str, Any]:
         return {
@@ -42,7 +41,7 @@ def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tree = read_tree(inputs)
         empty = pl.DataFrame(schema=TEXT_SIGNAL_SCHEMA)
-        text_signals = CachedTextSignals(home.cache)
+        text_signals = CachedTextSignals(run.home.cache)
         signals = pl.concat([empty, *(text_signals(batch) for batch in kept_texts(inputs))])
         grounding = from_frame(inputs.read("grounded_instances"), tree, signals["instance_id"])
         scores = score(
@@ -64,4 +63,4 @@ def instance_scores(context: dg.AssetExecutionContext, store: StoreResource) -> 
             pages.instance_scores(inputs, scores, SIGNALS),
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    return materialize(context, run, compute, config=config)

@@ -9,11 +9,10 @@ from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine, rows_of_named
 from tags_assets.method.growth import PLACED_SCHEMA, placed_by, vocabulary_drift
 from tags_assets.method.vocabulary import Vocabulary
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.store.artifact_file import Vectors
 
@@ -33,9 +32,9 @@ CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "we
     code_version="3",
     **declare("instance_tags", INSTANCE_TAG_SCHEMA, concepts=CONCEPT_SCHEMA, placed=PLACED_SCHEMA),
 )
-def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def instance_tags(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Map tags to their canonical form; phrases get the concepts nearest to the whole row beside them."""
-    max_drift = Home.resolve(store.home).pool().max_drift
+    max_drift = run.pool.max_drift
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tag_vectors = inputs.vectors("tag_embeddings", "tag")
@@ -88,9 +87,7 @@ def instance_tags(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
         kept = rows.config.get(GROWN_FROM) == before and not inputs.figures(rows.asset)["student_fitted"]
         return kept or rows.data_version == before
 
-    return materialize(
-        context, store.artifacts, compute, config=lambda _: {"max_drift": max_drift}, grows=grows
-    )
+    return materialize(context, run, compute, config=lambda _: {"max_drift": max_drift}, grows=grows)
 
 
 def _known(inputs: Inputs, vocabulary: Vocabulary) -> tuple[pl.DataFrame | None, pl.DataFrame | None, float]:

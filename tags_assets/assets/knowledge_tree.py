@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.method.growth import PLACED_SCHEMA, grow, placed_by
 from tags_assets.method.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA, KnowledgeTree
 from tags_assets.method.tree import TreeConfig, build_tree
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 
 TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]
 """Tags, the rows that hold each, their vectors."""
@@ -28,16 +25,15 @@ TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]
     code_version="4",
     **declare("knowledge_tree", NODE_SCHEMA, tags=TAG_SCHEMA, placed=PLACED_SCHEMA),
 )
-def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource) -> Materialized:
+def knowledge_tree(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Cluster the tags bottom-up; as long as tags change little, the tree grows and is not built anew."""
-    home = Home.resolve(store.home)
-    settings = home.pool()
+    settings = run.pool
 
     def config(_partition: str) -> Mapping[str, Any]:
         growth = {"max_drift": settings.max_drift}
         if settings.namer == "own-tags":
             return {"namer": "own-tags", **growth}
-        with language_model(llm, home, "refine") as model:
+        with run.language_model("refine") as model:
             return {"namer": {**model.refiner().fingerprint_config(), "retries": settings.retries}, **growth}
 
     def build(
@@ -45,8 +41,8 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
     ) -> tuple[KnowledgeTree, Mapping[str, Any]]:
         if settings.namer == "own-tags":
             return build_tree(*vocabulary, config=TreeConfig(), previous=before), {}
-        with language_model(llm, home, "refine") as model:
-            refiner = model.refiner(inputs.status, retry_failed=retry_failed())
+        with run.language_model("refine") as model:
+            refiner = model.refiner(inputs.status)
             tree = build_tree(*vocabulary, config=TreeConfig(), refiner=refiner, previous=before)
         return tree, refiner.figures
 
@@ -93,9 +89,7 @@ def knowledge_tree(context: dg.AssetExecutionContext, store: StoreResource, llm:
         return Artifact(tables, figures, pages.knowledge_tree(nodes, figures, grown=not rebuilt))
 
     # Ids are carried over and a build leans on the tree before, so whatever is there is part of the version.
-    return materialize(
-        context, store.artifacts, compute, config=config, grows=lambda _inputs, _partition: True
-    )
+    return materialize(context, run, compute, config=config, grows=lambda _inputs, _partition: True)
 
 
 def _base(inputs: Inputs) -> tuple[KnowledgeTree | None, pl.DataFrame | None]:

@@ -9,13 +9,10 @@ import polars as pl
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
-from tags_assets.assets.language_model import language_model, retry_failed
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
 from tags_assets.llm.tagger import FAILURES_SCHEMA
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 
 
 @dg.asset(
@@ -23,17 +20,14 @@ from tags_assets.resources.store import StoreResource
     code_version="5",
     **declare("quality_judgements", JUDGEMENTS_SCHEMA, failures=FAILURES_SCHEMA),
 )
-def quality_judgements(
-    context: dg.AssetExecutionContext, store: StoreResource, llm: LLMResource
-) -> Materialized:
+def quality_judgements(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Have a judge rate each row, where one is configured; else there is no judgement and nothing is paid."""
-    home = Home.resolve(store.home)
-    settings = home.pool()
+    settings = run.pool
 
     def config(_partition: str) -> Mapping[str, Any]:
         if settings.judge == "none":
             return {"judge": None}
-        with language_model(llm, home, "judge") as model:
+        with run.language_model("judge") as model:
             return {"judge": model.judge().fingerprint_config(), "retries": settings.retries}
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
@@ -46,12 +40,12 @@ def quality_judgements(
             tables = {name: pl.DataFrame(schema=schema) for name, schema in empty.items()}
             return Artifact(tables, {"rows_judged": 0}, told)
         rows = kept_rows(inputs, ["messages"])
-        with language_model(llm, home, "judge") as model:
+        with run.language_model("judge") as model:
             result = model.judge().judge(
                 rows["instance_id"],
                 rows["messages"],
                 status=inputs.status,
-                retry_failed=retry_failed(),
+                retry_failed=run.retry_failed,
             )
         return Artifact(
             {"data": result.judgements, "failures": result.failures},
@@ -59,4 +53,4 @@ def quality_judgements(
             pages.quality_judgements(inputs, result.judgements, result.failures),
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    return materialize(context, run, compute, config=config)

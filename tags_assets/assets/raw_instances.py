@@ -10,24 +10,25 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
-from tags_assets.home import Home
 from tags_assets.pool import landed
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import Run, RunResource
 
 
-def pool_configuration(home: Home) -> Mapping[str, Any]:
+def pool_configuration(run: Run) -> Mapping[str, Any]:
     """Resolve what the reading of the pool depends on: the files' content, the mapped columns."""
-    return {"files": [list(file) for file in landed(home).files], "columns": home.pool().columns}
+    return {"files": [list(file) for file in landed(run.home, run.pool).files], "columns": run.pool.columns}
 
 
 @dg.asset(deps=["landing"], code_version="2", **declare("raw_instances", INSTANCE_SCHEMA))
-def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Read the files of the pool; bad rows are told in `rejected_rows`, duplicates are marked here."""
-    home = Home.resolve(store.home)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         read = read_pool(
-            landed(home).sources, cache=home.cache, columns=home.pool().columns, progress=inputs.progress
+            landed(run.home, run.pool).sources,
+            cache=run.home.cache,
+            columns=run.pool.columns,
+            progress=inputs.progress,
         )
         return Artifact(
             {"data": read.batches()},
@@ -41,4 +42,4 @@ def raw_instances(context: dg.AssetExecutionContext, store: StoreResource) -> Ma
             pages.raw_instances(read),
         )
 
-    return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))
+    return materialize(context, run, compute, config=lambda _: pool_configuration(run))

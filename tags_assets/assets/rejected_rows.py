@@ -8,20 +8,18 @@ from tags_assets.assets.raw_instances import pool_configuration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import REJECTED_SCHEMA
 from tags_assets.formats.pool import read_pool
-from tags_assets.home import Home
 from tags_assets.pool import landed
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 
 
 @dg.asset(deps=["landing"], code_version="2", **declare("rejected_rows", REJECTED_SCHEMA))
-def rejected_rows(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def rejected_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """List the lines that could not be read: file, line, reason and raw bytes."""
-    home = Home.resolve(store.home)
 
     def compute(_inputs: Inputs, _partition: str) -> Artifact:
-        sources = landed(home).sources
-        read = read_pool(sources, cache=home.cache, columns=home.pool().columns)
+        sources = landed(run.home, run.pool).sources
+        read = read_pool(sources, cache=run.home.cache, columns=run.pool.columns)
         figures = {"rows_rejected": read.rows_rejected}
         return Artifact({"data": read.rejected}, figures, pages.rejected_rows(read))
 
-    return materialize(context, store.artifacts, compute, config=lambda _: pool_configuration(home))
+    return materialize(context, run, compute, config=lambda _: pool_configuration(run))

@@ -8,11 +8,10 @@ import dagster as dg
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.method.alignment import SHORTAGE_SCHEMA
 from tags_assets.method.selection_result import BEYOND_SCHEMA, FRONTIER_SCHEMA
 from tags_assets.partitions import targets
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 from tags_assets.selection.selected import (
     CODE_VERSION,
     LEFT_OUT_SCHEMA,
@@ -24,7 +23,6 @@ from tags_assets.selection.selected import (
 )
 from tags_assets.selection.selection_inputs import SelectionInputs
 from tags_assets.target_file import NOT_ASKED
-from tags_assets.target_registry import TargetRegistry
 
 
 @dg.asset(
@@ -50,21 +48,19 @@ from tags_assets.target_registry import TargetRegistry
         diversity=LEVELS_SCHEMA,
     ),
 )
-def selected_subset(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def selected_subset(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Pick rows by tree-level information gain, aligned with the target, under its budget and constraints."""
-    home = Home.resolve(store.home)
-    registry = TargetRegistry(home)
 
     def config(name: str) -> Mapping[str, Any]:
-        spec = registry.load(name)
+        spec = run.record.target(name)
         return spec.model_dump(mode="json", exclude=NOT_ASKED)
 
     def compute(inputs: Inputs, name: str) -> Artifact:
-        spec = registry.load(name)
+        spec = run.record.target(name)
         made = select_target(SelectionInputs.read(inputs, spec), name, progress=inputs.progress)
-        return Artifact(made.tables, made.figures, target_pages.selected_subset(inputs, made, home))
+        return Artifact(made.tables, made.figures, target_pages.selected_subset(inputs, made, run.home))
 
     def grows(_inputs: Inputs, name: str) -> bool:
-        return registry.load(name).stability > 0
+        return run.record.target(name).stability > 0
 
-    return materialize(context, store.artifacts, compute, config=config, grows=grows)
+    return materialize(context, run, compute, config=config, grows=grows)

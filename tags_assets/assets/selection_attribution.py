@@ -7,13 +7,11 @@ import polars as pl
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.method.selection import attribute_selection
 from tags_assets.partitions import targets
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import RunResource
 from tags_assets.selection.inferred import inferred_nodes
 from tags_assets.selection.selection_inputs import SelectionInputs
-from tags_assets.target_registry import TargetRegistry
 
 SCHEMA = pl.Schema(
     {
@@ -40,15 +38,14 @@ SCHEMA = pl.Schema(
     code_version="4",
     **declare("selection_attribution", SCHEMA),
 )
-def selection_attribution(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def selection_attribution(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Replay the picks in their order and take each gain apart over the nodes of the tree.
 
     What the whole text gave by its likeness and cost by its repetition stands at the root, as part ``text``.
     """
-    registry = TargetRegistry(Home.resolve(store.home))
 
     def compute(inputs: Inputs, name: str) -> Artifact:
-        problem = SelectionInputs.read(inputs, registry.load(name))
+        problem = SelectionInputs.read(inputs, run.record.target(name))
         picked = inputs.read("selected_subset", columns=["instance_id", "rank", "gain"]).sort("rank")
         number = problem.rows.select("instance_id", pl.int_range(pl.len()).alias("number"))
         rows = picked.join(number, on="instance_id", maintain_order="left")["number"].to_numpy()
@@ -78,4 +75,4 @@ def selection_attribution(context: dg.AssetExecutionContext, store: StoreResourc
             target_pages.selection_attribution(amounts, problem.tree, stands_on, with_inferred=with_inferred),
         )
 
-    return materialize(context, store.artifacts, compute)
+    return materialize(context, run, compute)

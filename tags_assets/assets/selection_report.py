@@ -9,12 +9,10 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.previews import place
 from tags_assets.assets.report_input import report_input
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.partitions import targets
 from tags_assets.report.render import render_report
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.run import Run, RunResource
 from tags_assets.store.durable import write_whole
-from tags_assets.target_registry import TargetRegistry
 
 SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.String()})
 
@@ -35,30 +33,29 @@ SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.St
     code_version="11",
     **declare("selection_report", SCHEMA),
 )
-def selection_report(context: dg.AssetExecutionContext, store: StoreResource) -> Materialized:
+def selection_report(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Render the report: the tree, what was asked and reached, the drivers, and what changed since before."""
-    home = Home.resolve(store.home)
-    registry = TargetRegistry(home)
 
     def compute(inputs: Inputs, name: str) -> Artifact:
-        report = report_input(inputs, registry.load(name))
+        report = report_input(inputs, run.record.target(name))
         html = render_report(report)
         figures = {key: value for key, value in report.figures.items() if value is not None}
         frame = pl.DataFrame(
             {"target": [name], "html": [html], "figures": [orjson.dumps(figures).decode()]}, schema=SCHEMA
         )
-        told = {"report": place(home.report(name), home.path), **target_pages.selection_report(report)}
+        where = place(run.home.report(name), run.home.path)
+        told = {"report": where, **target_pages.selection_report(report)}
         return Artifact({"data": frame}, {"html_bytes": len(html.encode())}, told)
 
     # It compares the selection with that of the report before, so whatever is there is part of the version.
-    result = materialize(context, store.artifacts, compute, grows=lambda _inputs, _partition: True)
+    result = materialize(context, run, compute, grows=lambda _inputs, _partition: True)
     for name in context.partition_keys:
-        _lay_out(home, store, name)
+        _lay_out(run, name)
     return result
 
 
-def _lay_out(home: Home, store: StoreResource, name: str) -> None:
+def _lay_out(run: Run, name: str) -> None:
     """Put the current report where a browser finds it: ``HOME/reports/<target>.html``."""
-    version = store.artifacts.require("selection_report", partition=name)
-    html = store.artifacts.read_version(version, columns=["html"])["html"][0]
-    write_whole(home.report(name), html)
+    version = run.store.require("selection_report", run.record.version("selection_report", name), name)
+    html = run.store.read_version(version, columns=["html"])["html"][0]
+    write_whole(run.home.report(name), html)

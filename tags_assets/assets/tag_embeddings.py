@@ -5,27 +5,22 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.embedding import embedder_config, open_embedder, spent
+from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
-from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.embedder import TAG_TOKENS
+from tags_assets.resources.run import RunResource
 
 SCHEMA = pl.Schema({"tag": pl.String(), "vector": pl.List(pl.Float32())})
 
 
 @dg.asset(deps=["tag_vocabulary"], code_version="2", **declare("tag_embeddings", SCHEMA))
-def tag_embeddings(
-    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
-) -> Materialized:
+def tag_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Embed each canonical tag; a tag embedded before is looked up."""
-    home = Home.resolve(store.home)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         vocabulary = inputs.read("tag_vocabulary", columns=["tag", "count"])
         tags = vocabulary["tag"].to_list()
-        with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
+        with run.embedder(max_tokens=TAG_TOKENS) as embed:
             vectors = embed(tags, inputs.progress)
         frame = pl.DataFrame(
             {"tag": tags, "vector": vectors},
@@ -37,7 +32,7 @@ def tag_embeddings(
 
     return materialize(
         context,
-        store.artifacts,
+        run,
         compute,
-        config=lambda _: {"embedder": embedder_config(embedder, llm, home), "tokens": TAG_TOKENS},
+        config=lambda _: {"embedder": embedder_config(run), "tokens": TAG_TOKENS},
     )

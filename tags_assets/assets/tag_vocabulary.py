@@ -4,14 +4,12 @@ import dagster as dg
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.embedding import embedder_config, open_embedder, spent
+from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
-from tags_assets.home import Home
 from tags_assets.method.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
-from tags_assets.resources.embedder import TAG_TOKENS, EmbedderResource
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.embedder import TAG_TOKENS
+from tags_assets.resources.run import RunResource
 
 
 @dg.asset(
@@ -19,15 +17,12 @@ from tags_assets.resources.store import StoreResource
     code_version="2",
     **declare("tag_vocabulary", VOCABULARY_SCHEMA, aliases=ALIAS_SCHEMA),
 )
-def tag_vocabulary(
-    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
-) -> Materialized:
+def tag_vocabulary(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Normalise the tags and merge near-duplicates onto the most frequent form."""
-    home = Home.resolve(store.home)
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight", "origin"])
-        with open_embedder(embedder, llm, home, max_tokens=TAG_TOKENS) as embed:
+        with run.embedder(max_tokens=TAG_TOKENS) as embed:
             vocabulary = build_vocabulary(tags, embed)
         if vocabulary.tags.is_empty():
             raise UserError(
@@ -35,8 +30,8 @@ def tag_vocabulary(
                 mend="Bring tags of your own (--column tags=COLUMN), have a language model find them "
                 "(--tagger llm), or add rows that say more.",
             )
-        before = store.artifacts.current("tag_vocabulary")
-        tags_before = store.artifacts.read_version(before, columns=["tag"]) if before is not None else None
+        before = run.store.current("tag_vocabulary")
+        tags_before = run.store.read_version(before, columns=["tag"]) if before is not None else None
         return Artifact(
             {"data": vocabulary.tags, "aliases": vocabulary.aliases},
             {"tags": len(vocabulary.tags), "written_forms": len(vocabulary.aliases), **spent(embed)},
@@ -45,7 +40,7 @@ def tag_vocabulary(
 
     return materialize(
         context,
-        store.artifacts,
+        run,
         compute,
-        config=lambda _: {"embedder": embedder_config(embedder, llm, home)},
+        config=lambda _: {"embedder": embedder_config(run)},
     )

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.embedding import open_embedder
 from tags_assets.assets.examples import ExampleTagger, ground_examples, read_examples
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.home import Home
 from tags_assets.method.embedding import Embed
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.knowledge_tree import KnowledgeTree
@@ -28,9 +26,8 @@ from tags_assets.method.target import (
     target_from_weights,
 )
 from tags_assets.partitions import targets
-from tags_assets.resources.embedder import ROW_TOKENS, EmbedderResource
-from tags_assets.resources.llm import LLMResource
-from tags_assets.resources.store import StoreResource
+from tags_assets.resources.embedder import ROW_TOKENS
+from tags_assets.resources.run import Run, RunResource
 from tags_assets.selection.ceased import resolve_nodes
 from tags_assets.selection.inputs import read_tree
 from tags_assets.selection.notes import language_notes
@@ -56,28 +53,24 @@ empty where the target has no text."""
     code_version="6",
     **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}, likeness=LIKENESS_SCHEMA),
 )
-def target_distribution(
-    context: dg.AssetExecutionContext, store: StoreResource, embedder: EmbedderResource, llm: LLMResource
-) -> Materialized:
+def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Read the target's file and say what it asks of each concept, smoothed down the tree, and how much like
     it the text of each row is.
     """
-    home = Home.resolve(store.home)
-    registry = TargetRegistry(home)
 
     def config(name: str) -> Mapping[str, Any]:
         # The wish alone: an edited budget asks for another selection, not for another distribution.
-        spec = registry.load(name)
+        spec = run.record.target(name)
         wish = spec.target.model_dump(exclude={"examples"}, exclude_none=True)
-        tagger = ExampleTagger(home, llm).fingerprint_config() if spec.target.examples is not None else None
-        return {"wish": wish, "examples": registry.examples(spec), "tagger": tagger}
+        tagger = ExampleTagger(run).fingerprint_config() if spec.target.examples is not None else None
+        return {"wish": wish, "examples": TargetRegistry(run.home).examples(spec), "tagger": tagger}
 
     def compute(inputs: Inputs, name: str) -> Artifact:
-        spec = registry.load(name)
-        with open_embedder(embedder, llm, home, max_tokens=ROW_TOKENS) as embed:
-            tagger = ExampleTagger(home, llm, inputs.status)
+        spec = run.record.target(name)
+        with run.embedder(max_tokens=ROW_TOKENS) as embed:
+            tagger = ExampleTagger(run, inputs.status)
             distribution, tree, ids = _distribution(spec, inputs, embed, tagger)
-        notes = (*_language_notes(spec, inputs, home), *distribution.notes)
+        notes = (*_language_notes(spec, inputs, run), *distribution.notes)
         frame = distribution.to_frame(tree)
         like = distribution.likeness
         of_rows = {"instance_id": ids, "likeness": like} if like is not None else None
@@ -96,17 +89,17 @@ def target_distribution(
             target_pages.target_distribution(spec, distribution, tree, notes),
         )
 
-    return materialize(context, store.artifacts, compute, config=config)
+    return materialize(context, run, compute, config=config)
 
 
-def _language_notes(spec: TargetSpec, inputs: Inputs, home: Home) -> list[str]:
+def _language_notes(spec: TargetSpec, inputs: Inputs, run: Run) -> list[str]:
     if not isinstance(inputs.versions["instance_embeddings"].config["embedder"], str):
         return []  # a model behind an API, which may know any language
     rows = inputs.read("raw_instances", columns=["language", "duplicate_of"])
     return language_notes(
         rows.filter(pl.col("duplicate_of").is_null())["language"],
         description=spec.target.description,
-        examples=None if spec.target.examples is None else read_examples(spec, home)["language"],
+        examples=None if spec.target.examples is None else read_examples(spec, run.home)["language"],
     )
 
 

@@ -13,14 +13,12 @@ from tags_assets.assets.figures import figures_shown
 from tags_assets.assets.previews import as_metadata
 from tags_assets.checks import Judged, check_limits, checks_of
 from tags_assets.errors import UserError
-from tags_assets.home import Home
 from tags_assets.measure import measured
 from tags_assets.progress import Throttled, narrator, reporter
 from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.columns import meaning
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.versions import VersionRecord
-from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from tags_assets.limits import Limits
     from tags_assets.measure import Measured
     from tags_assets.progress import Standing
+    from tags_assets.resources.run import Run
     from tags_assets.store.artifact_file import Rows
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
@@ -47,6 +46,9 @@ TARGET_ASSETS = frozenset(
 )
 """The assets that are partitioned by target."""
 
+
+ROWS = "raw_instances"
+"""The asset that reads the pool."""
 
 Materialized: TypeAlias = dg.MaterializeResult
 """What an asset returns; Dagster wants the class without its parameter where there are checks."""
@@ -73,7 +75,7 @@ class Artifact:
 
 def materialize(
     context: dg.AssetExecutionContext,
-    store: ArtifactStore,
+    run: Run,
     compute: Callable[[Inputs, str], Artifact],
     *,
     config: Callable[[str], Mapping[str, Any]] | None = None,
@@ -85,8 +87,8 @@ def materialize(
     ----------
     context
         Of the asset; its dependencies are what `compute` may read.
-    store
-        Where versions are.
+    run
+        The run that the asset is made in: what it was asked for, and the versions that it works on.
     compute
         Makes the artifact from the inputs, for one partition (``""`` where the asset has none).
     config
@@ -102,9 +104,10 @@ def materialize(
     dagster.Failure
         With one line, for everything that the user can mend.
     """
-    maker = _Maker(context, store, compute, config, grows)
+    maker, store = _Maker(context, run, compute, config, grows), run.store
     try:
-        limits = check_limits(Home(store.home).pool().limits)
+        limits = check_limits(run.pool.limits)
+        maker.pin_world()
     except UserError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     judged: list[tuple[str | None, Judged]] = []
@@ -122,7 +125,7 @@ def materialize(
             continue
         made.append((partition, version))
         shown[partition] = _metadata(version, status, measure, store.home)
-    if made:
+    if made and not run.settings.dry_run:
         store.publish(TABLES)
     if errors:
         # What could be made is told one by one, so that a wrong target keeps no other one from its selection.
@@ -148,10 +151,14 @@ class _Maker:
     """One asset that is being materialized."""
 
     context: dg.AssetExecutionContext
-    store: ArtifactStore
+    run: Run
     compute: Callable[[Inputs, str], Artifact]
     config: Callable[[str], Mapping[str, Any]] | None
     grows: Callable[[Inputs, str], bool] | None
+
+    @property
+    def store(self) -> ArtifactStore:
+        return self.run.store
 
     @property
     def asset(self) -> str:
@@ -192,18 +199,21 @@ class _Maker:
         """Return the limits that hold for a partition: the pool's, and over them what its target says."""
         if partition is None:
             return pool
-        home = Home(self.store.home)
-        return check_limits(TargetRegistry(home).load(partition).limits.over(pool))
+        return check_limits(self.run.record.target(partition).limits.over(pool))
 
     def settle(self, version: ArtifactVersion, limits: Limits) -> Judged:
-        """Make a version current, unless a check that blocks fails: then what was current stays so."""
+        """Make a version the run's, and current unless a check that blocks fails or the run is a dry one."""
         judged = Judged(figures_of(version), self._figures_before(version), limits)
         for check in checks_of(self.asset):
             passed, text = check.verdict(judged)
-            if not passed and check.blocks(limits):
+            if not passed and check.blocks(limits) and not self.run.settings.dry_run:
                 self.store.withhold(version, f"check {check.name} failed: {text}")
                 return judged
-        self.store.set_current(version)
+        self.run.record.pin(version)
+        if not self.run.settings.dry_run:
+            self.store.set_current(version)
+        if self.asset == ROWS:
+            self.run.record.claim_rows(version)
         return judged
 
     def _figures_before(self, version: ArtifactVersion) -> Mapping[str, Any] | None:
@@ -245,7 +255,7 @@ class _Maker:
         return next((one for one in candidates if _record_of_inputs(one.record) == wanted), None)
 
     def _upstream(self, partition: str | None) -> dict[str, ArtifactVersion]:
-        """Find the versions to read: the current ones, and of what one of them was made from, that version.
+        """Find the versions to read: those of this run, else the current ones and what these were made from.
 
         While another run is at work the current versions are of two worlds: a selection of the rows of
         yesterday beside the scores of today, whose gains no attribution could take apart.
@@ -253,14 +263,66 @@ class _Maker:
         dependencies = self.context.assets_def.asset_deps[self.context.asset_key]
         keys = {dependency.to_user_string() for dependency in dependencies} - {"landing"}
         of_target = {key: partition if key in TARGET_ASSETS else None for key in keys}
-        current = {key: self.store.require(key, partition=of_target[key]) for key in sorted(keys)}
+        known = {key: self.run.record.version(key, of_target[key]) for key in keys}
+        current = {key: self.store.require(key, known[key], of_target[key]) for key in sorted(keys)}
+        return self._of_one_world(current, of_target, known)
+
+    def pin_world(self) -> None:
+        """Fix what this run reads of the pool's assets that it does not make itself.
+
+        Another run may move what is current while this one works. Where a selection made earlier is an input,
+        that selection says which versions belong to it, so nothing is fixed here.
+
+        Raises
+        ------
+        UserError
+            If rows of another pool would reach the language model of this run's pool.
+        """
+        record, layer = self.run.record, self.context.job_def.asset_layer
+        if record.has_versions:
+            return
+        made = {key.to_user_string() for key in layer.executable_asset_keys}
+        read = {
+            parent.to_user_string()
+            for key in layer.executable_asset_keys
+            for parent in layer.asset_graph.get(key).parent_keys
+        } - made
+        if not read & TARGET_ASSETS:
+            found = {key: self.store.current(key) for key in sorted(read - {"landing"})}
+            current = {key: version for key, version in found.items() if version is not None}
+            nothing = dict.fromkeys(current)
+            for version in self._of_one_world(current, nothing, nothing).values():
+                record.pin(version)
+        if ROWS not in made and self.run.pool.asks_a_server:
+            self._refuse_rows_of_others()
+
+    def _refuse_rows_of_others(self) -> None:
+        """Refuse to send rows that another pool read to the language model of this one."""
+        rows = self.store.current(ROWS)
+        record = self.run.record
+        for version in (None if rows is None else rows.data_version, record.version(ROWS, None)):
+            if version is not None and not record.may_read_rows(version):
+                raise UserError(
+                    f"the rows at hand are not those of the pool {self.run.settings.pool_name!r}, and its "
+                    "language model must not see them",
+                    mend="Materialize everything for this pool, or run: tags-assets select --pool NAME DATA",
+                )
+
+    def _of_one_world(
+        self,
+        current: Mapping[str, ArtifactVersion],
+        of_target: Mapping[str, str | None],
+        known: Mapping[str, str | None],
+    ) -> dict[str, ArtifactVersion]:
+        """Take the current versions, and of what one of them was made from, that version."""
+        keys = current.keys()
         versions: dict[str, ArtifactVersion] = {}
         # What was made last comes first: it was made from most of the others.
         for key in sorted(keys, key=lambda key: (-len(keys & current[key].upstream.keys()), key)):
             version = versions.setdefault(key, current[key])
             for above in sorted(keys & version.upstream.keys() - versions.keys()):
                 made_from, found = version.upstream[above], None
-                if made_from != current[above].data_version:
+                if known[above] is None and made_from != current[above].data_version:
                     found = self.store.find(above, made_from, of_target[above])
                 versions[above] = found or current[above]  # what was made of it may have outlived it
         return dict(sorted(versions.items()))

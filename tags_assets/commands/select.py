@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-from pydantic import ValidationError
 from rich.table import Table
 
-from tags_assets.assets.language_model import RETRY_VARIABLE, configured, with_settings
 from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.errors import UserError
 from tags_assets.limits import Limits
-from tags_assets.llm.settings import KEY_VARIABLE
+from tags_assets.llm.settings import ModelSettings
 from tags_assets.outputs import check_outputs, write_outputs
-from tags_assets.resources.llm import LLMResource
+from tags_assets.pool import landed_files
+from tags_assets.run_record import RunSettings
 from tags_assets.runner import run_reading, run_target
-from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
+from tags_assets.validation import pairs, validated, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tags_assets.home import Home, PoolSettings
     from tags_assets.runner import AssetRun
+    from tags_assets.target_registry import NamedTarget
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,14 @@ class Choices:
 
 def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
     """Remember the choices, run the graph for the target, write the results."""
-    home.save_pool(choices.pool_name, _settings(home.pool(choices.pool_name), choices))
-    target = TargetRegistry(home).name(choices.target, choices.budget)
-    if choices.retry_failed:
-        os.environ[RETRY_VARIABLE] = "1"
-    where = folder or Path("out") / target
+    settings, target = _resolved(home, choices)
+    where = folder or Path("out") / target.name
     check_outputs(where)
+    home.save_pool(settings.pool_name, settings.pool)
+    TargetRegistry(home).remember(target)
     with terminal_watcher() as watcher:
-        runs = run_target(home, target, watcher)
-    manifest = write_outputs(home, target, runs, where)
+        runs = run_target(home, target.name, watcher, settings)
+    manifest = write_outputs(home, target.name, runs, where)
     _show(manifest, runs, where)
 
 
@@ -71,16 +68,10 @@ def run_dry(home: Home, choices: Choices) -> None:
     """Read the pool and say what the language model would be asked, and for how much; ask nothing."""
     from tags_assets.dry_run import estimate_jobs, total_cost  # noqa: PLC0415 - other runs need none of it
 
-    if choices.retry_failed:
-        os.environ[RETRY_VARIABLE] = "1"
-    settings = _settings(home.pool(choices.pool_name), choices)
-    target = TargetRegistry(home).name(choices.target, choices.budget)
-    with home.trial_pool(settings):
-        with terminal_watcher() as watcher:
-            run_reading(home, watcher)
-        llm = LLMResource()
-        jobs = estimate_jobs(open_store(home.path), home, llm, target)
-        cap = configured(llm, home).spending_cap
+    settings, target = _resolved(home, choices)
+    with terminal_watcher() as watcher:
+        run = run_reading(home, watcher, settings.model_copy(update={"dry_run": True}))
+    jobs, cap = estimate_jobs(run, target.name), run.pool.llm.spending_cap
     for job in jobs:
         out.print(str(job), markup=False)
     if not jobs:
@@ -92,11 +83,25 @@ def run_dry(home: Home, choices: Choices) -> None:
     out.print("nothing was asked and nothing was paid", markup=False)
 
 
+def _resolved(home: Home, choices: Choices) -> tuple[RunSettings, NamedTarget]:
+    """Resolve the settings of a run once; what is wrong with them is said before any is remembered."""
+    pool = _settings(home.pool(choices.pool_name), choices)
+    landed_files(home, pool)
+    target = TargetRegistry(home).find(choices.target, choices.budget)
+    settings = RunSettings(
+        pool_name=choices.pool_name,
+        pool=pool,
+        targets={target.name: target.spec},
+        retry_failed=choices.retry_failed,
+    )
+    return settings, target
+
+
 def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
     chosen: dict[str, Any] = {
         "paths": [_absolute(path) for path in choices.pool],
-        "columns": _pairs(choices.columns, "--column", "tags=my_tags"),
-        "filters": _pairs(choices.filters, "--filter", "long=response_tokens > 4096"),
+        "columns": pairs(choices.columns, "--column", "tags=my_tags"),
+        "filters": pairs(choices.filters, "--filter", "long=response_tokens > 4096"),
         "decontaminate": [_absolute(path) for path in choices.decontaminate],
         "pii": choices.pii,
         "limits": _limits(before, choices),
@@ -105,17 +110,17 @@ def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
         "namer": choices.namer,
         "embedder": choices.embedder,
         "tag_share": choices.tag_share and _share(choices.tag_share),
-        "llm": before.llm | _language_model(choices),
+        "llm": _language_model(before, choices),
     }
     if choices.retry_failed:
         chosen["retries"] = before.retries + 1
     settings = before.model_copy(update={name: value for name, value in chosen.items() if value})
     needs = [what for what in ("tagger", "judge", "namer") if getattr(settings, what) == "llm"]
-    if needs and not settings.llm.get("model"):
+    if needs and not settings.llm.model:
         raise UserError(
             f"--{needs[0]} llm needs a model", mend="Name one with --model, as its server calls it."
         )
-    if settings.embedder == "api" and not settings.llm.get("embedding_model"):
+    if settings.embedder == "api" and not settings.llm.embedding_model:
         raise UserError(
             "--embedder api needs a model for embeddings", mend="Name one: --llm embedding_model=NAME."
         )
@@ -123,7 +128,6 @@ def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
         raise UserError(
             "only what a language model gives is carried over", where="--tag-share", mend="Say --tagger llm."
         )
-    with_settings(LLMResource(), settings.llm)  # what is wrong must not be remembered
     return settings
 
 
@@ -141,53 +145,47 @@ def _share(text: str) -> float:
 
 def _limits(before: PoolSettings, choices: Choices) -> Limits:
     """Lay the limits of the command line over those of the pool."""
-    said = _pairs(choices.limits, "--limit", "rejected=5%")
     values: dict[str, Any] = {}
-    for name, text in said.items():
+    for name, text in pairs(choices.limits, "--limit", "rejected=5%").items():
         if name == "blocking":
             values[name] = [part.strip() for part in text.split(",")]
-        elif text.endswith("%"):
-            values[name] = float(text[:-1]) / 100 if text[:-1].replace(".", "", 1).isdigit() else text
         else:
-            values[name] = yaml.safe_load(text)
+            values[name] = _percent(text) if text.endswith("%") else text
     from tags_assets.checks import check_limits  # noqa: PLC0415 - loads Dagster
 
+    limits = validated(
+        Limits,
+        before.limits.model_dump(exclude_unset=True) | values,
+        kind="limit",
+        where=lambda field: f"--limit {field}",
+    )
+    return check_limits(limits)
+
+
+def _percent(text: str) -> float | str:
     try:
-        return check_limits(Limits.model_validate(before.limits.model_dump() | values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
-            raise UserError.unknown("limit", name, Limits.model_fields, where="--limit") from None
-        raise UserError(first["msg"], where=f"--limit {name}={said.get(name)}") from None
+        return float(text.removesuffix("%")) / 100
+    except ValueError:
+        return text
 
 
-def _language_model(choices: Choices) -> dict[str, Any]:
-    said = _pairs(choices.llm, "--llm", "concurrency=32")
-    settings: dict[str, Any] = {name: yaml.safe_load(value) for name, value in said.items()}
+def _language_model(before: PoolSettings, choices: Choices) -> ModelSettings:
+    """Lay what the command line says of the language model over the pool's settings."""
+    said = pairs(choices.llm, "--llm", "concurrency=32")
+    values = {name: value_of(value, f"--llm {name}") for name, value in said.items()}
     named = {"model": choices.model, "base_url": choices.base_url}
-    if choices.base_url and "@" in choices.base_url.partition("://")[2].partition("/")[0]:
-        raise UserError(
-            "an address with a password in it would be remembered",
-            where="--base-url",
-            mend=f"Give the address without it, and what the server wants as a key in {KEY_VARIABLE}.",
-        )
-    return settings | {name: value for name, value in named.items() if value}
+    values |= {name: value for name, value in named.items() if value}
+    return validated(
+        ModelSettings,
+        before.llm.model_dump(exclude_unset=True) | values,
+        kind="setting of the language model",
+        where=lambda field: f"--llm {field}",
+    )
 
 
 def _absolute(path: str) -> str:
     file, separator, query = path.partition("::")
     return str(Path(file).expanduser().absolute()) + separator + query
-
-
-def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        if not separator or not name.strip() or not value.strip():
-            raise UserError(f"{text!r} is not name=value", where=option, mend=f"Write it as {example!r}.")
-        pairs[name.strip()] = value.strip()
-    return pairs
 
 
 def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -> None:

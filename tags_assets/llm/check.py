@@ -10,7 +10,7 @@ from tags_assets.llm.blocking import run_blocking
 from tags_assets.llm.faults import Fault, FaultKind
 from tags_assets.llm.replies import read_models
 from tags_assets.llm.scrub import scrub
-from tags_assets.llm.settings import ClientSettings
+from tags_assets.llm.settings import ClientSettings, ModelSettings
 
 _WAIT_S = 15.0
 
@@ -58,9 +58,9 @@ def check_server(base_url: str | None, model: str | None, *, timeout_s: float = 
     Address and key come from the environment where they are not given.
     """
     try:
-        settings = ClientSettings.from_environment(
-            model, base_url=base_url, timeout_s=timeout_s, connect_timeout_s=min(timeout_s, 5.0)
-        )
+        settings = ModelSettings(
+            model=model, base_url=base_url, timeout_s=timeout_s, connect_timeout_s=min(timeout_s, 5.0)
+        ).client()
         return run_blocking(lambda: _look(settings))
     except UserError as error:
         # The address itself is not repeated: it may be wrong for the password that it contains.

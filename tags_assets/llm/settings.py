@@ -1,51 +1,48 @@
-"""Where the model is served and how hard it may be driven."""
+"""The settings of a language model: one model for the command line, pool files and the client."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tags_assets.errors import UserError
 from tags_assets.llm.address import checked_address, is_local, public_address
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tags_assets.llm.rating import DEFAULT_WEIGHTS
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 KEY_VARIABLE = "OPENAI_API_KEY"
 OPENAI_URL = "https://api.openai.com/v1"
 
+_SECRET_FIELDS = frozenset(
+    {"api_key", "apikey", "api-key", "key", "access_token", "token", "secret", "password", "authorization"}
+)
 
-@dataclass(frozen=True)
-class Price:
-    """What tokens cost, as the provider's price list says it. Nothing is assumed: the user states it.
+Address = Annotated[str, AfterValidator(lambda url: checked_address(url, "base_url"))]
+Positive = Annotated[float, Field(gt=0)]
+PositiveWhole = Annotated[int, Field(gt=0)]
 
-    Attributes
-    ----------
-    prompt, completion
-        Price of a million tokens.
-    cached_prompt
-        Price of a million prompt tokens that the provider read from its own cache; `prompt` where absent.
-    batch_factor
-        What the Batch API charges of the above, as 0.5.
-    currency
-        For display only.
-    """
 
-    prompt: float
-    completion: float
-    cached_prompt: float | None = None
-    batch_factor: float = 1.0
-    currency: str = "USD"
+class _Settings(BaseModel):
+    # An error of pydantic's repeats its input, which may hold a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
-    def __post_init__(self) -> None:
-        for name in ("prompt", "completion", "cached_prompt", "batch_factor"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise UserError(
-                    f"price.{name} is {value}, below 0", mend="State the price of a million tokens."
-                )
+
+class Price(_Settings):
+    """What a million tokens cost, from the provider's price list. Nothing is assumed."""
+
+    prompt: float = Field(description="Price of a million prompt tokens.", ge=0)
+    completion: float = Field(description="Price of a million completion tokens.", ge=0)
+    cached_prompt: float | None = Field(
+        default=None,
+        description="Price of a million prompt tokens from the provider's own cache; `prompt` if unset.",
+        ge=0,
+    )
+    batch_factor: float = Field(
+        default=1.0, description="Factor that the Batch API applies to these prices, such as 0.5.", ge=0
+    )
+    currency: str = Field(default="USD", description="Currency, for display only.")
 
     def of(self, prompt_tokens: float, completion_tokens: float, cached_tokens: float = 0) -> float:
         """Price of so many tokens at full price (no batch)."""
@@ -56,103 +53,155 @@ class Price:
         ) / 1e6
 
 
-@dataclass(frozen=True)
-class ClientSettings:
-    """A server, a model, and the limits within which they are used.
+class ModelSettings(_Settings):
+    """A model behind an OpenAI-compatible API, and the limits within which it is used.
 
-    Attributes
-    ----------
-    base_url
-        Where the OpenAI-compatible API lies, as ``http://127.0.0.1:8000/v1``.
-    model
-        Name of the model as the server knows it.
-    api_key
-        Never shown, stored or hashed.
-    concurrency
-        Calls under way at once.
-    requests_per_minute, tokens_per_minute
-        Limits of the account; none where absent. Tokens count prompt and completion.
-    timeout_s
-        For one call from sending to the last byte, whatever trickles in between.
-    connect_timeout_s
-        For reaching the server.
-    patience_s
-        How long a server that has answered may stay away (down, or refusing with 429) before the run stops.
-    startup_patience_s
-        The same for a server that has not answered once in this run.
-    attempts
-        Calls for one row that end in a fault of the server, before the row counts as failed.
-    answers
-        Answers asked for one row until one fits the schema.
-    spending_cap
-        Most that all runs sharing the cache may pay this endpoint and model within `spending_window_h` hours,
-        in the price's currency. Needs `price`.
-    price
-        See `Price`. Without it tokens are counted and money is not.
-    context_tokens
-        Tokens that prompt and answer may take together; asked of the server where absent.
-    row_tokens
-        Tokens of a row, as we estimate them, that are shown to the model; a longer row is cut in its middle.
-    parameters
-        More fields of the request's body, as ``{"reasoning_effort": "low"}``. Part of every answer's key.
-    transport
-        ``online`` for one call per row, ``batch`` for the Batch API.
-    batch_wait
-        Whether to wait for a pending batch; else the run ends with a line that says it is pending.
-    batch_poll_s
-        Pause between two looks at a pending batch.
-    batch_rows
-        Rows in one batch at most.
+    The key is no field: it is read from the environment when it is used, so no file, page or log can show it.
     """
 
-    base_url: str
-    model: str
-    api_key: str | None = field(default=None, repr=False)
-    concurrency: int = 16
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    timeout_s: float = 120.0
-    connect_timeout_s: float = 10.0
-    patience_s: float = 180.0
-    startup_patience_s: float = 10.0
-    attempts: int = 5
-    answers: int = 3
-    spending_cap: float | None = None
-    spending_window_h: float = 24.0
-    price: Price | None = None
-    context_tokens: int | None = None
-    row_tokens: int = 6000
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    transport: Literal["online", "batch"] = "online"
-    batch_wait: bool = True
-    batch_poll_s: float = 30.0
-    batch_rows: int = 20_000
+    base_url: Address | None = Field(
+        default=None,
+        description="Address of the API, such as http://127.0.0.1:8000/v1; without user, password or query. "
+        f"Default: `{BASE_URL_VARIABLE}`.",
+    )
+    model: str | None = Field(default=None, description="Model that tags, judges and names.")
+    judge_model: str | None = Field(default=None, description="Another model for judging.")
+    refiner_model: str | None = Field(default=None, description="Another model for the tree's names.")
+    embedding_model: str | None = Field(default=None, description="Model for embeddings over the API.")
+    embedding_dimensions: PositiveWhole | None = Field(default=None, description="Length of its vectors.")
+    key_variable: str = Field(
+        default=KEY_VARIABLE, description="Environment variable that holds the key.", min_length=1
+    )
+    concurrency: PositiveWhole = Field(default=16, description="Calls in flight at the same time.")
+    requests_per_minute: Positive | None = Field(default=None, description="Limit of the account.")
+    tokens_per_minute: Positive | None = Field(
+        default=None, description="Limit of the account; counts prompt and completion."
+    )
+    timeout_s: Positive = Field(default=120.0, description="For one call, to the last byte.")
+    connect_timeout_s: Positive = Field(default=10.0, description="For reaching the server.")
+    patience_s: Positive = Field(
+        default=180.0,
+        description="How long a server that has answered may be down or refuse calls before the run stops.",
+    )
+    startup_patience_s: Positive = Field(
+        default=10.0, description="The same for a server that has never answered."
+    )
+    attempts: PositiveWhole = Field(
+        default=5, description="Calls for a row that may end in a server error before the row fails."
+    )
+    answers: PositiveWhole = Field(
+        default=3, description="Answers requested for a row until one has the right form."
+    )
+    failure_limit: float = Field(
+        default=0.2, description="Share of the rows that may fail permanently.", ge=0, le=1
+    )
+    spending_cap: Positive | None = Field(
+        default=None,
+        description="Most that all runs together may pay this model within `spending_window_h`. Needs a "
+        "`price`.",
+    )
+    spending_window_h: Positive = Field(default=24.0, description="Hours that the spending cap covers.")
+    price: Price | None = Field(
+        default=None, description="Price list; without it tokens are counted, but money is not."
+    )
+    prices: dict[str, Price] = Field(
+        default_factory=dict, description="Prices of individual models, if several are used."
+    )
+    context_tokens: PositiveWhole | None = Field(
+        default=None, description="The model's context size. Default: what the server reports."
+    )
+    row_tokens: PositiveWhole = Field(
+        default=6000, description="Tokens of a row that the model sees; a longer row is cut in the middle."
+    )
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="Further fields of the request body, such as reasoning_effort."
+    )
+    transport: Literal["online", "batch"] = Field(
+        default="online", description="One call per row, or the Batch API."
+    )
+    batch_wait: bool = Field(
+        default=True, description="Wait for a pending batch; otherwise stop and say that it is pending."
+    )
+    batch_poll_s: Positive = Field(default=30.0, description="Seconds between two looks at a pending batch.")
+    batch_rows: int = Field(default=20_000, description="Most rows in one batch.", gt=0, le=50_000)
+    judge_weights: dict[str, float] = Field(
+        default_factory=lambda: dict(DEFAULT_WEIGHTS), description="Weight of each dimension in a rating."
+    )
+    judge_samples: PositiveWhole = Field(default=1, description="Verdicts requested for each row.")
+    judge_audit: Literal["perfect", "hostile", "none"] = Field(
+        default="perfect", description="Which verdicts are checked by a second question."
+    )
+    temperature: float = Field(default=0.0, description="Of the tagger.", ge=0, le=2)
+    frequency_penalty: float = Field(default=0.0, description="Of the tagger.")
+    presence_penalty: float = Field(default=0.0, description="Of the tagger.")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", checked_address(self.base_url, "base_url"))
-        if not self.model.strip():
-            raise UserError("no model is named", where="model", mend="Name one with --model.")
-        self._require_positive()
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flags(cls, values: object) -> object:
+        """Refuse flags where a number is meant: pydantic would read ``true`` as 1."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and name != "batch_wait":
+                raise UserError(f"{name} is {str(value).lower()}", where=f"llm.{name}", mend="Write a value.")
+        return values
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> ModelSettings:
+        """Refuse keys among the parameters, which are stored."""
+        for name in self.parameters:
+            if name.lower() in _SECRET_FIELDS:
+                raise UserError(
+                    f"{name!r} looks like a secret, and settings are stored",
+                    where="llm.parameters",
+                    mend=f"Put the key in the environment variable {KEY_VARIABLE}.",
+                )
+        return self
+
+    def client(self, model: str | None = None) -> ClientSettings:
+        """Add address and key from the environment; `model` takes the place of the settings' own.
+
+        Raises
+        ------
+        UserError
+            If address, key or model is missing, or the spending cap has no price.
+        """
+        key = os.environ.get(self.key_variable) or None
+        address = self.base_url or os.environ.get(BASE_URL_VARIABLE) or (OPENAI_URL if key else None)
+        name = model or self.model
+        if address is None:
+            raise UserError(
+                "no model server is named",
+                mend=f"Set {BASE_URL_VARIABLE} (http://127.0.0.1:8000/v1 for a server of your own), "
+                f"or {KEY_VARIABLE} for OpenAI's.",
+            )
+        if not name or not name.strip():
+            raise UserError("no model is named", mend="Name one with --model, as the server knows it.")
+        said = {field: getattr(self, field) for field in self.model_fields_set}
+        said |= {"base_url": address, "model": name, "price": self.prices.get(name, self.price)}
+        settings = ClientSettings(**said, api_key=key)
+        settings.check_key()
+        return settings
+
+
+class ClientSettings(ModelSettings):
+    """A server, a model and a key: what a client is made of."""
+
+    base_url: Address
+    model: str
+    api_key: str | None = Field(default=None, repr=False, exclude=True)
+
+    @model_validator(mode="after")
+    def _cap_needs_price(self) -> ClientSettings:
         if self.spending_cap is not None and self.price is None:
             raise UserError(
-                f"a spending cap of {self.spending_cap:g} can't be kept without a price",
+                f"a spending cap of {self.spending_cap:g} needs a price",
                 where="spending_cap",
                 mend="State price.prompt and price.completion of a million tokens (0 for your own server).",
             )
-
-    def _require_positive(self) -> None:
-        for name in (
-            "concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s", "connect_timeout_s",
-            "attempts", "answers", "spending_window_h", "context_tokens", "row_tokens", "batch_poll_s",
-            "batch_rows", "patience_s", "startup_patience_s",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UserError(f"{name} is {value}, it must be above 0", where=f"llm.{name}")
+        return self
 
     @property
     def endpoint(self) -> str:
-        """Address without user, password, query and trailing slash: safe to show, to store and to hash."""
+        """Address without trailing slash: safe to show, to store and to hash."""
         return public_address(self.base_url)
 
     @property
@@ -174,35 +223,5 @@ class ClientSettings:
             return "none"
         raise UserError(
             f"no API key for {self.endpoint}",
-            mend=f"Set {KEY_VARIABLE} in the environment (not needed for a server on this machine).",
+            mend=f"Set {self.key_variable} in the environment (not needed for a server on this machine).",
         )
-
-    @classmethod
-    def from_environment(
-        cls,
-        model: str | None,
-        *,
-        base_url: str | None = None,
-        key_variable: str = KEY_VARIABLE,
-        **others: object,
-    ) -> ClientSettings:
-        """Read address and key from the environment.
-
-        Raises
-        ------
-        UserError
-            Where the address, the key or the model is missing.
-        """
-        key = os.environ.get(key_variable) or None
-        address = base_url or os.environ.get(BASE_URL_VARIABLE) or (OPENAI_URL if key else None)
-        if address is None:
-            raise UserError(
-                "no model server is named",
-                mend=f"Set {BASE_URL_VARIABLE} (http://127.0.0.1:8000/v1 for a server of your own), "
-                f"or {KEY_VARIABLE} for OpenAI's.",
-            )
-        if not model:
-            raise UserError("no model is named", mend="Name one with --model, as the server knows it.")
-        settings = cls(base_url=address, model=model, api_key=key, **others)  # type: ignore[arg-type]
-        settings.check_key()
-        return settings

@@ -1,11 +1,10 @@
-"""The embedder as a Dagster resource: MiniLM, each text embedded once and kept."""
+"""The local embedder: MiniLM, each text embedded once and kept."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
 
-import dagster as dg
 import numpy as np
 
 from tags_assets.models.minilm import MiniLM
@@ -60,14 +59,14 @@ class CachedEmbedder:
         return np.frombuffer(b"".join(found), dtype=np.float32).reshape(len(keys), -1)
 
 
-class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """MiniLM (int8, ONNX) on this machine's processor: no server, no key, no network."""
+LOCAL_EMBEDDER = "minilm-int8"
+"""Names MiniLM (int8, ONNX) on this machine's processor, for versions and caches."""
 
-    name: str = "minilm-int8"
 
-    def embedder(self, cache: Path, *, max_tokens: int) -> CachedEmbedder:
-        """Build the embedder with its cache in the folder given; texts are cut after `max_tokens`."""
-        namespace = f"{self.name}:{max_tokens}"
-        return CachedEmbedder(
-            MiniLM(max_tokens=max_tokens), ContentCache(cache / "embeddings.sqlite"), namespace
-        )
+def local_embedder(cache: Path, *, max_tokens: int) -> CachedEmbedder:
+    """Build the embedder with its cache in the folder given; texts are cut after `max_tokens`."""
+    return CachedEmbedder(
+        MiniLM(max_tokens=max_tokens),
+        ContentCache(cache / "embeddings.sqlite"),
+        f"{LOCAL_EMBEDDER}:{max_tokens}",
+    )

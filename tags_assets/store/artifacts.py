@@ -59,7 +59,7 @@ class ArtifactStore:
     home
         Folder of everything; need not exist.
     connect
-        Opens an in-memory DuckDB instance (`StoreResource` gives dagster-duckdb's).
+        Opens an in-memory DuckDB instance (`Run.store` gives dagster-duckdb's).
     memory_limit
         DuckDB's memory limit for one such instance; more is spilled to disk below the home. None: DuckDB's
         own.

@@ -11,10 +11,15 @@ from tags_assets.store.layout import resolve_home
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tags_assets.store.connections import Connect
 
-def open_store(home: Path | str) -> ArtifactStore:
-    """Open the artifact store of a home outside Dagster, as the command line and notebooks do."""
-    return _store(resolve_home(home))
+
+def open_store(home: Path | str, connect: Connect | None = None) -> ArtifactStore:
+    """Open the artifact store of a home; `connect` opens its DuckDB instances from now on."""
+    store = _store(resolve_home(home))
+    if connect is not None:
+        store.connections.connect = connect
+    return store
 
 
 @cache

@@ -15,7 +15,6 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tags_assets.assets.language_model import RETRY_VARIABLE
 from tags_assets.commands.select import Choices, run_dry, run_select
 from tags_assets.dagster_home import open_instance
 from tags_assets.errors import UserError
@@ -77,8 +76,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setenv("TAGS_TARGETS", str(tmp_path / "targets"))
     monkeypatch.setenv("TAGS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    for name in ("OPENAI_BASE_URL", RETRY_VARIABLE):
-        monkeypatch.setenv(name, "")  # so that what a run sets is taken back
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.setattr("tags_assets.assets.versioned.Throttled", lambda observe: observe)
     write_pool(tmp_path / "data")
     write_target(tmp_path / "targets")

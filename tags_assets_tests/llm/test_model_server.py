@@ -38,8 +38,8 @@ pytestmark = pytest.mark.model_server
 def client(model_server, tmp_path_factory):
     # Small rows and long patience: the server has one core at most, and that may be shared.
     settings = ClientSettings(
-        model_server,
-        MODEL,
+        base_url=model_server,
+        model=MODEL,
         concurrency=2,
         timeout_s=300,
         startup_patience_s=300,
@@ -119,8 +119,8 @@ def test_a_row_beyond_the_context_is_cut_until_it_fits(tmp_path):
     row = [{"role": "user", "content": long}, {"role": "assistant", "content": "five"}]
     with running(n_ctx=1536, n_parallel=1) as url:
         settings = ClientSettings(
-            url,
-            MODEL,
+            base_url=url,
+            model=MODEL,
             concurrency=1,
             timeout_s=300,
             startup_patience_s=300,

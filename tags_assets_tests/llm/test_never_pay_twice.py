@@ -20,7 +20,7 @@ import sys
 from tags_assets.llm import Client, ClientSettings, LLMTagger
 from tags_assets_tests.llm.conftest import rows
 url, cache, out, n, concurrency = sys.argv[1:]
-settings = ClientSettings(url, "test", concurrency=int(concurrency))
+settings = ClientSettings(base_url=url, model="test", concurrency=int(concurrency))
 with Client(settings, cache) as client:
     LLMTagger(client).tag(*rows(int(n))).tags.write_parquet(out)
 """
