@@ -22,7 +22,7 @@ from tags_assets.llm.batch_store import COLLECTED, LOST, BatchItem, BatchStore
 from tags_assets.llm.cache import BEAT_S, Elsewhere
 from tags_assets.llm.dialect import MODES
 from tags_assets.llm.faults import Fault, FaultKind, fault_of_status
-from tags_assets.llm.online import FILE_TIMEOUT_S
+from tags_assets.llm.online import FILE_TIMEOUT_S, SLOWEST_UPLOAD
 from tags_assets.llm.replies import (
     MAX_ANSWER_CHARS,
     UnreadableReplyError,
@@ -219,7 +219,8 @@ class BatchRun:
         await self._cache.write(self._store.begin(name, items, reserve))
         content = b"\n".join(lines) + b"\n"
         # Where one of these fails for good, `_recover` finds out next time what became of it.
-        file_id = await self._try(partial(self._upload, f"{name}.jsonl", content), FILE_TIMEOUT_S)
+        timeout_s = self._settings.timeout_s + len(content) / SLOWEST_UPLOAD
+        file_id = await self._try(partial(self._upload, f"{name}.jsonl", content), timeout_s)
         batch = await self._try(partial(self._create, file_id, name))
         await self._cache.write(self._store.handed_over(name, batch.id))
         self._tally.calls += len(lines)

@@ -40,7 +40,10 @@ MAX_ERROR_BYTES = 64 * 2**10
 """What is read of an error; the rest is left unread."""
 
 FILE_TIMEOUT_S = 3600.0
-"""For sending or reading a batch's file, from the first byte to the last."""
+"""For reading a batch's file, from the first byte to the last."""
+
+SLOWEST_UPLOAD = 128 * 2**10
+"""Bytes a second at which a batch's file is sent at least."""
 
 _ENCODINGS = ("gzip", "deflate")
 _WAITS = ("retry-after", "retry-after-ms")
@@ -92,7 +95,7 @@ class _GuardedClient(httpx2.AsyncClient):
             await response.aclose()
             raise
         await response.aclose()
-        headers = {name: response.headers[name] for name in _WAITS if name in response.headers}
+        headers = {name: said for name in _WAITS if (said := response.headers.get(name, "")).isascii()}
         return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 
