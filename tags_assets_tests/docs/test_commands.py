@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,17 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from tags_assets.store.artifacts import ArtifactStore
 from tags_assets_tests.docs.blocks import EVERY, PAGES, blocks
+from tags_assets_tests.docs.conftest import environment
+from tags_assets_tests.docs.shown import missing
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 BASH = [block for block in EVERY if block.language == "bash"]
 RUN_PAGES = sorted({block.page for block in BASH if block.not_run is None})
 PYTHON_PAGES = [CHECKOUT / "docs" / "python.md", CHECKOUT / "docs" / "exports.md"]
+DEMO = "it installs an environment of its own"
+MARK = "-- the next block --"
 NOT_RUN = {
     "it needs a language model's server": 5,
     "the public pool is not in the repository": 3,
-    "it installs an environment of its own": 1,
+    DEMO: 1,
     "it needs DuckDB's own command line, version 2.0": 1,
     "it needs a second machine": 1,
     "they install and test this very checkout": 1,
@@ -33,36 +35,6 @@ NOT_RUN = {
 PROGRAM = re.compile(
     r"^\s*(?:\$ )?(?:\.venv/bin/)?(?:tags-assets|make|dg|dagster[a-z-]*|duckdb) ", re.MULTILINE
 )
-
-
-def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAGS_", "OPENAI_"))}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "110"}
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """The checkout's sample data and targets, selected from once: what the pages take for granted."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(CHECKOUT / "sample" / "pool", folder / "sample" / "pool")
-    shutil.copytree(CHECKOUT / "sample" / "pool", folder / "my_data")
-    shutil.copytree(CHECKOUT / "targets", folder / "targets")
-    examples = folder / "targets" / "my_examples.jsonl"
-    shutil.copy(CHECKOUT / "targets" / "grade_school_math.jsonl", examples)
-    (folder / "targets" / "my_domain.yaml").write_text(f"target: {{examples: {examples.name}}}\n")
-    (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
-    for target, budget in (("grade_school_math", "20%"), ("grade_school_math", "10%")):
-        command = ["tags-assets", "select", "sample/pool", "--target", target, "--budget", budget]
-        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=600)
-    return folder
-
-
-@pytest.fixture
-def fresh_project(project, tmp_path):
-    """A copy of the project, to be changed at will."""
-    folder = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
-    ArtifactStore(folder / ".tags").warehouse.open().close()  # its views name files by their place
-    return folder
 
 
 def serve(block, cwd, *, seconds):
@@ -96,7 +68,14 @@ def serve(block, cwd, *, seconds):
 def test_commands_of_a_page_run(page, fresh_project):
     where = fresh_project / ".where"  # a reader stays in the folder that a block goes to
     cwd = fresh_project
+    came = None
+    wrong: dict[str, list[str]] = {}
     for block in blocks(page):
+        if block.language == "text" and came is not None:
+            wrong |= {block.place: lost} if (lost := missing(block.text, came)) else {}
+        came = None
+        if block.not_run == DEMO:
+            came = (cwd / "demo.txt").read_text()
         if block.language != "bash" or block.not_run is not None:
             continue
         if block.stopped_after is not None:
@@ -114,12 +93,14 @@ def test_commands_of_a_page_run(page, fresh_project):
         )
         assert done.returncode == 0, f"{block.place}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
         cwd = Path(where.read_text().strip())
+        came = done.stderr + done.stdout
+    assert wrong == {}, "shown as output, and did not come"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: page.name)
 def test_python_of_a_page_runs(page, fresh_project):
-    program = "\n".join(
+    program = f"\nprint({MARK!r})\n".join(
         block.text for block in blocks(page) if block.language == "python" and not block.not_run
     )
     done = subprocess.run(
@@ -132,6 +113,13 @@ def test_python_of_a_page_runs(page, fresh_project):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    outputs, came = iter(done.stdout.split(MARK)), None
+    wrong: dict[str, list[str]] = {}
+    for block in blocks(page):
+        if block.language == "text" and came is not None:
+            wrong |= {block.place: lost} if (lost := missing(block.text, came)) else {}
+        came = next(outputs) if block.language == "python" and not block.not_run else None
+    assert wrong == {}, "shown as output, and did not come"
 
 
 def test_what_is_not_run_is_counted_and_has_a_reason():

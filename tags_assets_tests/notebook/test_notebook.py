@@ -97,6 +97,17 @@ def test_query_sees_assets_and_views():
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("sql", "params"),
+    [("selec 1", None), ("from nothing_of_this_name", None), ("select $a", None), ("select 1", {"b": 2})],
+)
+def test_a_wrong_query_is_one_line(sql, params):
+    with pytest.raises(UserError, match="Error: ") as raised:
+        tags_assets.query(sql, params)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("home")
 def test_tree_is_that_of_the_table():
     tree = tags_assets.tree()
     assert sorted(tree.node_ids) == sorted(tags_assets.load("knowledge_tree")["node_id"])
