@@ -66,7 +66,8 @@ def notes_of(selection: Mapping[str, object], target: Mapping[str, object]) -> l
     """
     kl, random = selection.get("kl"), selection.get("kl_random")
     worse = []
-    if target.get("kind") != "pool" and isinstance(kl, float) and isinstance(random, float) and kl > random:
+    asked = target.get("kind") != "pool" and selection.get("alignment", 1.0) != 0
+    if asked and isinstance(kl, float) and isinstance(random, float) and kl > random:
         worse.append(
             f"Worse than random rows: the selection is {kl:.3f} nats from the target, as many random rows "
             f"would be {random:.3f}. Look at the rows before you train on them."

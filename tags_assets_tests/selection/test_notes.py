@@ -88,3 +88,4 @@ def test_a_selection_worse_than_random_rows_stands_first():
     assert message == "a cap was met"
     assert notes_of({"kl": 0.3, "kl_random": 0.4}, target) == [language]
     assert notes_of({**selection, "messages": []}, {"kind": "pool"}) == []
+    assert notes_of({**selection, "messages": [], "alignment": 0.0}, {"kind": "weights"}) == []
