@@ -67,7 +67,7 @@ TARGET_FIELDS = {
     "target.description": "What is wanted, in words that name its concepts.",
     "target.pool": "The pool itself: the rows that teach most of everything.",
     "constraints": "What must hold whatever the rest says.",
-    "constraints.max_share": "Column to value to the largest share of the budget that it may have, 0 to 1.",
+    "constraints.max_share": "Column to value to the largest share of the budget that it may have, 0 to 1; a number in place of the values is for each value: `{template: 0.1}` caps rows whose prompts begin with the same seven words.",
     "constraints.min_share": "Column to value to the smallest share of the budget that it must have, 0 to 1.",
     "constraints.include": "Rows that must be in, by their `id` or `instance_id`.",
     "constraints.exclude": "Rows that may not be in.",

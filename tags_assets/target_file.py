@@ -13,7 +13,15 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tags_assets.errors import UserError
 from tags_assets.limits import TargetLimits
@@ -21,6 +29,7 @@ from tags_assets.method.request import (
     DEFAULT_ALIGNMENT,
     DEFAULT_BREADTH,
     DEFAULT_TEXT_SHARE,
+    EVERY,
     Budget,
     MaxKL,
 )
@@ -201,6 +210,14 @@ class ConstraintsField(_Strict):
     min_share: dict[Text, dict[Text, Share]] = Field(default_factory=dict)
     include: tuple[Text, ...] = ()
     exclude: Exclude | None = None
+
+    @field_validator("max_share", mode="before")
+    @classmethod
+    def _of_each(cls, value: object) -> object:
+        """Read ``{template: 0.2}`` as a cap on each template."""
+        if not isinstance(value, dict):
+            return value
+        return {name: of if isinstance(of, dict) else {EVERY: of} for name, of in value.items()}
 
     @model_validator(mode="after")
     def _agree(self) -> ConstraintsField:

@@ -6,23 +6,25 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.kept import kept_rows
+from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.method.near_texts import TEXT_SCHEMA, text_groups
+from tags_assets.method.templates import TEMPLATE_SCHEMA, templates
 from tags_assets.resources.run import RunResource
 from tags_assets.selection.inputs import read_tree
 
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "instance_embeddings", "instance_tags", "knowledge_tree"],
-    code_version="3",
-    **declare("grounded_instances", GROUNDING_SCHEMA, texts=TEXT_SCHEMA),
+    code_version="4",
+    **declare("grounded_instances", GROUNDING_SCHEMA, texts=TEXT_SCHEMA, templates=TEMPLATE_SCHEMA),
 )
 def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree.
 
-    Table ``texts`` is the finest level, below the leaves: the groups of rows of nearly the same text.
+    Table ``texts`` is the finest level, below the leaves: the groups of rows of nearly the same text. Table
+    ``templates`` says which rows' prompts begin alike.
     """
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
@@ -38,9 +40,11 @@ def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> M
         at = rows.join(place, on="instance_id", how="left", maintain_order="left")["place"].to_numpy()
         groups = pl.Series("text_group", text_groups(masses, vectors.matrix[at]))
         texts = rows.with_columns(groups).filter(groups >= 0)
+        prompts = pl.concat([batch.select("instance_id", "prompt") for batch in kept_texts(inputs)])
+        alike = templates(prompts)
         names = inputs.read("knowledge_tree", columns=["node_id", "path"])
         return Artifact(
-            {"data": frame, "texts": texts.cast(pl.Schema(TEXT_SCHEMA))},
+            {"data": frame, "texts": texts.cast(pl.Schema(TEXT_SCHEMA)), "templates": alike},
             {
                 "rows": len(order),
                 "rows_grounded": int(held.sum()),
@@ -48,6 +52,8 @@ def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> M
                 "leaves_per_row": round(masses.nnz / max(1, int(held.sum())), 2),
                 "rows_of_like_texts": len(texts),
                 "like_texts": texts["text_group"].n_unique(),
+                "rows_of_templates": len(alike),
+                "templates": alike["template"].n_unique(),
                 "mass_is_one": bool(np.allclose(total[held], 1.0, atol=1e-9)),
             },
             pages.grounded_instances(frame, names),

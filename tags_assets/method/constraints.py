@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tags_assets.errors import UserError
-from tags_assets.method.request import ROUNDING
+from tags_assets.method.request import EVERY, ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -270,6 +270,19 @@ class Constraints:
         return "; ".join(said)
 
 
+def _of_each(
+    ceiling: Mapping[str, float], of_row: NDArray[np.str_], cost: NDArray[np.int64], budget: int
+) -> dict[str, float]:
+    """Write a cap on every value as one on each value whose rows could exceed it."""
+    values, of = np.unique(of_row, return_inverse=True)
+    held, largest = np.zeros(len(values)), np.zeros(len(values))
+    np.add.at(held, of, cost)
+    np.maximum.at(largest, of, cost)
+    share = np.maximum(ceiling[EVERY], largest / budget)
+    binding = (values != "") & (held > share * budget)
+    return dict(zip(values[binding].tolist(), share[binding].tolist(), strict=True))
+
+
 def build_constraints(
     n_rows: int,
     budget: int,
@@ -293,7 +306,8 @@ def build_constraints(
     attributes
         Values of each attribute per row, (n_rows,), compared as text.
     max_share, min_share
-        Attribute -> value -> share of the budget. A cap is rounded down, a floor up.
+        Attribute -> value -> share of the budget. A cap is rounded down, a floor up; the value `EVERY` of a
+        cap stands for each value that is not empty.
     include
         Rows that must be selected.
 
@@ -321,6 +335,10 @@ def build_constraints(
             raise UserError.unknown("column", attribute, attributes, where=f"constraints.{kind}")
         of_row = np.asarray(attributes[attribute]).astype(str)
         ceiling, floor = max_share.get(attribute, {}), min_share.get(attribute, {})
+        if EVERY in ceiling:
+            ceiling = _of_each(ceiling, of_row, cost, budget) | {
+                value: share for value, share in ceiling.items() if value != EVERY
+            }
         for value in sorted({*ceiling, *floor}):
             names.append(f"{attribute}={value}")
             group_attribute.append(number)

@@ -18,6 +18,9 @@ DEFAULT_ALIGNMENT = 0.75
 DEFAULT_TEXT_SHARE = 0.75
 """Measured, see docs/method.md: the share of true picks hardly changes from .5 to 1, their variety falls."""
 
+EVERY = "*"
+"""A cap on this value is one on each other value, of one row at least; an empty value is left alone."""
+
 ROUNDING = 1e-9
 """0.3 * 10 is 3, also where floating point says 2.9999999999999996."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tags_assets.errors import UserError
+from tags_assets.method.request import EVERY
 from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.target_file import TargetSpec, Wish, spec_from
 
@@ -133,6 +134,8 @@ class _Knobs:
 
 
 def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], value: object) -> None:
+    if knob == "max_share" and len(steps) == 1:
+        steps = [*steps, EVERY]
     if knob in {"max_share", "min_share"} and len(steps) == 2:
         attribute, kind = steps
         shares = {name: dict(of) for name, of in dict(constraints.get(knob) or {}).items()}

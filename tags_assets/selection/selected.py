@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tags_assets.method.selection_result import SelectionResult
     from tags_assets.selection.selection_inputs import SelectionInputs
 
-CODE_VERSION = "9"
+CODE_VERSION = "10"
 """Of `selected_subset`: raised whenever equal input gives another selection."""
 
 SCHEMA = pl.Schema(
@@ -67,6 +67,9 @@ LEVELS_SCHEMA = pl.Schema(
         "effective_pool": pl.Float64(),
     }
 )
+
+REPEATED, LEAST_REPEATED = 0.3, 5
+"""Share of the picks that begin alike, of so many picks at least, from which on it is said."""
 
 FIRST_PICKS = 20
 REASONS_EACH = 12
@@ -154,6 +157,7 @@ def select_target(
     variety_of_pool = diversity(problem.target.supply, problem.tree)
     figures = asdict(result.figures)
     figures["rows_selected"] = figures.pop("n_selected")
+    alike = _templates(rows)
     return Selected(
         target=target,
         rows=rows.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()),
@@ -173,9 +177,38 @@ def select_target(
             "faith_pd_pool": variety_of_pool.faith_pd,
             "rao_selection": variety.rao,
             "rao_pool": variety_of_pool.rao,
-            "messages": list(result.messages),
+            **alike,
+            "messages": [*result.messages, *_repeated(alike, len(rows))],
         },
     )
+
+
+def _templates(rows: pl.DataFrame) -> dict[str, Any]:
+    """Count the templates of the picks; a pick that begins as no other row does is one of its own."""
+    if "template" not in rows.columns:
+        return {}
+    own = rows["template"].null_count()
+    shared = (
+        rows["template"]
+        .drop_nulls()
+        .value_counts(sort=False)
+        .sort("count", "template", descending=[True, False])
+    )
+    head, count = shared.select("template", "count").row(0) if len(shared) else (None, min(own, 1))
+    return {
+        "templates": own + len(shared),
+        "largest_template": head,
+        "largest_template_share": count / len(rows),
+    }
+
+
+def _repeated(alike: Mapping[str, Any], n_rows: int) -> list[str]:
+    """Say that many picks begin alike, and what caps them."""
+    if n_rows < LEAST_REPEATED or alike.get("largest_template_share", 0) < REPEATED:
+        return []
+    n_alike, head = round(alike["largest_template_share"] * n_rows), alike["largest_template"]
+    said = f"{n_alike:,} of the {n_rows:,} picks begin alike ({head!r})."
+    return [f"{said} max_share: {{template: 0.1}} among the constraints caps each such template."]
 
 
 def _nodes(problem: SelectionInputs, result: SelectionResult) -> pl.DataFrame:

@@ -56,6 +56,7 @@ class SelectionInputs:
         scores = inputs.read("instance_scores", columns=["instance_id", "quality"])
         details = inputs.read("raw_instances", columns=list(CONDITION_COLUMNS))
         rows = scores.join(details, on="instance_id", how="left", maintain_order="left")
+        rows = _with_templates(inputs, rows)
         distribution = TargetDistribution.from_frame(
             inputs.read("target_distribution"),
             tree,
@@ -87,6 +88,14 @@ def _likeness(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.float64] | None:
     of_rows = rows.select("instance_id").join(said, on="instance_id", how="left", maintain_order="left")
     like = of_rows["likeness"].cast(pl.Float64)
     return like.fill_null(like.mean() if like.count() else 0.0).to_numpy()
+
+
+def _with_templates(inputs: Inputs, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the column ``template``, null where a row's prompt begins as no other's does."""
+    if "templates" not in inputs.versions["grounded_instances"].tables:  # made by older code
+        return rows.with_columns(template=pl.lit(None, pl.String()))
+    alike = inputs.read("grounded_instances", "templates")
+    return rows.join(alike, on="instance_id", how="left", maintain_order="left")
 
 
 def _text_groups(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.int64] | None:

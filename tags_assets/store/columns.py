@@ -87,6 +87,9 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "count": "How often.",
     },
     "grounded_instances": {"mass": "Share of the row's tags below this leaf; those of a row add up to 1."},
+    "grounded_instances_templates": {
+        "template": "First words of the prompt, digits as 0 and names as X; rows that share them are alike."
+    },
     "grounded_instances_texts": {"text_group": "Number of the group of rows of nearly the same text."},
     "instance_embeddings": {
         "is_teacher": "Whether the model itself made the vector; the student made the others.",
@@ -283,6 +286,7 @@ FURTHER_TABLES: Mapping[str, str] = {
     "atomic_tags_failures": "One row per instance that the tagger gave up on, with the reason.",
     "atomic_tags_notes": "One row per remark on an answer: cut, hostile or copied from the examples.",
     "filtered_rows_pii": "One row per kept instance, role and kind of personal data found in it.",
+    "grounded_instances_templates": "One row per instance whose prompt begins as another's does.",
     "grounded_instances_texts": "One row per instance whose text is nearly another's.",
     "instance_embeddings_student_fit": "One row per dimension: the student of the embedder.",
     "instance_embeddings_student_words": "One row per word that the student knows.",

@@ -92,7 +92,7 @@ def test_python_values_are_taken_as_they_are():
         (["certificate=true"], "--what-if certificate"),
         (["seed=1.5"], "1.5 is no whole number"),
         (["max_share=0.3"], "Write max_share.source.alpaca=0.3."),
-        (["max_share.source=0.3"], "max_share.source is no knob"),
+        (["min_share.source=0.3"], "min_share.source is no knob"),
         (["budget.rows=3"], "budget has nothing below it"),
         (["target=pool"], "Edit the target's file"),
         (["min_share.source.alpaca=0.9"], "min_share 0.9 above its max_share 0.3"),
