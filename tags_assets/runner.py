@@ -7,7 +7,7 @@ import sys
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tags_assets.dagster_home import (
     PROCESS_TAG,
@@ -21,10 +21,11 @@ from tags_assets.method.tagging.workers import started_ahead
 from tags_assets.progress import watched_by
 from tags_assets.run_record import RunRecord, RunSettings
 from tags_assets.store.opening import open_store
+from tags_assets.store.shelf import DAMAGED, DamagedArtifactError
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import dagster as dg
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from tags_assets.progress import Watcher
     from tags_assets.resources.run import Run
 
+
+T = TypeVar("T")
+
+_DAMAGED_AT_MOST = 3
+"""Damaged versions that are made anew before it is given up."""
 
 _EVALUATED = "ASSET_CHECK_EVALUATION"
 
@@ -46,6 +52,16 @@ class AssetRun:
     """``ran`` or ``reused``."""
     seconds: float
     peak_mb: float
+
+
+def made_anew(work: Callable[[], T], say: Callable[[str], None]) -> T:
+    """Do some work, and again where a version turned out to be damaged: it is out of the way by then."""
+    for _ in range(_DAMAGED_AT_MOST):
+        try:
+            return work()
+        except DamagedArtifactError as error:
+            say(str(error))
+    return work()
 
 
 def run_target(
@@ -190,7 +206,9 @@ def _failure(event: dg.DagsterEvent) -> UserError:
         raise KeyboardInterrupt
     said = data.user_failure_data
     if said is not None and said.description:
-        return UserError(said.description)
+        damaged = said.metadata.get(DAMAGED)
+        kind = DamagedArtifactError if damaged is not None and damaged.value else UserError
+        return kind(said.description)
     if os.environ.get("TAGS_DEBUG"):
         sys.stderr.write(data.error_display_string)
     cause = data.error.cause if data.error and data.error.cause else data.error

@@ -18,6 +18,7 @@ from tags_assets.progress import Throttled, narrator, reporter
 from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.columns import meaning
 from tags_assets.store.fingerprint import canonical, fingerprint
+from tags_assets.store.shelf import DAMAGED, DamagedArtifactError
 from tags_assets.store.versions import VersionRecord
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def materialize(
         # What could be made is told one by one, so that a wrong target keeps no other one from its selection.
         for partition, version in made:
             context.log_event(_materialization(version, shown[partition]))
-        raise dg.Failure(_lines(errors), allow_retries=False)
+        damaged = any(isinstance(error, DamagedArtifactError) for error in errors.values())
+        raise dg.Failure(_lines(errors), metadata={DAMAGED: damaged}, allow_retries=False)
     if len(made) > 1:
         for partition, facts in shown.items():
             context.add_asset_metadata(metadata=facts, partition_key=partition)

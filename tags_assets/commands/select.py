@@ -15,7 +15,7 @@ from tags_assets.llm.settings import ModelSettings
 from tags_assets.outputs import check_outputs, write_outputs
 from tags_assets.pool import landed_files
 from tags_assets.run_record import RunSettings
-from tags_assets.runner import run_reading, run_target
+from tags_assets.runner import made_anew, run_reading, run_target
 from tags_assets.target_registry import TargetRegistry
 from tags_assets.validation import pairs, validated, value_of
 
@@ -58,9 +58,13 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
     check_outputs(where)
     home.save_pool(settings.pool_name, settings.pool)
     TargetRegistry(home).remember(target)
-    with terminal_watcher() as watcher:
-        runs = run_target(home, target.name, watcher, settings)
-    manifest = write_outputs(home, target.name, runs, where)
+
+    def make() -> tuple[list[AssetRun], dict[str, Any]]:
+        with terminal_watcher() as watcher:
+            runs = run_target(home, target.name, watcher, settings)
+        return runs, write_outputs(home, target.name, runs, where)
+
+    runs, manifest = made_anew(make, lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True))
     _show(manifest, runs, where)
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tags_assets.selection.inputs import Inputs
     from tags_assets.target_file import TargetSpec
 
+_NAMES_COMPARED = 10_000
+"""Ids that a mistyped one is compared with; of more it would take minutes."""
+
 
 @dataclass(frozen=True, eq=False)
 class SelectionInputs:
@@ -113,6 +116,12 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
     named = {*constraints.max_share, *constraints.min_share}
     for attribute in sorted(named - set(rows.columns)):
         raise UserError.unknown("column", attribute, rows.columns, where=spec.at("constraints"))
+    for kind, shares in (("max_share", constraints.max_share), ("min_share", constraints.min_share)):
+        for attribute, values in shares.items():
+            known = rows[attribute].cast(pl.String()).fill_null("").unique().to_list()
+            for value in sorted(values.keys() - set(known)):
+                where = spec.at(f"constraints.{kind}.{attribute}")
+                raise UserError.unknown(attribute, value, [name for name in known if name], where=where)
     exclude = None
     if constraints.exclude is not None:
         where = spec.at("constraints.exclude.where")
@@ -177,7 +186,6 @@ def _numbers(spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...]) -> N
     }
     for name in wanted:
         if name not in known:
-            raise UserError.unknown(
-                "kept row", name, rows["id"].drop_nulls().to_list(), where=spec.at("constraints.include")
-            )
+            ids = pl.concat([rows["id"].drop_nulls(), rows["instance_id"]]).head(_NAMES_COMPARED)
+            raise UserError.unknown("row that takes part", name, ids, where=spec.at("constraints.include"))
     return np.array(sorted({known[name] for name in wanted}), dtype=np.int64)

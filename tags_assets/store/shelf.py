@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tags_assets.store.layout import Layout
 
 
+DAMAGED = "damaged"
+"""Name under which a failure says that it is a `DamagedArtifactError`."""
+
+
 class DamagedArtifactError(UserError):
     """A version that was damaged and is now out of the way: the next run makes it anew."""
 

@@ -19,7 +19,7 @@ from tags_assets.commands.versions import (
 from tags_assets.errors import UserError
 from tags_assets.home import Home
 from tags_assets.outputs import check_outputs, write_outputs
-from tags_assets.runner import run_target
+from tags_assets.runner import made_anew, run_target
 from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 from tags_assets_tests.small_pool import write_pool, write_target
@@ -238,3 +238,22 @@ def test_what_is_not_ours_is_not_overwritten_by_outputs_or_a_report(project, hom
     assert (mine / "report.html").read_text() == "theirs"
     check_outputs(project / "out0")
     run_report(home, "maths", None, project / "out0" / "report.html")
+
+
+def test_damaged_rows_are_read_anew_within_one_run(project, home):
+    asset = "raw_instances"  # read by nobody but at the end, where everything is reused
+    run_target(home, "maths", Silent())  # publishes the copy, which would find the damage first
+    version = open_store(home.path).require(asset)
+    before = open_store(home.path).read_version(version)
+    content = bytearray(version.path.read_bytes())
+    for start in range(12_288, len(content) - 64, 4_096):
+        content[start : start + 64] = bytes(64 * [0xA5])
+    version.path.write_bytes(content)
+    said = []
+    manifest = made_anew(
+        lambda: write_outputs(home, "maths", run_target(home, "maths", Silent()), project / "out2"),
+        said.append,
+    )
+    assert manifest["rows_selected"] == 9
+    assert [f"{asset}/-/{version.data_version}.duckdb: damaged" in line for line in said] == [True]
+    assert open_store(home.path).read(asset).equals(before)
