@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from tags_assets.budget_text import MOST, parse_budget, shown
 from tags_assets.errors import UserError
 from tags_assets.limits import TargetLimits
 from tags_assets.method.request import (
@@ -47,47 +48,6 @@ DEFAULT_BUDGET = Budget(fraction=0.05)
 
 YAML_SUFFIXES = (".yaml", ".yml")
 
-_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
-_BUDGET = re.compile(
-    r"([0-9][0-9_,]*(?:\.[0-9]+)?|\.[0-9]+)\s*([kmbg]?)\s*(%|rows?|tok(?:ens?)?)?", re.IGNORECASE
-)
-
-
-def parse_budget(text: str, *, where: str = "--budget") -> Budget:
-    """Read ``5%``, ``5000``, ``10k``, ``2Mtok``, ``2_000_000 tokens``, ``500 rows``.
-
-    Raises
-    ------
-    UserError
-        For anything else.
-    """
-    match = _BUDGET.fullmatch(text.strip())
-    if match is None:
-        raise UserError(
-            f"{_shown(text)} is no budget",
-            where=where,
-            mend="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
-        )
-    amount = float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2].lower()]
-    unit = (match[3] or "").lower()
-    if amount > MOST:
-        raise UserError(f"{_shown(text)} is more than there can be", where=where)
-    if unit == "%":
-        if match[2]:
-            raise UserError(f"{text!r} is no budget: a percentage has no {match[2]}", where=where)
-        if not 0 < amount <= 100:
-            raise UserError(f"{text!r} is not between 0% and 100%", where=where)
-        return Budget(fraction=amount / 100)
-    if not unit and 0 < amount < 1:
-        raise UserError(
-            f"{text!r} is less than one row", where=where, mend=f"For a fraction write {amount:.2%}."
-        )
-    if amount != int(amount):
-        raise UserError(f"{text!r} is no whole number", where=where)
-    if amount < 1:
-        raise UserError(f"{text!r} selects nothing", where=where, mend="Ask for at least 1.")
-    return Budget(tokens=int(amount)) if unit.startswith("tok") else Budget(rows=int(amount))
-
 
 def _no_flags(value: object) -> object:
     """Refuse flags where a number is meant: pydantic would read ``true`` as 1."""
@@ -102,9 +62,6 @@ def _as_text(value: object) -> object:
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
 
-
-MOST = 10**15
-"""Above what anybody means, and below where sums of numbers lose their last digits."""
 
 Share = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, le=1, allow_inf_nan=False)]
 Number = Annotated[float, BeforeValidator(_no_flags), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -482,7 +439,7 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
     field = _field(first)
     if first["type"] == "extra_forbidden":
         return _unknown_field(field, file)
-    kind, given = first["type"], _shown(first["input"])
+    kind, given = first["type"], shown(first["input"])
     if isinstance(first["input"], float) and not isfinite(first["input"]):
         kind = "finite_number"
     limit = next(iter(first.get("ctx", {}).values()), "")
@@ -526,8 +483,3 @@ def _field(error: ErrorDetails) -> tuple[int | str, ...]:
         if step not in {"Ceiling", "[key]", "float"}
         and not str(step).startswith(("function-", "constrained-"))
     )
-
-
-def _shown(value: object) -> str:
-    text = repr(value[:60] if isinstance(value, str) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

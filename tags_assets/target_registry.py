@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tags_assets.budget_text import parse_budget
 from tags_assets.errors import UserError
 from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.home import POOL_TARGET, TargetEntry
@@ -15,7 +16,6 @@ from tags_assets.target_file import (
     TargetSpec,
     find_targets,
     load_target,
-    parse_budget,
     resolve_target,
     target_name,
 )

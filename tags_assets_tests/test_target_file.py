@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tags_assets.budget_text import parse_budget
 from tags_assets.errors import UserError
 from tags_assets.method.request import Budget, MaxKL
 from tags_assets.target_file import (
     TargetSpec,
     find_targets,
     load_target,
-    parse_budget,
     resolve_target,
     slug,
 )

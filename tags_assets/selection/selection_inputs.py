@@ -12,7 +12,7 @@ from tags_assets.errors import UserError
 from tags_assets.formats.instance import CONDITION_COLUMNS
 from tags_assets.method.grounding import from_frame
 from tags_assets.method.near_texts import ALONE
-from tags_assets.method.request import SelectionRequest
+from tags_assets.method.request import EVERY, SelectionRequest
 from tags_assets.method.target import TargetDistribution
 from tags_assets.selection.inputs import read_tree
 from tags_assets.store.conditions import evaluate_condition
@@ -119,7 +119,7 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
     for kind, shares in (("max_share", constraints.max_share), ("min_share", constraints.min_share)):
         for attribute, values in shares.items():
             known = rows[attribute].cast(pl.String()).fill_null("").unique().to_list()
-            for value in sorted(values.keys() - set(known)):
+            for value in sorted(values.keys() - {*known, EVERY}):
                 where = spec.at(f"constraints.{kind}.{attribute}")
                 raise UserError.unknown(attribute, value, [name for name in known if name], where=where)
     exclude = None

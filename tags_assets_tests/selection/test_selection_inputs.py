@@ -46,3 +46,8 @@ def test_a_name_that_is_not_there_is_one_line_with_those_that_are(rows, constrai
 
 def test_a_row_is_found_by_its_own_id_and_by_ours(rows):
     assert build_request(spec(include=["maths-2", "cc3"]), rows).include.tolist() == [1, 2]
+
+
+def test_a_cap_on_each_value_names_none(rows):
+    asked = build_request(spec(max_share={"source": 0.5}), rows)
+    assert list(asked.max_share) == ["source"]
