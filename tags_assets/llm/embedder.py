@@ -43,6 +43,7 @@ _LEAST_COUNTED = 0.1
 
 _MAX_TRIES = 200
 _HOLD_S = 0.5
+_GRACE_S = 20.0
 _LEAST_SHARE = 0.1
 
 
@@ -183,6 +184,11 @@ class APIEmbedder:
             tasks = [asyncio.create_task(work()) for _ in range(self.client.settings.concurrency)]
             try:
                 await asyncio.gather(*tasks)
+            except UserError:
+                for _ in parts:
+                    pass  # nothing more is asked; what is under way is paid for, and kept
+                await asyncio.wait(tasks, timeout=min(_GRACE_S, self.client.settings.timeout_s))
+                raise
             finally:
                 for task in tasks:
                     task.cancel()

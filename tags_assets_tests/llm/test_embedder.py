@@ -64,3 +64,47 @@ def test_too_long_texts_are_cut(server, connect):
 
     server.behave = behave
     assert APIEmbedder(connect()).embed(["word " * 4000]).shape == (1, 3)
+
+
+VECTORS = {
+    "order": [(1, [1.0, 2.0, 3.0]), (1, [1.0, 2.0, 3.0])],
+    "foreign index": [(0, [1.0, 2.0, 3.0]), (7, [1.0, 2.0, 3.0])],
+    "too few": [(0, [1.0, 2.0, 3.0])],
+    "zeros": [(0, [0.0, 0.0, 0.0]), (1, [1.0, 2.0, 3.0])],
+    "huge": [(0, [1e300, 0.0, 0.0]), (1, [1.0, 2.0, 3.0])],
+    "NaN": [(0, [float("nan"), 0.0, 0.0]), (1, [1.0, 2.0, 3.0])],
+    "two lengths": [(0, [1.0, 2.0]), (1, [1.0, 2.0, 3.0])],
+    "another length": [(0, [1.0, 2.0]), (1, [1.0, 2.0])],
+    "text": [(0, "AAAA"), (1, "AAAA")],
+    "text index": [("0", [1.0, 2.0, 3.0]), ("1", [1.0, 2.0, 3.0])],
+}
+
+
+@pytest.mark.parametrize("vectors", VECTORS.values(), ids=VECTORS)
+def test_vectors_that_can_not_be_right_cost_their_call(server, connect, vectors):
+    said = Reply({"data": [{"index": i, "embedding": v} for i, v in vectors], "usage": {"prompt_tokens": 6}})
+    embedder = APIEmbedder(connect())
+    embedder.embed(["first"])
+    server.behave = lambda call: said if call.number == 1 else well_behaved(call)
+    got = embedder.embed(["aa", "bbbb"])
+    expected = np.array([[2.0, 1.0, 2.0], [4.0, 1.0, 2.0]])
+    assert got == pytest.approx(expected / np.linalg.norm(expected, axis=1, keepdims=True))
+    assert len(server.calls) == 3
+
+
+def test_vectors_of_another_model_under_the_same_name_are_a_line(server, connect):
+    APIEmbedder(connect()).embed(["first"])
+    server.behave = lambda c: Reply(
+        {"data": [{"index": i, "embedding": [1.0] * 5} for i, _ in enumerate(c.body["input"])]}
+    )
+    with pytest.raises(UserError, match="numbers"):
+        APIEmbedder(connect()).embed(["first", "second"])
+
+
+@pytest.mark.parametrize("usage", [None, [], "x", {"prompt_tokens": 0}, {"prompt_tokens": 2**63}], ids=str)
+def test_uncounted_tokens_of_vectors_are_charged_as_reserved(server, connect, usage):
+    server.behave = lambda c: Reply(well_behaved(c).body | {"usage": usage})
+    client = connect(price=Price(prompt=10.0, completion=0), spending_cap=0.1)
+    with pytest.raises(UserError, match="spending cap"):
+        APIEmbedder(client).embed([f"{i} words of a text" * 9 for i in range(600)])
+    assert 0 < client.cache.spending(client.account).paid <= 0.1
