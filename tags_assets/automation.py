@@ -17,17 +17,22 @@ from dagster._core.storage.tags import (
 )
 
 from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.dagster_home import process_mark
 from tags_assets.errors import UserError
 from tags_assets.formats.pool_files import status_of
 from tags_assets.home import Home
 from tags_assets.partitions import targets as target_partitions
 from tags_assets.pool import Landed, landed, landed_files
+from tags_assets.selection.inputs import GROWN_FROM
+from tags_assets.store.fingerprint import canonical
 from tags_assets.store.opening import open_store
 from tags_assets.target_registry import TargetRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
+
+    from tags_assets.store.artifacts import ArtifactStore
 
 
 Condition: TypeAlias = Any
@@ -207,7 +212,8 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
         return dg.SkipReason(str(error))
     for problem in registry.problems():
         context.log.warning("not a target: %s", problem)
-    seen = json.loads(context.cursor) if context.cursor else _selected_already(home, versions)
+    seen = _TargetsCursor.read(context.cursor).seen or _selected_from(home, versions)
+    context.update_cursor(_TargetsCursor(versions).write())
     before = context.instance.get_dynamic_partitions("targets")
     added, gone = sorted(set(versions) - set(before)), sorted(set(before) - set(versions))
     changed = {name for name, version in versions.items() if seen.get(name) != version}
@@ -226,8 +232,27 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
         if _has_scores(home)
         else [],
         dynamic_partitions_requests=requests,
-        cursor=json.dumps(versions, sort_keys=True),
     )
+
+
+@dataclass(frozen=True)
+class _TargetsCursor:
+    """The targets as the sensor saw them a tick ago, in this process.
+
+    After a start what counts as seen is read from the store instead: targets may have been edited while
+    nothing ran, and the run that a tick asked for may never have ended. Within a process an edit is asked for
+    once, so that a target that cannot be selected for costs one attempt and not one a tick.
+    """
+
+    seen: Mapping[str, str] | None
+
+    @classmethod
+    def read(cls, text: str | None) -> _TargetsCursor:
+        read = json.loads(text or "{}")
+        return cls(read["seen"] if read.get("process") == process_mark() else None)
+
+    def write(self) -> str:
+        return json.dumps({"process": process_mark(), "seen": self.seen}, sort_keys=True)
 
 
 def _stretches(partitions: Sequence[str], wanted: AbstractSet[str]) -> list[list[str]]:
@@ -262,10 +287,27 @@ def _retire(home: Home, name: str) -> None:
     store.publish()
 
 
-def _selected_already(home: Home, versions: Mapping[str, str]) -> dict[str, str]:
-    """Take targets that have a selection as seen when the sensor starts: the command line made it."""
-    store = open_store(home.path)
-    return {name: version for name, version in versions.items() if store.current("selected_subset", name)}
+def _selected_from(home: Home, versions: Mapping[str, str]) -> dict[str, str]:
+    """List the targets whose current selection was made from what their file asks for now."""
+    store, registry = open_store(home.path), TargetRegistry(home)
+    return {name: version for name, version in versions.items() if _is_selected(store, registry, name)}
+
+
+def _is_selected(store: ArtifactStore, registry: TargetRegistry, name: str) -> bool:
+    selection = store.current("selected_subset", name)
+    if selection is None:
+        return False
+    try:
+        spec = registry.load(name)
+        asked = registry.distribution_config(spec)
+    except UserError:
+        return False  # the asset says what is wrong
+    distribution = store.find("target_distribution", selection.upstream["target_distribution"], name)
+    if distribution is None:
+        return False
+    config = {field: value for field, value in selection.config.items() if field != GROWN_FROM}
+    made_from = {field: distribution.config.get(field) for field in asked}
+    return canonical([config, made_from]) == canonical([registry.selection_config(spec), asked])
 
 
 @dg.schedule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tags_assets.budget_text import parse_budget
 from tags_assets.errors import UserError
@@ -13,6 +13,7 @@ from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.home import POOL_TARGET, TargetEntry
 from tags_assets.store.fingerprint import fingerprint
 from tags_assets.target_file import (
+    NOT_ASKED,
     TargetSpec,
     find_targets,
     load_target,
@@ -144,6 +145,16 @@ class TargetRegistry:
         if spec.examples_source is None:
             return []
         return sorted(fingerprint_files(expand_pool([spec.examples_source]), self.home.cache).values())
+
+    def distribution_config(self, spec: TargetSpec) -> dict[str, Any]:
+        """Return what a target's file says of its distribution; an edited budget changes nothing here."""
+        wish = spec.target.model_dump(exclude={"examples"}, exclude_none=True)
+        return {"wish": wish, "examples": self.examples(spec)}
+
+    @staticmethod
+    def selection_config(spec: TargetSpec) -> dict[str, Any]:
+        """Return what a target's file says of how to select."""
+        return spec.model_dump(mode="json", exclude=NOT_ASKED)
 
     def fingerprints(self) -> dict[str, str]:
         """Name the present content of each target: of its files, and its budget.

@@ -376,3 +376,57 @@ def test_targets_wait_for_the_first_scores(home):
         sensor = Sensor(targets_sensor, instance)
         assert sensor.tick().run_requests == []
         assert instance.get_dynamic_partitions("targets") == ["maths"]
+
+
+@pytest.fixture
+def selected(tmp_path, monkeypatch):
+    """A home in which the command line selected for ``maths``."""
+    from tags_assets_tests.small_pool import select_small_pool
+
+    path = select_small_pool(tmp_path)
+    monkeypatch.setenv("TAGS_HOME", str(path))
+    monkeypatch.setenv("TAGS_TARGETS", str(tmp_path / "targets"))
+    return Home(path)
+
+
+def started_anew(sensor, instance, monkeypatch):
+    """The same sensor with the cursor that was stored, in another process."""
+    again = Sensor(sensor.sensor, instance)
+    again.cursor = sensor.cursor
+    monkeypatch.setattr("tags_assets.automation.process_mark", lambda: f"{id(again)}@1")
+    return again
+
+
+@pytest.mark.slow
+def test_what_counts_as_seen_is_what_a_selection_was_made_from(selected, monkeypatch):
+    monkeypatch.setattr(
+        "tags_assets.automation._select_for", lambda names: dg.RunRequest(tags={"names": str(names)})
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("targets", ["maths"])
+        sensor = Sensor(targets_sensor, instance)
+        assert not sensor.tick().run_requests, "the command line made it"
+        assert sensor.cursor, "edits are told from what was seen now"
+        write_target(selected.targets_folder, budget={"rows": 7})
+        assert len(sensor.tick().run_requests) == 1
+        # That run fails: the next ticks leave the target alone, the next start tries once more.
+        assert [sensor.tick().run_requests for _ in range(3)] == [[], [], []]
+        sensor = started_anew(sensor, instance, monkeypatch)
+        assert len(sensor.tick().run_requests) == 1
+        assert not sensor.tick().run_requests
+
+        # Edited while nothing ran: the budget, what is wanted, a row of the examples.
+        write_target(selected.targets_folder)
+        sensor = started_anew(sensor, instance, monkeypatch)
+        assert not sensor.tick().run_requests, "edited back to what the selection was made from"
+        examples = selected.targets_folder / "maths_examples.jsonl"
+        examples.write_text(examples.read_text().replace("4x^3", "5x^4"))
+        sensor = started_anew(sensor, instance, monkeypatch)
+        assert len(sensor.tick().run_requests) == 1
+        write_target(selected.targets_folder, target={"description": "trigonometry"})
+        sensor = started_anew(sensor, instance, monkeypatch)
+        assert len(sensor.tick().run_requests) == 1
+        # A comment asks for nothing else.
+        file = write_target(selected.targets_folder)
+        file.write_text(file.read_text() + "\n# the sums of the third term\n")
+        assert not started_anew(sensor, instance, monkeypatch).tick().run_requests

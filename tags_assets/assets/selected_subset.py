@@ -22,7 +22,7 @@ from tags_assets.selection.selected import (
     select_target,
 )
 from tags_assets.selection.selection_inputs import SelectionInputs
-from tags_assets.target_file import NOT_ASKED
+from tags_assets.target_registry import TargetRegistry
 
 
 @dg.asset(
@@ -52,8 +52,7 @@ def selected_subset(context: dg.AssetExecutionContext, run: RunResource) -> Mate
     """Pick rows by tree-level information gain, aligned with the target, under its budget and constraints."""
 
     def config(name: str) -> Mapping[str, Any]:
-        spec = run.record.target(name)
-        return spec.model_dump(mode="json", exclude=NOT_ASKED)
+        return TargetRegistry.selection_config(run.record.target(name))
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = run.record.target(name)

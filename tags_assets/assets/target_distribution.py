@@ -59,11 +59,9 @@ def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> 
     """
 
     def config(name: str) -> Mapping[str, Any]:
-        # The wish alone: an edited budget asks for another selection, not for another distribution.
         spec = run.record.target(name)
-        wish = spec.target.model_dump(exclude={"examples"}, exclude_none=True)
         tagger = ExampleTagger(run).fingerprint_config() if spec.target.examples is not None else None
-        return {"wish": wish, "examples": TargetRegistry(run.home).examples(spec), "tagger": tagger}
+        return {**TargetRegistry(run.home).distribution_config(spec), "tagger": tagger}
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = run.record.target(name)
