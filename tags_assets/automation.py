@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +18,6 @@ from dagster._core.storage.tags import (
 )
 
 from tags_assets.assets.versioned import TARGET_ASSETS
-from tags_assets.dagster_home import process_mark
 from tags_assets.errors import UserError
 from tags_assets.formats.pool_files import status_of
 from tags_assets.home import Home
@@ -235,13 +235,21 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
     )
 
 
+SESSION_VARIABLE = "TAGS_UI_SESSION"
+"""Set anew by `tags-assets ui`. No process would do: the daemon replaces its code servers each minute."""
+
+
+def _session() -> str:
+    return os.environ.get(SESSION_VARIABLE, "")
+
+
 @dataclass(frozen=True)
 class _TargetsCursor:
-    """The targets as the sensor saw them a tick ago, in this process.
+    """The targets as the sensor saw them a tick ago, in the same session of the UI.
 
-    After a start what counts as seen is read from the store instead: targets may have been edited while
-    nothing ran, and the run that a tick asked for may never have ended. Within a process an edit is asked for
-    once, so that a target that cannot be selected for costs one attempt and not one a tick.
+    After a start the store says instead what was selected for: a run that a tick asked for may never have
+    ended. Within a session an edit is asked for once, so that a target that cannot be selected for costs one
+    attempt and not one a tick.
     """
 
     seen: Mapping[str, str] | None
@@ -249,10 +257,10 @@ class _TargetsCursor:
     @classmethod
     def read(cls, text: str | None) -> _TargetsCursor:
         read = json.loads(text or "{}")
-        return cls(read["seen"] if read.get("process") == process_mark() else None)
+        return cls(read["seen"] if read.get("session") == _session() else None)
 
     def write(self) -> str:
-        return json.dumps({"process": process_mark(), "seen": self.seen}, sort_keys=True)
+        return json.dumps({"session": _session(), "seen": self.seen}, sort_keys=True)
 
 
 def _stretches(partitions: Sequence[str], wanted: AbstractSet[str]) -> list[list[str]]:

@@ -390,10 +390,10 @@ def selected(tmp_path, monkeypatch):
 
 
 def started_anew(sensor, instance, monkeypatch):
-    """The same sensor with the cursor that was stored, in another process."""
+    """The same sensor with the cursor that was stored, in another session."""
     again = Sensor(sensor.sensor, instance)
     again.cursor = sensor.cursor
-    monkeypatch.setattr("tags_assets.automation.process_mark", lambda: f"{id(again)}@1")
+    monkeypatch.setenv("TAGS_UI_SESSION", str(id(again)))
     return again
 
 

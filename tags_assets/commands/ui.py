@@ -14,6 +14,7 @@ import webbrowser
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psutil
 
@@ -91,6 +92,7 @@ def _running(
         **safe_environment(),
         "TAGS_HOME": str(home.path),
         "TAGS_TARGETS": str(home.targets_folder),
+        "TAGS_UI_SESSION": uuid4().hex,
         "PYTHONWARNINGS": "ignore",
     }
     children: dict[str, subprocess.Popen[bytes]] = {}
@@ -152,7 +154,7 @@ def _last_line(log: Path) -> str:
     with log.open("rb") as written:
         written.seek(max(os.fstat(written.fileno()).st_size - 2000, 0))
         lines = written.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")[:300]
 
 
 def _origin(address: str) -> str:
