@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tags_assets.commands.console import err, out
+from tags_assets.dagster_home import DAGSTER_YAML
 from tags_assets.errors import UserError
 from tags_assets.housekeeping import damaged_caches
 from tags_assets.store.durable import write_whole
@@ -38,8 +39,47 @@ _README = """\
 
     tags-assets select DATA... --target example --out out/     # DATA: files, folders, globs
     tags-assets ui                                             # the graph in the Dagster UI
+    PYTHONSAFEPATH=1 dg dev                                    # the same, to develop on the graph (graph.py)
 
 Artifacts are in `.tags/`; query them with DuckDB: `duckdb -readonly .tags/warehouse.duckdb`.
+"""
+
+
+_PYPROJECT = """\
+# For `dg dev`, which serves the graph while you develop on it. `tags-assets ui` does not read this file.
+[tool.dg]
+directory_type = "project"
+
+[tool.dg.cli]
+suppress_warnings = ["project_and_activated_venv_mismatch"]
+
+[tool.dg.project]
+root_module = "graph"
+defs_module = "graph"
+code_location_name = "tags_assets"
+code_location_target_module = "graph"
+"""
+
+_GRAPH = """\
+\"\"\"The graph that `dg dev` serves in this folder.\"\"\"
+
+from tags_assets.definitions import defs
+
+__all__ = ["defs"]
+"""
+
+_STORAGE_YAML = """\
+# For `dg dev` in this folder: the same runs and events as in .tags/dagster, where `tags-assets` keeps them.
+storage:
+  sqlite: {base_dir: .tags/dagster}
+local_artifact_storage:
+  module: dagster._core.storage.root
+  class: LocalArtifactStorage
+  config: {base_dir: .tags/dagster}
+compute_logs:
+  module: dagster._core.storage.local_compute_log_manager
+  class: LocalComputeLogManager
+  config: {base_dir: .tags/dagster/storage}
 """
 
 
@@ -48,7 +88,10 @@ def run_init(folder: Path) -> None:
     files = {
         folder / "targets" / "example.yaml": _EXAMPLE_TARGET,
         folder / "README.md": _README,
-        folder / ".gitignore": ".tags/\nout/\n.env\n",
+        folder / "pyproject.toml": _PYPROJECT,
+        folder / "graph.py": _GRAPH,
+        folder / "dagster.yaml": _STORAGE_YAML + DAGSTER_YAML.partition("\n")[2],
+        folder / ".gitignore": ".tags/\nout/\n.env\n__pycache__/\n.tmp_dagster_home_*/\n",
     }
     try:
         for file, text in files.items():
@@ -91,6 +134,8 @@ def run_doctor(home: Home, model: str | None, base_url: str | None, *, deep: boo
     if model or base_url:
         from tags_assets.llm.check import check_server  # noqa: PLC0415
 
-        out.print(f"ok    {check_server(base_url=base_url, model=model)}", markup=False)
+        server = check_server(base_url=base_url, model=model)
+        troubles += not server.reachable
+        out.print(f"{'ok  ' if server.reachable else 'look'}  {server}", markup=False)
     if troubles:
         raise UserError(f"{troubles} of the points above need a hand")
