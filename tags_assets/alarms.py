@@ -6,6 +6,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -87,14 +88,14 @@ def post(url: str, text: str) -> str | None:
     """
     if not url.startswith(("https://", "http://")):
         return f"{WEBHOOK_VARIABLE} is no http address"
-    request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
-        url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
-    )
     try:
+        request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
+            url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 - as above
             return None
     except urllib.error.HTTPError as error:
         error.close()
         return f"the webhook answered HTTP {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return f"{type(error).__name__}"

@@ -20,6 +20,7 @@ app = typer.Typer(
     epilog="Start with: tags-assets select my_data/ --budget 5% --out out/",
     no_args_is_help=True,
     add_completion=False,
+    suggest_commands=False,  # click suggests them too
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import contextmanager, suppress
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import psutil
@@ -98,9 +99,16 @@ def _load_instance(home: Home) -> dg.DagsterInstance:
     try:
         ref = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": no_capture})
         return DagsterInstance.from_ref(ref)
-    except (DagsterError, CheckError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (
+        DagsterError,
+        CheckError,
+        yaml.YAMLError,
+        AttributeError,  # Dagster looks into some of the values before it has checked them
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(
-            f"Dagster's settings cannot be read: {error}",
+            f"Dagster's settings cannot be read: {shorten(str(error), 300)}",
             where=str(settings),
             mend="Correct the file, or delete it: the next run writes it anew.",
         ) from None

@@ -18,6 +18,11 @@ peak, of which a fifth is ever used, and it ends at 4.7 GB; on one core 4.9 GB. 
 MEMORY = 600_000_000
 """Bytes of memory that the smallest run takes at the least: what it holds beside the code that it shares."""
 
+FILES = 192
+"""Files that a run has open at once: the smallest one failed with 96 and succeeded with 128."""
+
+MANY_FILES = 4096
+
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 
@@ -44,6 +49,24 @@ def check_memory() -> None:
             f"too little memory: this process may have {_megabytes(memory)} (its control group), "
             f"and the smallest run takes {_megabytes(MEMORY)}",
             mend="Raise the limit of the container or service: 20,000 rows take 2 GB.",
+        )
+    _check_open_files()
+
+
+def _check_open_files() -> None:
+    """Take as many open files as the system lets this process have, up to what large runs need."""
+    try:
+        import resource  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < FILES:
+        raise UserError(
+            f"this process may open {allowed} files (ulimit -n), and a run opens up to {FILES}",
+            mend="Raise the limit: ulimit -n 1024.",
         )
 
 

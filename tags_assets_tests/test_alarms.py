@@ -104,6 +104,26 @@ def test_what_goes_wrong_is_said_without_the_address(webhook, instance, monkeypa
     assert "SECRET" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:SECRET/",
+        "http://127.0.0.1:99999999/SECRET",
+        "http://127.0.0.1:1/SEC RET/SECRET",
+        "http://127.0.0.1:1/SECRET\n",
+        "http://[SECRET/",
+        "http://SECRET:x@127.0.0.1:1/",
+        "http:///SECRET",
+        "http://",
+        "http://127.0.0.1:1/SECRET\u00e9",
+    ],
+)
+def test_an_address_that_is_no_address_is_never_shown(url):
+    said = post(url, "x")
+    assert said
+    assert "SECRET" not in said
+
+
 def test_the_alarms_are_off_unless_an_address_is_set():
     for sensor in (alarm_on_failed_run, alarm_on_failed_check):
         assert sensor.default_status == dg.DefaultSensorStatus.STOPPED

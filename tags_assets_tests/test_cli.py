@@ -120,6 +120,80 @@ def test_what_a_user_gets_wrong_is_one_line_and_exit_code_1(project, arguments, 
     assert len([line for line in done.stderr.splitlines() if line.startswith("tags-assets:")]) == 1
 
 
+def test_a_misspelt_command_is_asked_for_once(tmp_path):
+    done = run("selekt", "x", cwd=tmp_path)
+    assert done.stderr.count("Did you mean") == 1
+
+
+def test_doctor_fails_for_a_dead_server_and_not_for_a_home_without_runs(tmp_path):
+    run("tree", cwd=tmp_path)  # makes the warehouse, where nothing can be shown yet
+    assert run("doctor", cwd=tmp_path).returncode == 0
+    done = run("doctor", "--model", "m", "--base-url", "http://127.0.0.1:9/v1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "look  http://127.0.0.1:9/v1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{[", "foo: 1", "storage: 3", "- a", "concurrency: {runs: {max_concurrent_runs: x}}", "run_queue: 1"],
+)
+def test_broken_settings_of_dagster_are_one_line(tmp_path, text):
+    write_pool(tmp_path / "data")
+    file = tmp_path / ".tags" / "dagster" / "dagster.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    for command in (("select", "data"), ("ui", "--port", "39999")):
+        done = run(*command, cwd=tmp_path)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()[-1:]
+        assert line.startswith(f"tags-assets: {file}: ")
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is asked of Linux")
+def test_a_limit_on_open_files_is_raised_or_said(tmp_path):
+    import resource
+
+    def limited(soft, hard):
+        return subprocess.run(
+            [sys.executable, "-m", "tags_assets", "select", "nothing.jsonl"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+        ).stderr
+
+    assert "this process may open 64 files (ulimit -n)" in limited(64, 64)
+    assert "nothing.jsonl" in limited(64, 1024)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.5, 4.0, 9.0])
+def test_ctrl_c_stops_select_with_one_line(tmp_path, after):
+    import os
+    import signal
+    import time
+
+    write_pool(tmp_path / "data")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tags_assets", "select", "data"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(after)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to all that are in the group
+    _, said = running.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert "KeyboardInterrupt" not in said
+    assert running.returncode in {130, 0}
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
+
+
 def test_help_of_every_command_teaches(project):
     for command in ("select", "explain", "tree", "diff", "export", "targets", "init", "doctor", "ui"):
         done = run(command, "--help", cwd=project)

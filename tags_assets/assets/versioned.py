@@ -106,6 +106,11 @@ def materialize(
         With one line, for everything that the user can mend.
     """
     maker, store = _Maker(context, run, compute, config, grows), run.store
+    if maker.asset in TARGET_ASSETS and not context.has_partition_key and not context.has_partition_key_range:
+        raise dg.Failure(
+            f"{maker.asset} is made for a target, and the run names none. Choose a target as its partition.",
+            allow_retries=False,
+        )
     try:
         limits = check_limits(run.pool.limits)
         maker.pin_world()

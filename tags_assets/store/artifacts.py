@@ -402,7 +402,7 @@ class ArtifactStore:
             if withheld:
                 raise UserError(f"{name} is withheld: {withheld}", where=str(self.home))
             raise UserError(
-                f"{name} has not been made yet", where=str(self.home), mend=f"Materialise {asset} first."
+                f"{name} has not been made yet", where=str(self.home), mend="Run: tags-assets select DATA."
             )
         return version
 

@@ -60,11 +60,11 @@ class Health:
         if self.exists and not self.writable:
             found.append(f"{self.home}: cannot be written to. Change its permissions, or name another home.")
         if self.moved_from is not None:
-            found.append(
-                f"{self.home}: was moved or copied from {self.moved_from}. Publish the warehouse anew."
-            )
+            found.append(f"{self.home}: was moved or copied from {self.moved_from}. Run: tags-assets repair.")
         elif self.exists and self.warehouse_is_stale:
-            found.append(f"{self.home}: warehouse.duckdb does not show all that there is. Publish it anew.")
+            found.append(
+                f"{self.home}: warehouse.duckdb does not show all that there is. Run: tags-assets repair."
+            )
         if self.abandoned:
             size = total_bytes(self.abandoned)
             found.append(
@@ -74,9 +74,10 @@ class Health:
             found.append(
                 f"{self.home / 'quarantine'}: {len(self.quarantined)} damaged artifacts. Delete them at will."
             )
-        found.extend(
-            f"sql/lineage/{name}.sql: not shown: {reason}" for name, reason in self.skipped_views.items()
-        )
+        if self.assets:  # before the first run there is nothing to show
+            found.extend(
+                f"sql/lineage/{name}.sql: not shown: {reason}" for name, reason in self.skipped_views.items()
+            )
         return found
 
 
