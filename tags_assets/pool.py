@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, printable
 from tags_assets.formats.pool import expand_pool, fingerprint_files
-from tags_assets.formats.pool_files import names_of
+from tags_assets.formats.pool_files import find_pool, names_of
 from tags_assets.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tags_assets.home import Home, PoolSettings
+
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,22 @@ class Landed:
     sources: tuple[Path, ...]
     files: tuple[tuple[str, str], ...]
     version: str
+
+
+def not_read(home: Home, pool: PoolSettings) -> list[str]:
+    """Say what lies among the files of a pool and is not read: a line for each reason."""
+    try:
+        unread = find_pool(pool.paths or [str(home.landing)]).unread
+    except UserError:  # what was removed since is told when it is read
+        return []
+    groups: dict[str, list[str]] = {}
+    for each in unread:
+        groups.setdefault(each.reason, []).append(printable(each.path.name))
+    return [
+        f"{len(names):,} not read ({reason}): {', '.join(names[:_SHOWN])}"
+        + (", ..." if len(names) > _SHOWN else "")
+        for reason, names in groups.items()
+    ]
 
 
 def landed_files(home: Home, pool: PoolSettings | None = None) -> list[Path]:

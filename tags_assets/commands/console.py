@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderHook
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -16,19 +16,41 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from tags_assets.errors import printable
 from tags_assets.progress import Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
     from rich.progress import TaskID
     from rich.table import Table
+
+
+class _Printable(RenderHook):
+    """Makes all that is printed safe for a terminal, whatever names, rows and servers put into it."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Cleaned(each) for each in renderables]
+
+
+class _Cleaned:
+    def __init__(self, content: ConsoleRenderable) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._content, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
 
 out = Console(highlight=False, soft_wrap=True)
 """Results."""
 
 err = Console(stderr=True, highlight=False)
 """Progress and remarks."""
+
+out.push_render_hook(_Printable())
+err.push_render_hook(_Printable())
 
 
 def print_table(table: Table) -> None:

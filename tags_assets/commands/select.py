@@ -13,7 +13,7 @@ from tags_assets.errors import UserError
 from tags_assets.limits import Limits
 from tags_assets.llm.settings import ModelSettings
 from tags_assets.outputs import check_outputs, write_outputs
-from tags_assets.pool import landed_files
+from tags_assets.pool import landed_files, not_read
 from tags_assets.run_record import RunSettings
 from tags_assets.runner import made_anew, run_reading, run_target
 from tags_assets.target_registry import TargetRegistry
@@ -66,6 +66,8 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
 
     runs, manifest = made_anew(make, lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True))
     _show(manifest, runs, where)
+    for line in not_read(home, settings.pool):
+        err.print(f"note: {line}", markup=False, soft_wrap=True)
 
 
 def run_dry(home: Home, choices: Choices) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SYNONYMS = {"quality": "score"}
+_MAX_FLOAT32 = 3.4028234e38
 _GIVEN = ("tags", "score", "embedding")
 
 
@@ -86,7 +88,7 @@ class ColumnMap:
             with suppress(ValueError):
                 value = float(value)
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-            return None if value is None else float(value)
+            return None if value is None else self._finite(value, "score", sys.float_info.max)
         raise RowError(f"{self.columns['score']} (score) is {kind_of(value)}, not a number")
 
     def _embedding(self, row: Mapping[str, object]) -> list[float] | None:
@@ -97,7 +99,12 @@ class ColumnMap:
             raise RowError(
                 f"{self.columns['embedding']} (embedding) is {kind_of(value)}, not a list of numbers"
             )
-        return [float(part) for part in value]
+        return [self._finite(part, "embedding", _MAX_FLOAT32) for part in value]
+
+    def _finite(self, value: float, ours: str, most: float) -> float:
+        if not -most <= value <= most:  # a NaN is neither
+            raise RowError(f"{self.columns[ours]} ({ours}) holds {value!s:.20}, which is out of range")
+        return float(value)
 
 
 def _unpacked(value: object) -> object:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, printable
 from tags_assets.formats import near_duplicates
 from tags_assets.formats.given import ColumnMap
 from tags_assets.formats.instance import COUNTS_SCHEMA, INSTANCE_SCHEMA, REJECTED_SCHEMA
@@ -312,7 +312,7 @@ def _counts(pool: Sequence[_PoolFile], marks: pl.DataFrame) -> pl.DataFrame:
         rows.append(
             {
                 "file": file.name,
-                "path": str(file.path),
+                "path": printable(str(file.path)),
                 "rows_in": file.parsed.n_rows + file.parsed.n_rejected,
                 "rows_kept": file.parsed.n_rows - duplicate,
                 "rows_rejected": file.parsed.n_rejected,

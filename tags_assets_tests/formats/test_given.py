@@ -68,3 +68,12 @@ def test_a_mapped_column_that_no_row_has_is_one_line(tmp_path, read):
     (tmp_path / "rows.jsonl").write_text('{"prompt": "q", "completion": "a"}')
     with pytest.raises(UserError, match=r"columns\.tags: no row has a column named 'my_tags'"):
         read(tmp_path / "rows.jsonl", columns={"tags": "my_tags"})
+
+
+@pytest.mark.parametrize(
+    ("ours", "value"),
+    [("score", "nan"), ("score", "inf"), ("score", 1e999), ("embedding", [1e39]), ("embedding", "[-1e300]")],
+)
+def test_a_number_out_of_range_costs_its_row(ours, value):
+    with pytest.raises(RowError, match="which is out of range"):
+        ColumnMap({ours: "x"}).given({"x": value})

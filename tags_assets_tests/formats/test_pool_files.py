@@ -168,6 +168,13 @@ def test_other_content_under_the_same_size_and_time_is_seen(tmp_path, monkeypatc
     assert fingerprint_files([file], tmp_path / "cache") != seen
 
 
+def test_a_file_whose_name_is_no_text_is_read(tmp_path, read):
+    (tmp_path / os.fsdecode(b"caf\xe9.jsonl")).write_bytes(b'{"instruction": "q", "output": "a"}\n')
+    found = read(tmp_path)
+    assert found.counts["file"].to_list() == ["caf\ufffd.jsonl"]
+    assert found.rows_kept == 1
+
+
 def test_a_spoilt_memory_of_fingerprints_is_forgotten(tmp_path):
     (tmp_path / "fingerprints.json").write_text("{broken")
     (tmp_path / "x.jsonl").write_bytes(b"{}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.formats.readers.json_row import BOM
-from tags_assets.formats.readers.record import MAX_ROW_BYTES, TOO_LONG, Position, Record
+from tags_assets.formats.readers.record import KEPT_OF_A_LONG_ROW, MAX_ROW_BYTES, TOO_LONG, Position, Record
 from tags_assets.formats.readers.streams import blocks, lines
 from tags_assets.formats.readers.table_row import record_of
 from tags_assets.formats.recognise import TEXT_FIELDS
@@ -50,6 +50,9 @@ def read_csv(path: Path, compression: str | None, position: Position) -> Iterato
             cells = next(reader)
         except StopIteration:
             return
+        except _TooLongError:
+            yield Record(source.first, source.raw(), None, TOO_LONG)
+            continue
         except csv.Error as error:
             yield Record(source.first, source.raw(), None, f"not CSV: {error}")
             continue
@@ -72,6 +75,10 @@ def _record(source: _Lines, columns: list[str], cells: list[str]) -> Record:
     return record_of(source.first, {key: cell or None for key, cell in zip(columns, cells, strict=True)})
 
 
+class _TooLongError(Exception):
+    """A row of many lines that is longer than any row may be."""
+
+
 class _Lines:
     """The lines of a file as text, remembering those that make up the row being read.
 
@@ -83,6 +90,7 @@ class _Lines:
         self._row: list[bytes] = []
         self.first = self._next = 1
         self.whole = True
+        self._n_bytes = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -92,10 +100,14 @@ class _Lines:
         self._next = number + 1
         self.whole = self.whole and whole
         self._row.append(line)
+        self._n_bytes += len(line) + 1
+        if self._n_bytes > MAX_ROW_BYTES + KEPT_OF_A_LONG_ROW:  # the reader begins anew behind it
+            self._row = [b"\n".join(self._row)[:KEPT_OF_A_LONG_ROW]]
+            raise _TooLongError
         return line.decode(errors="surrogateescape") + "\n"
 
     def begin_row(self) -> None:
-        self._row, self.first, self.whole = [], self._next, True
+        self._row, self.first, self.whole, self._n_bytes = [], self._next, True, 0
 
     def raw(self) -> bytes:
         return b"\n".join(self._row).removeprefix(BOM)

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.formats.readers import read_records
+from tags_assets.formats.readers import csv_table, read_records
+from tags_assets.formats.readers.record import TOO_LONG
 
 
 def records(tmp_path, content, name="rows.csv"):
@@ -80,3 +81,13 @@ def test_a_header_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
             records(tmp_path, b"instruction_that_is_long,output\na,b\n")
     finally:
         csv.field_size_limit(limit)
+
+
+def test_a_row_of_many_cells_over_many_lines_is_cut_and_the_reading_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_table, "MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr(csv_table, "KEPT_OF_A_LONG_ROW", 100)
+    long = ",".join(['"x\n"'] * 4000)  # no cell is too long, and the row has no end
+    found = records(tmp_path, f"instruction,output\n{long}\nq,a\n".encode())
+    assert found[0].reason == TOO_LONG
+    assert max(len(record.raw) for record in found) <= 1100
+    assert len(found) > 4  # each part that is read anew is cut in its turn
