@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tags_assets.errors import UserError, out_of_memory
-from tags_assets.store.durable import disk_errors, write_whole
+from tags_assets.store.durable import disk_errors, open_databases_to_group, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +76,12 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         instance = _load_instance(home)
         _bury_dead_runs(instance)
-    with instance, _spared_disk():
-        yield instance
+    try:
+        open_databases_to_group(home.dagster)
+        with instance, _spared_disk():
+            yield instance
+    finally:
+        open_databases_to_group(home.dagster)
 
 
 def _load_instance(home: Home) -> dg.DagsterInstance:

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from tags_assets.errors import UserError
+from tags_assets.store.durable import made_as_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ _MAX_GROUP = 256
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file for this process."""
+    made_as_allowed(path)
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     db.execute("pragma journal_mode = wal")
     # A killed process loses nothing with NORMAL; only a power cut may cost the last commits.

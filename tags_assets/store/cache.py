@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from tags_assets.errors import UserError
-from tags_assets.store.durable import disk_errors
+from tags_assets.store.durable import disk_errors, made_as_allowed
 from tags_assets.store.sql import load_sql
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ class ContentCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # One connection for all threads, under the lock; 60 s for other processes' short transactions to
             # pass.
+            made_as_allowed(self.path)
             connection = sqlite3.connect(self.path, timeout=60.0, check_same_thread=False)
             try:
                 connection.execute("pragma journal_mode = wal")

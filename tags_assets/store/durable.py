@@ -115,12 +115,28 @@ def is_unfinished(path: Path, *, now: float | None = None) -> bool:
 def open_to_group(folder: Path) -> None:
     """Make what this process creates as open to the group as a folder that the group may write in.
 
-    SQLite, DuckDB and Dagster take the permissions of their files from the process, so that is where it is
-    said. Set the folder's group with ``chmod g+ws``.
+    DuckDB and Dagster take the permissions of their files from the process, so that is where it is said; for
+    SQLite see `made_as_allowed`. Set the folder's group with ``chmod g+ws``.
     """
     with suppress(OSError):
         if folder.stat().st_mode & stat.S_IWGRP:
             os.umask(os.umask(0o077) & ~0o070)
+
+
+def made_as_allowed(path: Path) -> None:
+    """Make an empty file with the permissions that the process gives: SQLite's own are 0644 at most."""
+    with suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+
+
+def open_databases_to_group(folder: Path) -> None:
+    """Open the SQLite files of a library to the group that may write in their folder, where they are ours."""
+    with suppress(OSError):
+        if folder.stat().st_mode & stat.S_IWGRP:
+            for path in folder.rglob("*.db*"):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+                    path.chmod(status.st_mode | 0o060)
 
 
 @contextmanager
