@@ -16,7 +16,8 @@ from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAGS_", "OPENAI_"))}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "110"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return kept | {"PATH": path, "COLUMNS": "110", "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture(scope="session")

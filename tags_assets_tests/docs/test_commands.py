@@ -86,14 +86,15 @@ def test_commands_of_a_page_run(page, fresh_project):
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=cwd,
             env=environment(),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # as a terminal shows them
             text=True,
             check=False,
             timeout=600,
         )
-        assert done.returncode == 0, f"{block.place}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+        assert done.returncode == 0, f"{block.place}\n{done.stdout[-3000:]}"
         cwd = Path(where.read_text().strip())
-        came = done.stderr + done.stdout
+        came = done.stdout
     assert wrong == {}, "shown as output, and did not come"
 
 
