@@ -430,3 +430,19 @@ def test_what_counts_as_seen_is_what_a_selection_was_made_from(selected, monkeyp
         file = write_target(selected.targets_folder)
         file.write_text(file.read_text() + "\n# the sums of the third term\n")
         assert not started_anew(sensor, instance, monkeypatch).tick().run_requests
+
+
+@pytest.mark.slow
+def test_a_target_asset_without_a_target_fails_with_one_line(selected):
+    from tags_assets.dagster_home import open_instance
+    from tags_assets.definitions import defs
+
+    job = defs().resolve_implicit_global_asset_job_def()
+    with open_instance(selected) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey("target_distribution")],
+            raise_on_error=False,
+        )
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    assert "the run names none" in event.step_failure_data.user_failure_data.description

@@ -169,7 +169,7 @@ def test_a_limit_on_open_files_is_raised_or_said(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [0.5, 4.0, 9.0])
+@pytest.mark.parametrize("after", [1.5, 4.0, 9.0])
 def test_ctrl_c_stops_select_with_one_line(tmp_path, after):
     import os
     import signal
