@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
@@ -95,6 +96,8 @@ def _load_instance(home: Home) -> dg.DagsterInstance:
     from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415
     from dagster_shared.check import CheckError  # noqa: PLC0415
 
+    # On Ctrl-C it logs a traceback of what it raises as well.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     settings = home.dagster / "dagster.yaml"
     no_capture = {
         "module": "dagster._core.storage.noop_compute_log_manager",

@@ -168,6 +168,12 @@ def test_a_limit_on_open_files_is_raised_or_said(tmp_path):
     assert "nothing.jsonl" in limited(64, 1024)
 
 
+def group_of(pid):
+    command = ["ps", "-o", "stat=,args=", "-g", str(pid)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return [line for line in done.stdout.splitlines() if not line.startswith("Z")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1.5, 4.0, 9.0])
 def test_ctrl_c_stops_select_with_one_line(tmp_path, after):
@@ -189,9 +195,12 @@ def test_ctrl_c_stops_select_with_one_line(tmp_path, after):
     _, said = running.communicate(timeout=60)
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
-    assert running.returncode in {130, 0}
-    with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)
+    # Python leaves the signal to the system once it has begun to exit.
+    assert running.returncode in {0, 130, -signal.SIGINT}
+    end = time.monotonic() + 20
+    while time.monotonic() < end and group_of(running.pid):
+        time.sleep(0.2)
+    assert not group_of(running.pid)
 
 
 def test_help_of_every_command_teaches(project):
