@@ -32,15 +32,15 @@ sys.path.insert(0, str(ROOT))
 
 from tags_assets.formats.conversation import texts  # noqa: E402 - the checkout comes first on the path
 from tags_assets.formats.pool import read_pool  # noqa: E402
-from tags_assets.method.alignment import closeness  # noqa: E402
-from tags_assets.method.assignment import N_CONCEPTS, assign_concepts, combine  # noqa: E402
-from tags_assets.method.embedding import centred, row_texts, unit  # noqa: E402
-from tags_assets.method.grounding import ground  # noqa: E402
-from tags_assets.method.student import N_TEACHER, embed_rows  # noqa: E402
+from tags_assets.method.concepts.assignment import N_CONCEPTS, assign_concepts, combine  # noqa: E402
+from tags_assets.method.concepts.student import N_TEACHER, embed_rows  # noqa: E402
+from tags_assets.method.concepts.vocabulary import build_vocabulary  # noqa: E402
+from tags_assets.method.selection.alignment import closeness  # noqa: E402
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger  # noqa: E402
-from tags_assets.method.target import target_from_examples  # noqa: E402
-from tags_assets.method.tree import build_tree  # noqa: E402
-from tags_assets.method.vocabulary import build_vocabulary  # noqa: E402
+from tags_assets.method.target.distribution import target_from_examples  # noqa: E402
+from tags_assets.method.text.embedding import centred, row_texts, unit  # noqa: E402
+from tags_assets.method.tree.builder import build_tree  # noqa: E402
+from tags_assets.method.tree.grounding import ground  # noqa: E402
 from tags_assets.models.minilm import MiniLM  # noqa: E402
 
 if TYPE_CHECKING:

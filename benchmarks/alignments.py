@@ -31,10 +31,10 @@ from alignment_probe import ROOT
 from results import RESULTS, Table, save
 from selection_front import TITLES, open_bench, weights_of
 
-from tags_assets.method.problem import Problem
-from tags_assets.method.request import Budget, SelectionRequest
-from tags_assets.method.selection import _Selector
-from tags_assets.method.target import target_from_description
+from tags_assets.method.selection.problem import Problem
+from tags_assets.method.selection.request import Budget, SelectionRequest
+from tags_assets.method.selection.selector import _Selector
+from tags_assets.method.target.distribution import target_from_description
 
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

@@ -26,14 +26,14 @@ from results import Table, save
 from selection_front import TITLES, open_bench
 from solver_peers import FLAT, flat_problem
 
-from tags_assets.method.alignment import target_from_pool
-from tags_assets.method.certificate import certify
-from tags_assets.method.constraints import build_constraints
-from tags_assets.method.local_search import raise_certificate
-from tags_assets.method.problem import Blend, Problem
-from tags_assets.method.request import DEFAULT_ALIGNMENT, Budget, SelectionRequest
-from tags_assets.method.selection import select
-from tags_assets.method.solver import greedy
+from tags_assets.method.selection.alignment import target_from_pool
+from tags_assets.method.selection.certificate import certify
+from tags_assets.method.selection.constraints import build_constraints
+from tags_assets.method.selection.local_search import raise_certificate
+from tags_assets.method.selection.problem import Blend, Problem
+from tags_assets.method.selection.request import DEFAULT_ALIGNMENT, Budget, SelectionRequest
+from tags_assets.method.selection.selector import select
+from tags_assets.method.selection.solver import greedy
 
 ASKED = 0.999
 COLUMNS = {

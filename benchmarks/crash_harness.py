@@ -36,6 +36,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tags_assets.store.health import home_health
+from tags_assets.store.warehouse import Warehouse
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -70,8 +73,8 @@ def run(home, send, limit=None, file_limit=None):
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     from tags_assets.errors import UserError
-    from tags_assets.home import Home, TargetEntry
-    from tags_assets.runner import run_target
+    from tags_assets.graph.runner import run_target
+    from tags_assets.settings.home import Home, TargetEntry
 
     try:
         home = Home.resolve(home).prepare()
@@ -152,19 +155,19 @@ def look(home, unbroken):
     from tags_assets.store.artifacts import ArtifactStore
 
     store = ArtifactStore(home)
-    wrong = list(store.health(deep=True).damaged)
+    wrong = list(home_health(store, deep=True).damaged)
     for key, found in tables(store).items():
         if unbroken.get(key) not in {None, found}:
             wrong.append(f"{key} differs from the unbroken run")
     if (home / "artifacts").exists():
-        with store.warehouse.open() as warehouse:
+        with Warehouse(store).open() as warehouse:
             views = warehouse.sql("select view_name from duckdb_views() where not internal").fetchall()
             for (view,) in views:
                 try:
                     warehouse.sql(f'select count(*) from "{view}"').fetchall()
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is wrong
                     wrong.append(f"{view}: {error}")
-    count = sum(size.versions for size in store.health().assets.values())
+    count = sum(size.versions for size in home_health(store).assets.values())
     store.close()
     return wrong, count
 
@@ -288,7 +291,7 @@ def compare(home, unbroken):
     for name, checksum in exported.select("file", "sha256").iter_rows():
         if hashlib.sha256((home / name).read_bytes()).hexdigest() != checksum:
             wrong.append(f"{name}: not what exported_subset says")
-    store.publish()
+    Warehouse(store).publish()
     left = [str(path) for path in (*store.layout.scratch.glob("*"), *store.layout.home_scratch.glob("*"))]
     store.close()
     return wrong + [f"left behind: {path}" for path in left]
@@ -336,7 +339,7 @@ def corrupt(folder, reference, unbroken, chance):
         content[at : at + 16] = bytes(byte ^ 0xFF for byte in content[at : at + 16])
         path.write_bytes(content)
     store = ArtifactStore(home)
-    damaged = store.health(deep=True).damaged
+    damaged = home_health(store, deep=True).damaged
     store.close()
     wrong = [] if len(damaged) == len(files) else [f"{len(damaged)} of {len(files)} found"]
     how, said = finish(home)
@@ -372,7 +375,7 @@ def main():
     options = parser.parse_args()
     os.environ |= {"DAGSTER_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     CONTEXT.set_forkserver_preload(
-        ["tags_assets.definitions", "tags_assets.runner", "tags_assets.method.selection"]
+        ["tags_assets.graph.definitions", "tags_assets.graph.runner", "tags_assets.method.selection.selector"]
     )
     chance = random.Random(options.seed)  # noqa: S311
     found = {}

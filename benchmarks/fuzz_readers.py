@@ -137,7 +137,7 @@ def read_cases(folder: Path) -> None:
     """Read the cases that come by name on stdin, one a line, and answer each with what came of it."""
     from tags_assets.errors import UserError  # noqa: PLC0415 - in the child alone
     from tags_assets.formats.pool import expand_pool, read_pool  # noqa: PLC0415
-    from tags_assets.target_file import load_target  # noqa: PLC0415
+    from tags_assets.settings.target_file import load_target  # noqa: PLC0415
 
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     for name in map(str.strip, sys.stdin):

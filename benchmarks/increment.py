@@ -23,9 +23,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tags_assets.home import Home
-from tags_assets.runner import run_target
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.graph.runner import run_target
+from tags_assets.settings.home import Home
+from tags_assets.settings.target_registry import TargetRegistry
 
 SENTENCE = re.compile(r"(?<=[.!?\n])\s+")
 

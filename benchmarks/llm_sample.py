@@ -37,11 +37,11 @@ sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
 from alignment_probe import centroid_scores, read_truth
 from results import Table, interval, save
 
-from tags_assets.method.grounding import from_frame
-from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.request import Budget, SelectionRequest
-from tags_assets.method.selection import select
-from tags_assets.method.target import PoolText, target_from_examples
+from tags_assets.method.selection.request import Budget, SelectionRequest
+from tags_assets.method.selection.selector import select
+from tags_assets.method.target.distribution import PoolText, target_from_examples
+from tags_assets.method.tree.grounding import from_frame
+from tags_assets.method.tree.knowledge_tree import KnowledgeTree
 from tags_assets.store.opening import open_store
 from tags_assets_tests.llm import model_server
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tags_assets.llm import Client, ClientSettings, LLMTagger
-from tags_assets.llm.cache import Account
+from tags_assets.llm.answer_cache import Account
 from tags_assets.llm.resolver import Item, Resolver
 from tags_assets.llm.status import Tally
 from tags_assets.llm.tagger import _Questions

@@ -41,7 +41,7 @@ def follow(instance, sensor, cursor):
     """One tick of the sensor, and the runs that it asks for: its cursor, and what ran for which target."""
     import dagster as dg
 
-    from tags_assets.definitions import defs
+    from tags_assets.graph.definitions import defs
 
     data = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs()))
     for request in data.dynamic_partitions_requests or []:
@@ -74,12 +74,12 @@ def main():
         folder = Path(name)
         os.environ |= {"TAGS_TARGETS": str(folder / "targets"), "TAGS_HOME": str(folder / "home")}
         from tags_assets.assets.versioned import TARGET_ASSETS
-        from tags_assets.automation import targets_sensor
-        from tags_assets.dagster_home import open_instance
-        from tags_assets.home import Home
-        from tags_assets.runner import run_target
+        from tags_assets.graph.automation import targets_sensor
+        from tags_assets.graph.instance import open_instance
+        from tags_assets.graph.runner import run_target
+        from tags_assets.settings.home import Home
+        from tags_assets.settings.target_registry import TargetRegistry
         from tags_assets.store.opening import open_store
-        from tags_assets.target_registry import TargetRegistry
 
         home = Home.resolve().prepare()
         pool = home.pool("default").model_copy(update={"paths": [str(ROOT / "sample/pool")]})

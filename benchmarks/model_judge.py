@@ -42,8 +42,8 @@ from results import RESULTS, Table, save
 from tags_assets.llm import Client, ClientSettings
 from tags_assets.llm.judge import Judge
 from tags_assets.llm.rating import DIMENSIONS, JUDGEMENTS_SCHEMA
-from tags_assets.method.scoring import ScoringConfig, score
-from tags_assets.method.text_signals import SIGNALS
+from tags_assets.method.scoring.scores import ScoringConfig, score
+from tags_assets.method.scoring.text_signals import SIGNALS
 from tags_assets_tests.llm import model_server
 
 N_PAIRS, PAIRS_A_CALL, DRAWS = 200, 2, 2_000

@@ -41,20 +41,20 @@ from results import Table, interval, save
 from tree_purity import kmeans_rounds
 
 from tags_assets.formats.conversation import texts
-from tags_assets.method.assignment import assign_concepts, combine
-from tags_assets.method.embedding import row_texts, unit
-from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.near_texts import text_groups
-from tags_assets.method.request import Budget, SelectionRequest
-from tags_assets.method.scoring import score
-from tags_assets.method.selection import select
+from tags_assets.method.concepts.assignment import assign_concepts, combine
+from tags_assets.method.concepts.vocabulary import Vocabulary
+from tags_assets.method.scoring.scores import score
+from tags_assets.method.scoring.text_signals import SIGNALS, text_signals
+from tags_assets.method.selection.near_texts import text_groups
+from tags_assets.method.selection.request import Budget, SelectionRequest
+from tags_assets.method.selection.selector import select
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger
-from tags_assets.method.target import PoolText, target_from_examples, target_from_pool
-from tags_assets.method.text_signals import SIGNALS, text_signals
-from tags_assets.method.vocabulary import Vocabulary
+from tags_assets.method.target.distribution import PoolText, target_from_examples, target_from_pool
+from tags_assets.method.text.embedding import row_texts, unit
+from tags_assets.method.tree.knowledge_tree import KnowledgeTree
 from tags_assets.models.minilm import MiniLM
-from tags_assets.selection.inputs import Inputs, read_tree
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.upstream import Inputs, read_tree
 
 READ = (
     "raw_instances",

@@ -33,14 +33,14 @@ from corrupted_twins import KINDS, corrupted_twins  # noqa: E402 - the checkout 
 
 from tags_assets.formats.conversation import texts  # noqa: E402
 from tags_assets.formats.pool import read_pool  # noqa: E402
-from tags_assets.method.assignment import assign_concepts, combine  # noqa: E402
-from tags_assets.method.embedding import row_texts  # noqa: E402
-from tags_assets.method.grounding import ground  # noqa: E402
-from tags_assets.method.scoring import ScoringConfig, score, soundness  # noqa: E402
+from tags_assets.method.concepts.assignment import assign_concepts, combine  # noqa: E402
+from tags_assets.method.concepts.vocabulary import build_vocabulary  # noqa: E402
+from tags_assets.method.scoring.scores import ScoringConfig, score, soundness  # noqa: E402
+from tags_assets.method.scoring.text_signals import SIGNALS, text_signals  # noqa: E402
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger  # noqa: E402
-from tags_assets.method.text_signals import SIGNALS, text_signals  # noqa: E402
-from tags_assets.method.tree import build_tree  # noqa: E402
-from tags_assets.method.vocabulary import build_vocabulary  # noqa: E402
+from tags_assets.method.text.embedding import row_texts  # noqa: E402
+from tags_assets.method.tree.builder import build_tree  # noqa: E402
+from tags_assets.method.tree.grounding import ground  # noqa: E402
 from tags_assets.models.minilm import MiniLM  # noqa: E402
 
 TREE_TERMS = ("information_content", "concepts", "spread", "peer_standing")

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import sparse
 from tree_purity import kmeans
 
-from tags_assets.method.clustering import group_sums
-from tags_assets.method.embedding import unit
+from tags_assets.method.text.embedding import unit
+from tags_assets.method.tree.clustering import group_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

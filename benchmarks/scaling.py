@@ -63,7 +63,7 @@ GIVEN = (
 def costs():
     """Collect the CPU seconds and the peak memory of each asset that is made inside."""
     from tags_assets.assets import versioned  # noqa: PLC0415 - loads Dagster
-    from tags_assets.measure import measured  # noqa: PLC0415
+    from tags_assets.assets.measure import measured  # noqa: PLC0415
 
     found: list[tuple[float, float]] = []
 
@@ -87,10 +87,10 @@ def _cpu() -> float:
 
 def run_graph(home: Path, target: Path, first: set[str] | None) -> dict[str, tuple[float, float]]:
     """Run the graph, or without the assets in `first`, in this process: asset -> CPU seconds, peak MB."""
-    from tags_assets.dagster_home import open_instance, prepare_dagster_home  # noqa: PLC0415
-    from tags_assets.definitions import defs  # noqa: PLC0415
-    from tags_assets.home import Home, TargetEntry  # noqa: PLC0415
-    from tags_assets.partitions import targets  # noqa: PLC0415
+    from tags_assets.assets.partitions import targets  # noqa: PLC0415
+    from tags_assets.graph.definitions import defs  # noqa: PLC0415
+    from tags_assets.graph.instance import open_instance, prepare_dagster_home  # noqa: PLC0415
+    from tags_assets.settings.home import Home, TargetEntry  # noqa: PLC0415
 
     os.environ["TAGS_HOME"] = str(home)
     at = Home.resolve(home).prepare()
@@ -130,7 +130,7 @@ def write_target(folder: Path, data: Path) -> Path:
 
 def rows_of_pool(n: int, data: Path, further: Path | None, scratch: Path) -> dict[str, tuple[float, float]]:
     """Run the whole graph on `n` rows, evenly spaced over the pool (all of `further`, where it is given)."""
-    from tags_assets.home import Home, PoolSettings  # noqa: PLC0415
+    from tags_assets.settings.home import Home, PoolSettings  # noqa: PLC0415
 
     file = further
     if file is None:
@@ -213,16 +213,16 @@ def in_memory(n: int, real: Path) -> dict[str, tuple[float, float]]:
     """Run the method on `n` rows drawn from the real ones: stage -> CPU seconds, peak MB until then."""
     from scipy import sparse  # noqa: PLC0415 - the other series need none of these
 
-    from tags_assets.method.grounding import from_frame  # noqa: PLC0415
-    from tags_assets.method.likeness import likeness  # noqa: PLC0415
-    from tags_assets.method.near_texts import text_groups  # noqa: PLC0415
-    from tags_assets.method.request import Budget, SelectionRequest  # noqa: PLC0415
-    from tags_assets.method.scoring import score  # noqa: PLC0415
-    from tags_assets.method.selection import attribute_selection, select  # noqa: PLC0415
-    from tags_assets.method.target import target_from_examples  # noqa: PLC0415
-    from tags_assets.method.text_signals import SIGNALS  # noqa: PLC0415
-    from tags_assets.selection.inputs import Inputs, read_tree  # noqa: PLC0415
+    from tags_assets.method.scoring.scores import score  # noqa: PLC0415
+    from tags_assets.method.scoring.text_signals import SIGNALS  # noqa: PLC0415
+    from tags_assets.method.selection.near_texts import text_groups  # noqa: PLC0415
+    from tags_assets.method.selection.request import Budget, SelectionRequest  # noqa: PLC0415
+    from tags_assets.method.selection.selector import attribute_selection, select  # noqa: PLC0415
+    from tags_assets.method.target.distribution import target_from_examples  # noqa: PLC0415
+    from tags_assets.method.target.likeness import likeness  # noqa: PLC0415
+    from tags_assets.method.tree.grounding import from_frame  # noqa: PLC0415
     from tags_assets.store.artifacts import ArtifactStore  # noqa: PLC0415
+    from tags_assets.store.upstream import Inputs, read_tree  # noqa: PLC0415
 
     store, random = ArtifactStore(real), np.random.default_rng(0)
     assets = ("knowledge_tree", "grounded_instances", "instance_scores", "instance_embeddings")

@@ -39,9 +39,9 @@ from results import Table, interval, save  # noqa: E402
 from scipy import sparse  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 
-from tags_assets.method.scoring import ScoringConfig, score  # noqa: E402
-from tags_assets.method.target import kl  # noqa: E402
-from tags_assets.method.text_signals import SIGNALS  # noqa: E402
+from tags_assets.method.scoring.scores import ScoringConfig, score  # noqa: E402
+from tags_assets.method.scoring.text_signals import SIGNALS  # noqa: E402
+from tags_assets.method.target.distribution import kl  # noqa: E402
 
 N_TWINS, SEEDS, LENGTHS, DRAWS = 1_200, 3, 10, 500
 PAIRED = (

@@ -33,33 +33,33 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from alignment_probe import ROOT, centroid_scores, read_data, read_truth
 from results import Table, interval, save
 
-from tags_assets.method import objective, problem
-from tags_assets.method.alignment import closeness, departure, target_from_pool
-from tags_assets.method.assignment import assign_concepts, combine
-from tags_assets.method.embedding import centred, row_texts, unit
-from tags_assets.method.grounding import ground
-from tags_assets.method.near_texts import text_groups
-from tags_assets.method.request import (
+from tags_assets.method.concepts.assignment import assign_concepts, combine
+from tags_assets.method.concepts.student import embed_rows
+from tags_assets.method.concepts.vocabulary import build_vocabulary
+from tags_assets.method.scoring.scores import score
+from tags_assets.method.scoring.text_signals import text_signals
+from tags_assets.method.selection import objective, problem
+from tags_assets.method.selection.alignment import closeness, departure, target_from_pool
+from tags_assets.method.selection.near_texts import text_groups
+from tags_assets.method.selection.request import (
     DEFAULT_ALIGNMENT,
     DEFAULT_BREADTH,
     DEFAULT_TEXT_SHARE,
     Budget,
     SelectionRequest,
 )
-from tags_assets.method.scoring import score
-from tags_assets.method.selection import select
-from tags_assets.method.student import embed_rows
+from tags_assets.method.selection.selector import select
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger
-from tags_assets.method.target import (
+from tags_assets.method.target.distribution import (
     PoolText,
     back_off_weights,
     target_from_description,
     target_from_examples,
     target_from_weights,
 )
-from tags_assets.method.text_signals import text_signals
-from tags_assets.method.tree import build_tree
-from tags_assets.method.vocabulary import build_vocabulary
+from tags_assets.method.text.embedding import centred, row_texts, unit
+from tags_assets.method.tree.builder import build_tree
+from tags_assets.method.tree.grounding import ground
 from tags_assets.models.minilm import MiniLM
 
 TITLES = {

@@ -39,7 +39,7 @@ TREE = {"rows": 1_000_000, "levels": [40_000, 14_000, 4_500, 1_200, 300, 60, 12]
 
 
 def flat_problem():
-    from tags_assets.method.objective import Objective
+    from tags_assets.method.selection.objective import Objective
 
     rng = np.random.default_rng(0)
     n, labels, per_row = FLAT["rows"], FLAT["labels"], 8
@@ -56,7 +56,7 @@ def flat_problem():
 def tree_problem():
     from synthetic_pool import make_rows, make_tree
 
-    from tags_assets.method.objective import fair_shares, node_weights, tree_objective
+    from tags_assets.method.selection.objective import fair_shares, node_weights, tree_objective
 
     tree = make_tree(TREE["levels"])
     grounding, quality = make_rows(TREE["rows"], tree, concepts=8)
@@ -67,9 +67,9 @@ def tree_problem():
 
 
 def ours(objective, picks):
-    from tags_assets.method.certificate import certify
-    from tags_assets.method.constraints import build_constraints
-    from tags_assets.method.solver import greedy
+    from tags_assets.method.selection.certificate import certify
+    from tags_assets.method.selection.constraints import build_constraints
+    from tags_assets.method.selection.solver import greedy
 
     constraints = build_constraints(objective.n_rows, picks)
     greedy(objective, build_constraints(objective.n_rows, 2))  # compile, or load what was compiled

@@ -31,7 +31,7 @@ def write(folder, n_rows, n_picks):
     import pyarrow.parquet as pq
     import solver_peers
 
-    from tags_assets.method.streamed import parquet_frames
+    from tags_assets.method.selection.streamed import parquet_frames
 
     solver_peers.TREE.update(rows=n_rows, picks=n_picks)
     objective = solver_peers.tree_problem()
@@ -52,9 +52,9 @@ def peak_mb():
 
 
 def solve(folder, case, size, n_picks):
-    from tags_assets.method import streamed
-    from tags_assets.method.constraints import build_constraints
-    from tags_assets.method.solver import greedy
+    from tags_assets.method.selection import streamed
+    from tags_assets.method.selection.constraints import build_constraints
+    from tags_assets.method.selection.solver import greedy
 
     nodes = np.load(folder / "nodes.npz")
     whole = case == "exact"

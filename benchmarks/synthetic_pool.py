@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from tags_assets.method.knowledge_tree import KnowledgeTree
+from tags_assets.method.tree.knowledge_tree import KnowledgeTree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

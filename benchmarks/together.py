@@ -29,6 +29,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tags_assets.store.health import home_health
+from tags_assets.store.retention import prune_versions
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
@@ -51,8 +54,8 @@ class Silent:
 def select(home, targets, answers):
     """Runs for some targets, one after the other."""
     quiet()
-    from tags_assets.home import Home
-    from tags_assets.runner import run_target
+    from tags_assets.graph.runner import run_target
+    from tags_assets.settings.home import Home
 
     try:
         for target in targets:
@@ -110,7 +113,7 @@ def opened_anew(home):
 
 
 def explain(home):
-    from tags_assets.explanation import explain_row
+    from tags_assets.explain.explainer import explain_row
     from tags_assets.store.artifacts import ArtifactStore
 
     store = ArtifactStore(home)
@@ -124,7 +127,7 @@ def prune(home):
     store = ArtifactStore(home)
 
     def act():
-        store.prune(2, dry_run=False)
+        prune_versions(store, 2, dry_run=False)
 
     return act
 
@@ -215,8 +218,8 @@ def made_more_than_once(home):
     import dagster as dg
     from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-    from tags_assets.dagster_home import open_instance
-    from tags_assets.home import Home
+    from tags_assets.graph.instance import open_instance
+    from tags_assets.settings.home import Home
 
     made = collections.Counter()
     with open_instance(Home.resolve(home)) as instance:
@@ -239,8 +242,8 @@ def await_runs(home, seconds=180):
     """Let the runs that the daemon has begun come to their end, so that the end of this cuts none off."""
     import dagster as dg
 
-    from tags_assets.dagster_home import open_instance
-    from tags_assets.home import Home
+    from tags_assets.graph.instance import open_instance
+    from tags_assets.settings.home import Home
 
     status = dg.DagsterRunStatus
     under_way = dg.RunsFilter(statuses=[status.QUEUED, status.NOT_STARTED, status.STARTING, status.STARTED])
@@ -276,8 +279,8 @@ OTHER = "python_programming"
 
 def lay_out(folder):
     """A home with a first selection, then a file more in its pool, and two targets more."""
-    from tags_assets.dagster_home import open_instance
-    from tags_assets.home import Home, TargetEntry
+    from tags_assets.graph.instance import open_instance
+    from tags_assets.settings.home import Home, TargetEntry
 
     home = folder / "home"
     how, said = finish(home)
@@ -302,7 +305,7 @@ def main():
     options = parser.parse_args()
     os.environ |= {"DAGSTER_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     CONTEXT.set_forkserver_preload(
-        ["tags_assets.definitions", "tags_assets.runner", "tags_assets.method.selection"]
+        ["tags_assets.graph.definitions", "tags_assets.graph.runner", "tags_assets.method.selection.selector"]
     )
     from tags_assets.store.artifacts import ArtifactStore
 
@@ -340,7 +343,7 @@ def main():
         around.close()
         again, failed, n_runs = made_more_than_once(home)
         store = ArtifactStore(home)
-        damaged = store.health(deep=True).damaged
+        damaged = home_health(store, deep=True).damaged
         twice = (
             sorted(f"{asset} {version[:8]}" for (asset, version), times in made.items() if times > 1) + again
         )
@@ -352,7 +355,7 @@ def main():
             "versions_made": sum(times == 1 for times in made.values()),
             "made_twice": twice,
             "damaged": list(damaged),
-            "versions_in_the_end": sum(size.versions for size in store.health().assets.values()),
+            "versions_in_the_end": sum(size.versions for size in home_health(store).assets.values()),
         }
         print(json.dumps(tally, indent=2))
         sys.exit(bool(twice or damaged or failed or any(one["wrong"] for one in done.values())))

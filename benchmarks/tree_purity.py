@@ -22,8 +22,8 @@ from scipy import sparse
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from benchmarks.wordnet import read_nouns
-from tags_assets.method.clustering import group_sums, nearest_rows, unit
-from tags_assets.method.tree import TreeConfig, build_tree
+from tags_assets.method.tree.builder import TreeConfig, build_tree
+from tags_assets.method.tree.clustering import group_sums, nearest_rows, unit
 from tags_assets.models.minilm import MiniLM
 
 

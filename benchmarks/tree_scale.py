@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
 import numpy as np  # noqa: E402 - the checkout comes first on the path
 from results import RESULTS, Table, save  # noqa: E402
 
-from tags_assets.method.clustering import unit  # noqa: E402
-from tags_assets.method.tree import build_tree  # noqa: E402
+from tags_assets.method.tree.builder import build_tree  # noqa: E402
+from tags_assets.method.tree.clustering import unit  # noqa: E402
 from tags_assets.store.artifacts import ArtifactStore  # noqa: E402
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from tags_assets.store.warehouse import Warehouse
+
 os.environ["COLUMNS"] = "110"
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
@@ -23,9 +25,10 @@ import typer
 from pydantic import BaseModel
 
 import tags_assets
-from tags_assets import cli, home, target_file
+from tags_assets.commands import cli
+from tags_assets.explain.knobs import KNOBS
 from tags_assets.formats.export import FORMATS
-from tags_assets.selection.knobs import KNOBS
+from tags_assets.settings import home, target_file
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.columns import FURTHER_TABLES, meaning
 from tags_assets.store.sql import load_sql, sql_names
@@ -217,7 +220,7 @@ def _kind(of: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _tables() -> str:
     from tags_assets.assets.catalogue import GRAINS, TABLES
-    from tags_assets.definitions import defs
+    from tags_assets.graph.definitions import defs
 
     defs().resolve_asset_graph()
     out = [
@@ -239,8 +242,8 @@ def _tables() -> str:
     out += ["## Views", "Made from `sql/lineage/`; `tags-assets describe why_selected` shows the same."]
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(Path(folder))
-        store.publish(TABLES)
-        with store.warehouse.open() as connection:
+        Warehouse(store).publish(TABLES)
+        with Warehouse(store).open() as connection:
             for name in sorted(sql_names("lineage")):
                 view = name.rsplit("/", 1)[1]
                 described = connection.execute(f"describe {view}").fetchall()
@@ -358,7 +361,7 @@ def _annotation(kind: Any) -> str:
 
 
 def _dagster_yaml() -> str:
-    from tags_assets.dagster_home import DAGSTER_YAML
+    from tags_assets.graph.instance import DAGSTER_YAML
 
     return DAGSTER_YAML.strip() + "\n"
 
@@ -397,7 +400,7 @@ def _docstring(text: str) -> str:
 def picture() -> str:
     """Draw the graph as Mermaid, without the arrows that follow from others."""
     from tags_assets.assets.catalogue import GRAINS
-    from tags_assets.definitions import defs
+    from tags_assets.graph.definitions import defs
 
     graph = defs().resolve_asset_graph()
     parents = {

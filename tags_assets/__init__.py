@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tags_assets.notebook import (
+    from tags_assets.api import (
         compare,
         explain,
         explain_concept,
@@ -49,9 +49,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import the Python API when it is asked for: the command line and Dagster need not wait for it."""
     if name in __all__:
-        from tags_assets import notebook  # noqa: PLC0415
+        from tags_assets import api  # noqa: PLC0415
 
-        return getattr(notebook, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -103,9 +103,9 @@ def write_target(folder: Path, name: str = "maths", **fields: object) -> Path:
 
 def select_small_pool(folder: Path) -> Path:
     """Run the graph on the rows above for the target ``maths``, in this process; return the home."""
-    from tags_assets.home import Home
-    from tags_assets.runner import run_target
-    from tags_assets.target_registry import TargetRegistry
+    from tags_assets.graph.runner import run_target
+    from tags_assets.settings.home import Home
+    from tags_assets.settings.target_registry import TargetRegistry
 
     class Silent:
         def step(self, task: str, done: int, total: int) -> None:

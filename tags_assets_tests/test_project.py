@@ -10,8 +10,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tags_assets.dagster_home import DAGSTER_YAML, WORKSPACE_YAML
-from tags_assets.target_file import find_targets, load_target
+from tags_assets.graph.instance import DAGSTER_YAML, WORKSPACE_YAML
+from tags_assets.settings.target_file import find_targets, load_target
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())

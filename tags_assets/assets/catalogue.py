@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tags_assets.checks import checks_of
+from tags_assets.assets.checks import checks_of
 from tags_assets.store.catalogue import AssetTables
 
 Schema = dict[str, pl.DataType] | pl.Schema

@@ -10,10 +10,10 @@ import polars as pl
 
 from tags_assets.formats.conversation import texts
 from tags_assets.formats.pool import expand_pool, read_pool
-from tags_assets.method.assignment import assign_concepts, combine
-from tags_assets.method.embedding import row_texts
-from tags_assets.method.grounding import ground
-from tags_assets.method.vocabulary import Vocabulary
+from tags_assets.method.concepts.assignment import assign_concepts, combine
+from tags_assets.method.concepts.vocabulary import Vocabulary
+from tags_assets.method.text.embedding import row_texts
+from tags_assets.method.tree.grounding import ground
 from tags_assets.resources.keyphrases import CachedKeyphrases
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from tags_assets.assets.versioned import Inputs
-    from tags_assets.home import Home
-    from tags_assets.method.embedding import Embed, Vectors
-    from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.method.text.embedding import Embed, Vectors
+    from tags_assets.method.tree.knowledge_tree import KnowledgeTree
     from tags_assets.progress import Standing
     from tags_assets.resources.run import Run
-    from tags_assets.target_file import TargetSpec
+    from tags_assets.settings.home import Home
+    from tags_assets.settings.target_file import TargetSpec
 
 
 @dataclass(frozen=True)

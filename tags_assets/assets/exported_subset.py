@@ -7,12 +7,12 @@ import dagster as dg
 import polars as pl
 
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.partitions import targets
 from tags_assets.assets.previews import escaped, place, table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.export import EXPORT_SCHEMA, export, export_frame
-from tags_assets.partitions import targets
 from tags_assets.resources.run import RunResource
-from tags_assets.selected_rows import selected_rows
+from tags_assets.selection.selected_rows import selected_rows
 
 EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
 

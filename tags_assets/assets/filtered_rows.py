@@ -17,8 +17,8 @@ from tags_assets.formats.instance import CONDITION_COLUMNS
 from tags_assets.formats.pii import PII_SCHEMA, PIIMarker
 from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.formats.pool_files import names_of
-from tags_assets.home import PoolSettings
 from tags_assets.resources.run import RunResource
+from tags_assets.settings.home import PoolSettings
 from tags_assets.store.conditions import evaluate_condition
 
 SCHEMA = pl.Schema({"instance_id": pl.String(), "rule": pl.String(), "detail": pl.String()})

@@ -8,11 +8,11 @@ from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.grounding import GROUNDING_SCHEMA, ground, to_frame
-from tags_assets.method.near_texts import TEXT_SCHEMA, text_groups
-from tags_assets.method.templates import TEMPLATE_SCHEMA, templates
+from tags_assets.method.selection.near_texts import TEXT_SCHEMA, text_groups
+from tags_assets.method.text.templates import TEMPLATE_SCHEMA, templates
+from tags_assets.method.tree.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.resources.run import RunResource
-from tags_assets.selection.inputs import read_tree
+from tags_assets.store.upstream import read_tree
 
 
 @dg.asset(

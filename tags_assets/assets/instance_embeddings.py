@@ -10,8 +10,7 @@ from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
-from tags_assets.method.embedding import Embed, row_texts
-from tags_assets.method.student import (
+from tags_assets.method.concepts.student import (
     FIT_SCHEMA,
     N_TEACHER,
     WORD_SCHEMA,
@@ -20,10 +19,11 @@ from tags_assets.method.student import (
     embed_more,
     embed_rows,
 )
+from tags_assets.method.text.embedding import Embed, row_texts
 from tags_assets.resources.embedder import ROW_TOKENS
 from tags_assets.resources.run import RunResource
-from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.store.fingerprint import canonical
+from tags_assets.store.upstream import GROWN_FROM
 
 SCHEMA = pl.Schema(
     {

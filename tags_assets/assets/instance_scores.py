@@ -10,12 +10,12 @@ from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows, kept_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.grounding import from_frame
-from tags_assets.method.scoring import SCORE_SCHEMA, ScoringConfig, score
-from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, TEXT_SIGNALS_VERSION
+from tags_assets.method.scoring.scores import SCORE_SCHEMA, ScoringConfig, score
+from tags_assets.method.scoring.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, TEXT_SIGNALS_VERSION
+from tags_assets.method.tree.grounding import from_frame
 from tags_assets.resources.run import RunResource
 from tags_assets.resources.text_signals import CachedTextSignals
-from tags_assets.selection.inputs import read_tree
+from tags_assets.store.upstream import read_tree
 
 
 @dg.asset(

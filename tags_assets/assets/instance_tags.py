@@ -9,12 +9,17 @@ from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.kept import kept_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.assignment import INSTANCE_TAG_SCHEMA, assign_concepts, combine, rows_of_named
-from tags_assets.method.growth import PLACED_SCHEMA, placed_by, vocabulary_drift
-from tags_assets.method.vocabulary import Vocabulary
+from tags_assets.method.concepts.assignment import (
+    INSTANCE_TAG_SCHEMA,
+    assign_concepts,
+    combine,
+    rows_of_named,
+)
+from tags_assets.method.concepts.vocabulary import Vocabulary
+from tags_assets.method.tree.growth import PLACED_SCHEMA, placed_by, vocabulary_drift
 from tags_assets.resources.run import RunResource
-from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.store.artifact_file import Vectors
+from tags_assets.store.upstream import GROWN_FROM
 
 CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "weight": pl.Float32()})
 """One row per content and concept assigned to it, before the row's own tags join it."""

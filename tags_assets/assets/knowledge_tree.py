@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.growth import PLACED_SCHEMA, grow, placed_by
-from tags_assets.method.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA, KnowledgeTree
-from tags_assets.method.tree import TreeConfig, build_tree
+from tags_assets.method.tree.builder import TreeConfig, build_tree
+from tags_assets.method.tree.growth import PLACED_SCHEMA, grow, placed_by
+from tags_assets.method.tree.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA, KnowledgeTree
 from tags_assets.resources.run import RunResource
 
 TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]

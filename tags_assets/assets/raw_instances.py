@@ -10,8 +10,8 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
-from tags_assets.pool import landed
 from tags_assets.resources.run import Run, RunResource
+from tags_assets.settings.pool import landed
 
 
 def pool_configuration(run: Run) -> Mapping[str, Any]:

@@ -8,8 +8,8 @@ from tags_assets.assets.raw_instances import pool_configuration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import REJECTED_SCHEMA
 from tags_assets.formats.pool import read_pool
-from tags_assets.pool import landed
 from tags_assets.resources.run import RunResource
+from tags_assets.settings.pool import landed
 
 
 @dg.asset(deps=["landing"], code_version="2", **declare("rejected_rows", REJECTED_SCHEMA))

@@ -8,8 +8,8 @@ import polars as pl
 
 from tags_assets.assets.kept import kept_rows
 from tags_assets.formats.conversation import texts
-from tags_assets.method.attribution import WHOLE_TEXT
-from tags_assets.report.inputs import (
+from tags_assets.method.selection.attribution import WHOLE_TEXT
+from tags_assets.report.content import (
     DIVERSITY_SCHEMA,
     DRIVER_SCHEMA,
     MASS_SCHEMA,
@@ -24,15 +24,15 @@ from tags_assets.report.inputs import (
 )
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.selection.inferred import shows_inferred
-from tags_assets.selection.inputs import GROWN_FROM
 from tags_assets.selection.notes import notes_of
+from tags_assets.store.upstream import GROWN_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tags_assets.assets.versioned import Inputs
+    from tags_assets.settings.target_file import TargetSpec
     from tags_assets.store.versions import ArtifactVersion
-    from tags_assets.target_file import TargetSpec
 
 SNIPPET_CHARS = 600
 """Characters of a prompt or response that the report holds."""

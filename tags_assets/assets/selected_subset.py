@@ -7,12 +7,13 @@ import dagster as dg
 
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.partitions import targets
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.alignment import SHORTAGE_SCHEMA
-from tags_assets.method.selection_result import BEYOND_SCHEMA, FRONTIER_SCHEMA
-from tags_assets.partitions import targets
+from tags_assets.method.selection.alignment import SHORTAGE_SCHEMA
+from tags_assets.method.selection.result import BEYOND_SCHEMA, FRONTIER_SCHEMA
 from tags_assets.resources.run import RunResource
-from tags_assets.selection.selected import (
+from tags_assets.selection.inputs import SelectionInputs
+from tags_assets.selection.tables import (
     CODE_VERSION,
     LEFT_OUT_SCHEMA,
     LEVELS_SCHEMA,
@@ -21,8 +22,7 @@ from tags_assets.selection.selected import (
     SCHEMA,
     select_target,
 )
-from tags_assets.selection.selection_inputs import SelectionInputs
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.settings.target_registry import TargetRegistry
 
 
 @dg.asset(

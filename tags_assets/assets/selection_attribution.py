@@ -6,12 +6,12 @@ import polars as pl
 
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.partitions import targets
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.selection import attribute_selection
-from tags_assets.partitions import targets
+from tags_assets.method.selection.selector import attribute_selection
 from tags_assets.resources.run import RunResource
 from tags_assets.selection.inferred import inferred_nodes
-from tags_assets.selection.selection_inputs import SelectionInputs
+from tags_assets.selection.inputs import SelectionInputs
 
 SCHEMA = pl.Schema(
     {

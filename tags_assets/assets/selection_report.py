@@ -6,10 +6,10 @@ import polars as pl
 
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.partitions import targets
 from tags_assets.assets.previews import place
 from tags_assets.assets.report_input import report_input
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.partitions import targets
 from tags_assets.report.render import render_report
 from tags_assets.resources.run import Run, RunResource
 from tags_assets.store.durable import write_whole

@@ -7,7 +7,7 @@ from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
-from tags_assets.method.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
+from tags_assets.method.concepts.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHEMA, build_vocabulary
 from tags_assets.resources.embedder import TAG_TOKENS
 from tags_assets.resources.run import RunResource
 

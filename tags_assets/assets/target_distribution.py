@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.examples import ExampleTagger, ground_examples, read_examples
+from tags_assets.assets.partitions import targets
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.embedding import Embed
-from tags_assets.method.grounding import from_frame
-from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.target import (
+from tags_assets.method.target.distribution import (
     TARGET_SCHEMA,
     PoolText,
     TargetDistribution,
@@ -25,14 +23,16 @@ from tags_assets.method.target import (
     target_from_pool,
     target_from_weights,
 )
-from tags_assets.partitions import targets
+from tags_assets.method.text.embedding import Embed
+from tags_assets.method.tree.grounding import from_frame
+from tags_assets.method.tree.knowledge_tree import KnowledgeTree
 from tags_assets.resources.embedder import ROW_TOKENS
 from tags_assets.resources.run import Run, RunResource
-from tags_assets.selection.ceased import resolve_nodes
-from tags_assets.selection.inputs import read_tree
+from tags_assets.selection.missing_nodes import resolve_nodes
 from tags_assets.selection.notes import language_notes
-from tags_assets.target_file import TargetSpec
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.settings.target_file import TargetSpec
+from tags_assets.settings.target_registry import TargetRegistry
+from tags_assets.store.upstream import read_tree
 
 LIKENESS_SCHEMA = pl.Schema({"instance_id": pl.String(), "likeness": pl.Float32()})
 """Columns of the table ``target_distribution_likeness``, one row per instance that has a vector;

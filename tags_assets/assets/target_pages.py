@@ -10,7 +10,7 @@ import polars as pl
 from tags_assets.assets import pictures
 from tags_assets.assets.pages import named_row, said
 from tags_assets.assets.previews import escaped, place, table
-from tags_assets.report import words
+from tags_assets.report import sentences as words
 from tags_assets.report.charts import last_steps
 from tags_assets.selection.inferred import inferred_nodes
 from tags_assets.selection.notes import notes_of
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tags_assets.assets.pages import Page
     from tags_assets.assets.previews import Preview
     from tags_assets.assets.versioned import Inputs
-    from tags_assets.home import Home
-    from tags_assets.method.knowledge_tree import KnowledgeTree
-    from tags_assets.method.target import TargetDistribution
-    from tags_assets.report.inputs import ReportInput
-    from tags_assets.selection.selected import Selected
-    from tags_assets.target_file import TargetSpec
+    from tags_assets.method.target.distribution import TargetDistribution
+    from tags_assets.method.tree.knowledge_tree import KnowledgeTree
+    from tags_assets.report.content import ReportInput
+    from tags_assets.selection.tables import Selected
+    from tags_assets.settings.home import Home
+    from tags_assets.settings.target_file import TargetSpec
 
 WHY_ROWS = 12
 REASONS_SHOWN = 3

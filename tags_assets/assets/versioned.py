@@ -6,30 +6,31 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from tags_assets.assets.catalogue import TABLES
+from tags_assets.assets.checks import Judged, check_limits, checks_of
+from tags_assets.assets.dagster_internals import DATA_VERSION_TAG
 from tags_assets.assets.figures import figures_shown
+from tags_assets.assets.measure import measured
 from tags_assets.assets.previews import as_metadata
-from tags_assets.checks import Judged, check_limits, checks_of
 from tags_assets.errors import UserError
-from tags_assets.measure import measured
 from tags_assets.progress import Throttled, narrator, reporter
-from tags_assets.selection.inputs import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.columns import meaning
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.shelf import DAMAGED, DamagedArtifactError
+from tags_assets.store.upstream import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.versions import VersionRecord
+from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from tags_assets.assets.measure import Measured
     from tags_assets.assets.previews import Preview
-    from tags_assets.limits import Limits
-    from tags_assets.measure import Measured
     from tags_assets.progress import Standing
     from tags_assets.resources.run import Run
+    from tags_assets.settings.limits import Limits
     from tags_assets.store.artifact_file import Rows
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
@@ -132,7 +133,7 @@ def materialize(
         made.append((partition, version))
         shown[partition] = _metadata(version, status, measure, store.home)
     if made and not run.settings.dry_run:
-        store.publish(TABLES)
+        Warehouse(store).publish(TABLES)
     if errors:
         # What could be made is told one by one, so that a wrong target keeps no other one from its selection.
         for partition, version in made:

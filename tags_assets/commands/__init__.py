@@ -1,1 +1,1 @@
-"""What the commands of `tags_assets.cli` do; imported when one runs, so that ``--help`` is quick."""
+"""What the commands of `tags_assets.commands.cli` do; imported when one runs, so that ``--help`` is quick."""

@@ -9,16 +9,16 @@ import polars as pl
 from tags_assets.commands.console import err, out
 from tags_assets.errors import UserError
 from tags_assets.formats.export import FORMATS, export
-from tags_assets.method.mixture import mixture_sizes
-from tags_assets.selected_rows import selected_rows
-from tags_assets.selection.targets import selected_target
+from tags_assets.method.selection.mixture import mixture_sizes
+from tags_assets.selection.selected_rows import selected_rows
+from tags_assets.selection.selected_targets import selected_target
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tags_assets.home import Home
+    from tags_assets.settings.home import Home
     from tags_assets.store.artifacts import ArtifactStore
 
 

@@ -12,21 +12,22 @@ from rich.table import Table
 from rich.tree import Tree as Drawing
 
 from tags_assets.commands.console import out, print_table
-from tags_assets.comparison import resolve
 from tags_assets.errors import UserError
-from tags_assets.home import POOL_TARGET
-from tags_assets.lineage import Lineage
-from tags_assets.method.knowledge_tree import KnowledgeTree
-from tags_assets.method.target import find_node
-from tags_assets.selection.targets import selected_target
+from tags_assets.explain.diff import resolve
+from tags_assets.explain.lineage import Lineage
+from tags_assets.method.target.distribution import find_node
+from tags_assets.method.tree.knowledge_tree import KnowledgeTree
+from tags_assets.selection.selected_targets import selected_target
+from tags_assets.settings.home import POOL_TARGET
+from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.opening import open_store
 from tags_assets.store.sql import load_sql
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tags_assets.home import Home
+    from tags_assets.settings.home import Home
     from tags_assets.store.artifacts import ArtifactStore
 
 CONCEPT_ROWS = 20
@@ -35,7 +36,7 @@ CONCEPT_ROWS = 20
 
 def run_explain(home: Home, row: str, target: str | None, version: str | None) -> None:
     """Say why a row is in a selection, or why not."""
-    from tags_assets.explanation import explain_row  # noqa: PLC0415
+    from tags_assets.explain.explainer import explain_row  # noqa: PLC0415
 
     store = open_store(home.path)
     lineage = selection_of(store, target, version)
@@ -45,7 +46,7 @@ def run_explain(home: Home, row: str, target: str | None, version: str | None) -
 
 def run_explain_concept(home: Home, concept: str, target: str | None, version: str | None) -> None:
     """Say which rows a concept or a tag brought into the current selections."""
-    from tags_assets.explanation import why_node  # noqa: PLC0415
+    from tags_assets.explain.explainer import why_node  # noqa: PLC0415
 
     if version is not None:
         raise UserError(
@@ -107,7 +108,7 @@ def _pool_share(store: ArtifactStore, tree: KnowledgeTree) -> list[float]:
 
 def run_describe(home: Home, name: str | None) -> None:
     """List the views with what each holds, or one with its columns."""
-    with open_store(home.path).warehouse.open() as warehouse:
+    with Warehouse(open_store(home.path)).open() as warehouse:
         told: dict[str, str] = dict(warehouse.execute(load_sql("explain/views")).fetchall())
         if name is not None and name not in told:
             raise UserError.unknown("table or view", name, sorted(told), where="warehouse.duckdb")
@@ -128,7 +129,7 @@ def run_describe(home: Home, name: str | None) -> None:
 
 def run_diff(home: Home, a: str, b: str) -> None:
     """Compare two selections."""
-    from tags_assets.explanation import diff  # noqa: PLC0415
+    from tags_assets.explain.diff import diff  # noqa: PLC0415
 
     out.print(diff(open_store(home.path), a, b).to_text(), markup=False)
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tags_assets.commands.console import err, out
-from tags_assets.dagster_home import DAGSTER_YAML
 from tags_assets.errors import UserError
-from tags_assets.housekeeping import damaged_caches
+from tags_assets.graph.instance import DAGSTER_YAML
+from tags_assets.graph.leftovers import damaged_caches
 from tags_assets.store.durable import write_whole
-from tags_assets.store.health import health
+from tags_assets.store.health import home_health
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tags_assets.home import Home
+    from tags_assets.settings.home import Home
 
 _EXAMPLE_TARGET = """\
 # What a selection should look like. The file's name is the target's name.
@@ -63,7 +63,7 @@ code_location_target_module = "graph"
 _GRAPH = """\
 \"\"\"The graph that `dg dev` serves in this folder.\"\"\"
 
-from tags_assets.definitions import defs
+from tags_assets.graph.definitions import defs
 
 __all__ = ["defs"]
 """
@@ -123,7 +123,7 @@ def run_doctor(home: Home, model: str | None, base_url: str | None, *, deep: boo
         out.print(
             f"{'LOW ' if low else 'ok  '}  {usage.free / 1e9:.1f} GB free below {home.path}", markup=False
         )
-        found = health(open_store(home.path), deep=deep)
+        found = home_health(open_store(home.path), deep=deep)
         versions = sum(size.versions for size in found.assets.values())
         checked = ", each equal to its checksum" if deep and not found.damaged else ""
         out.print(f"ok    {versions} versions, {found.file_bytes / 1e6:,.1f} MB{checked}", markup=False)

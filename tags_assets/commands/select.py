@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.table import Table
 
 from tags_assets.commands.console import err, out, terminal_watcher
+from tags_assets.commands.outputs import check_outputs, write_outputs
 from tags_assets.errors import UserError
-from tags_assets.limits import Limits
+from tags_assets.graph.runner import made_anew, run_reading, run_target
 from tags_assets.llm.settings import ModelSettings
-from tags_assets.outputs import check_outputs, write_outputs
-from tags_assets.pool import landed_files, not_read
-from tags_assets.run_record import RunSettings
-from tags_assets.runner import made_anew, run_reading, run_target
-from tags_assets.target_registry import TargetRegistry
-from tags_assets.validation import pairs, validated, value_of
+from tags_assets.settings.limits import Limits
+from tags_assets.settings.pool import landed_files, not_read
+from tags_assets.settings.run_record import RunSettings
+from tags_assets.settings.target_registry import TargetRegistry
+from tags_assets.settings.validation import pairs, validated, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tags_assets.home import Home, PoolSettings
-    from tags_assets.runner import AssetRun
-    from tags_assets.target_registry import NamedTarget
+    from tags_assets.graph.runner import AssetRun
+    from tags_assets.settings.home import Home, PoolSettings
+    from tags_assets.settings.target_registry import NamedTarget
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
 
 def run_dry(home: Home, choices: Choices) -> None:
     """Read the pool and say what the language model would be asked, and for how much; ask nothing."""
-    from tags_assets.dry_run import estimate_jobs, total_cost  # noqa: PLC0415 - other runs need none of it
+    from tags_assets.graph.cost_estimate import estimate_jobs, total_cost  # noqa: PLC0415 - other runs need none of it
 
     settings, target = _resolved(home, choices)
     with terminal_watcher() as watcher:
@@ -157,7 +157,7 @@ def _limits(before: PoolSettings, choices: Choices) -> Limits:
             values[name] = [part.strip() for part in text.split(",")]
         else:
             values[name] = _percent(text) if text.endswith("%") else text
-    from tags_assets.checks import check_limits  # noqa: PLC0415 - loads Dagster
+    from tags_assets.assets.checks import check_limits  # noqa: PLC0415 - loads Dagster
 
     limits = validated(
         Limits,

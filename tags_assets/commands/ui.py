@@ -19,15 +19,15 @@ from uuid import uuid4
 import psutil
 
 from tags_assets.commands.console import out
-from tags_assets.dagster_home import open_instance
 from tags_assets.errors import UserError
+from tags_assets.graph.instance import open_instance
 from tags_assets.safe_start import safe_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tags_assets.home import Home
+    from tags_assets.settings.home import Home
 
 HOST = "127.0.0.1"
 
@@ -54,7 +54,7 @@ def run_ui(home: Home, port: int, *, browse: bool = False, public_address: str |
     run = [sys.executable, "-P", "-m"]
     quiet = ["--log-level", "warning", "--code-server-log-level", "warning"]
     commands = {
-        "webserver": [*run, "tags_assets.web_server", workspace, str(port), *public],
+        "webserver": [*run, "tags_assets.web.server", workspace, str(port), *public],
         "daemon": [*run, "dagster._daemon", "run", "-w", workspace, *quiet],
     }
     out.print("Starting the Dagster UI: half a minute, the first time a minute ...", markup=False)

@@ -11,15 +11,17 @@ from rich.table import Table
 from tags_assets.commands.console import out, print_table
 from tags_assets.commands.look import selection_of
 from tags_assets.errors import UserError
+from tags_assets.explain.lineage import Lineage
+from tags_assets.explain.reproduction import Manifest, reproduce
 from tags_assets.formats.export.mark import refuse_to_overwrite
-from tags_assets.housekeeping import Rubbish, damaged_caches, rubbish, sweep
-from tags_assets.lineage import Lineage
+from tags_assets.graph.leftovers import Rubbish, damaged_caches, rubbish, sweep
 from tags_assets.plural import counted
-from tags_assets.reproduce import Manifest, reproduce
 from tags_assets.store.durable import write_whole
-from tags_assets.store.health import health
+from tags_assets.store.health import home_health
 from tags_assets.store.mark import require_home
 from tags_assets.store.opening import open_store
+from tags_assets.store.retention import prune_versions
+from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tags_assets.home import Home
+    from tags_assets.settings.home import Home
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
 
@@ -104,10 +106,10 @@ def run_reproduce(home: Home, manifest_file: Path) -> None:
     """Make a selection again from its manifest and compare; a difference is exit code 1."""
     warnings.simplefilter("ignore")  # Dagster's, about options of its own that it calls beta
     from tags_assets.assets.selected_subset import selected_subset  # noqa: PLC0415
-    from tags_assets.selection.inputs import GROWN_FROM, Inputs  # noqa: PLC0415
-    from tags_assets.selection.selected import select_target  # noqa: PLC0415
-    from tags_assets.selection.selection_inputs import SelectionInputs  # noqa: PLC0415
-    from tags_assets.target_file import TargetSpec  # noqa: PLC0415
+    from tags_assets.selection.inputs import SelectionInputs  # noqa: PLC0415
+    from tags_assets.selection.tables import select_target  # noqa: PLC0415
+    from tags_assets.settings.target_file import TargetSpec  # noqa: PLC0415
+    from tags_assets.store.upstream import GROWN_FROM, Inputs  # noqa: PLC0415
 
     store = open_store(home.path)
     manifest = Manifest.read(manifest_file)
@@ -157,7 +159,7 @@ def _verdict(now: str, then: str) -> str:
 def run_prune(home: Home, keep_last: int, *, dry_run: bool, grace_minutes: float, unused_days: float) -> None:
     """Free what neither the last versions nor what they were made from need."""
     store = open_store(home.path)
-    pruning = store.prune(keep_last, dry_run=dry_run, grace=timedelta(minutes=grace_minutes))
+    pruning = prune_versions(store, keep_last, dry_run=dry_run, grace=timedelta(minutes=grace_minutes))
     going = {version.data_version for version in pruning.removed if version.asset == "selected_subset"}
     waste = rubbish(home, store, unused_days=unused_days, going=going)
     if not dry_run:
@@ -190,11 +192,11 @@ def run_repair(home: Home, *, deep: bool, dry_run: bool = False) -> None:
     require_home(home.path)
     warnings.simplefilter("ignore")
     from tags_assets.assets.catalogue import TABLES  # noqa: PLC0415
-    from tags_assets.definitions import defs  # noqa: PLC0415
+    from tags_assets.graph.definitions import defs  # noqa: PLC0415
 
     defs()  # the assets declare their tables where they stand
     store = open_store(home.path)
-    found = health(store, deep=deep, touches=not dry_run)
+    found = home_health(store, deep=deep, touches=not dry_run)
     for line in found.damaged:
         out.print(line, markup=False)
     caches = list(damaged_caches(home)) if deep else []
@@ -214,7 +216,7 @@ def run_repair(home: Home, *, deep: bool, dry_run: bool = False) -> None:
         return
     for damaged in caches:
         damaged.remove()
-    published = store.warehouse.rebuild(TABLES)
+    published = Warehouse(store).rebuild(TABLES)
     freed = sweep(waste)
     versions = sum(size.versions for size in found.assets.values())
     checked = "checked byte for byte" if deep else "found"

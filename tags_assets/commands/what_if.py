@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from tags_assets.commands.console import out
 from tags_assets.errors import UserError
-from tags_assets.selection.knobs import KNOBS, parse_changes
-from tags_assets.selection.targets import selected_target
-from tags_assets.selection.what_if import what_if
+from tags_assets.explain.knobs import KNOBS, parse_changes
+from tags_assets.explain.what_if import what_if
+from tags_assets.selection.selected_targets import selected_target
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tags_assets.home import Home
+    from tags_assets.settings.home import Home
 
 
 def run_what_if(

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 
 from tags_assets.errors import UserError
 from tags_assets.formats import language, near_duplicates, tokens
+from tags_assets.formats.content_hash import content_hash
 from tags_assets.formats.instance import INSTANCE_SCHEMA, REJECTED_SCHEMA, Message, Recognised, RowError
 from tags_assets.formats.pool_files import Status, status_of
 from tags_assets.formats.readers import Position, Record, read_records
 from tags_assets.formats.readers.sniff import suffix_of
 from tags_assets.formats.recognise import recognise
-from tags_assets.formats.wording import content_hash
 from tags_assets.store.durable import refusals, write_whole
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tags_assets.formats.given import ColumnMap, Given
+    from tags_assets.formats.column_map import ColumnMap, Given
 
 READER_VERSION = f"1, rensa {version('rensa')}"
 """Part of every key of the cache: raise it whenever the same file would give other rows or sketches."""

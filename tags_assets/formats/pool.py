@@ -13,12 +13,12 @@ from polars.io.plugins import register_io_source
 
 from tags_assets.errors import UserError, printable
 from tags_assets.formats import near_duplicates
-from tags_assets.formats.given import ColumnMap
+from tags_assets.formats.column_map import ColumnMap
+from tags_assets.formats.content_hash import identity
 from tags_assets.formats.instance import COUNTS_SCHEMA, INSTANCE_SCHEMA, REJECTED_SCHEMA
 from tags_assets.formats.parsed_file import BANDS, ParsedFile, clear_left_behind, parse_file
 from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of, status_of
 from tags_assets.formats.readers import release
-from tags_assets.formats.wording import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

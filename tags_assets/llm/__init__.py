@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tags_assets.llm.cache import AnswerCache
+from tags_assets.llm.answer_cache import AnswerCache
 from tags_assets.llm.check import ServerReport, check_server
 from tags_assets.llm.client import Client, CostEstimate
 from tags_assets.llm.embedder import APIEmbedder

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 import orjson
 
 from tags_assets.errors import UserError
+from tags_assets.llm.answer_cache import BEAT_S, Elsewhere
 from tags_assets.llm.batch_store import COLLECTED, LOST, BatchItem, BatchStore
-from tags_assets.llm.cache import BEAT_S, Elsewhere
 from tags_assets.llm.dialect import MODES
 from tags_assets.llm.faults import Fault, FaultKind, fault_of_status
 from tags_assets.llm.online import FILE_TIMEOUT_S, SLOWEST_UPLOAD
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from typing import IO
 
+    from tags_assets.llm.answer_cache import Stored
     from tags_assets.llm.batch_store import Submission
-    from tags_assets.llm.cache import Stored
     from tags_assets.llm.online import Server
     from tags_assets.llm.replies import Batch, Line
     from tags_assets.llm.resolver import Item, Request, Resolver, Scope

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tags_assets.llm.cache import Payment, kept_answer, pay
+from tags_assets.llm.answer_cache import Payment, kept_answer, pay
 from tags_assets.store.sql import load_sql
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    from tags_assets.llm.cache import Account, AnswerCache, Stored
+    from tags_assets.llm.answer_cache import Account, AnswerCache, Stored
 
 HANDING_OVER, PENDING, COLLECTED, LOST = "handing over", "pending", "collected", "lost"
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from tags_assets.llm.answer_cache import Account, AnswerCache
 from tags_assets.llm.blocking import run_blocking
-from tags_assets.llm.cache import Account, AnswerCache
 from tags_assets.llm.resolver import Answer, Resolver
 from tags_assets.llm.run import Run
 from tags_assets.llm.status import Tally

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tags_assets.llm.tokens import count_tokens_of
+from tags_assets.llm.token_estimate import count_tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,14 +11,14 @@ import numpy as np
 import orjson
 
 from tags_assets.errors import UserError
+from tags_assets.llm.answer_cache import Elsewhere, OverCap
 from tags_assets.llm.blocking import run_blocking
-from tags_assets.llm.cache import Elsewhere, OverCap
 from tags_assets.llm.client import CostEstimate
 from tags_assets.llm.conversation import clean
 from tags_assets.llm.faults import Fault, FaultKind
 from tags_assets.llm.replies import read_vectors
 from tags_assets.llm.throttle import Throttle, pause_s
-from tags_assets.llm.tokens import count_tokens
+from tags_assets.llm.token_estimate import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

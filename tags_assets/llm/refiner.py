@@ -1,6 +1,6 @@
 """The tree's four refinement steps by a language model; whatever it answers, the tree stays valid.
 
-The method checks each answer again (``method/refinement.py``): here only the questions are put and the
+The method checks each answer again (``method/tree/refinement.py``): here only the questions are put and the
 answers brought into its form. A question without a usable answer counts as "no opinion".
 """
 
@@ -16,7 +16,7 @@ from tags_assets.llm.prompt import read_prompt
 from tags_assets.llm.resolver import Answer
 from tags_assets.llm.status import add_figures
 from tags_assets.llm.task import Question, Task
-from tags_assets.method.refinement import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Summary, clean_text
+from tags_assets.method.tree.refinement import MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Summary, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tags_assets.llm.client import Client, CostEstimate
     from tags_assets.llm.resolver import Outcome
     from tags_assets.llm.status import Status
-    from tags_assets.method.refinement import Concept, Doubt, Neighbours, Siblings
+    from tags_assets.method.tree.refinement import Concept, Doubt, Neighbours, Siblings
 
 STEPS = ("summarise", "deduplicate", "reassign", "rename")
 

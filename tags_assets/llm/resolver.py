@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tags_assets.llm.cache import Stored
+from tags_assets.llm.answer_cache import Stored
 from tags_assets.llm.dialect import Dialect, dialect_name
 from tags_assets.llm.faults import InvalidAnswerError
-from tags_assets.llm.tokens import count_tokens_of
+from tags_assets.llm.token_estimate import count_tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import BaseModel
 
-    from tags_assets.llm.cache import Account, AnswerCache
+    from tags_assets.llm.answer_cache import Account, AnswerCache
     from tags_assets.llm.replies import Reply
     from tags_assets.llm.settings import ClientSettings
     from tags_assets.llm.status import Tally

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
-from tags_assets.llm.cache import BEAT_S, Elsewhere, Granted, OverCap, Stored
+from tags_assets.llm.answer_cache import BEAT_S, Elsewhere, Granted, OverCap, Stored
 from tags_assets.llm.dialect import MODES, dialect_name
 from tags_assets.llm.faults import Fault, FaultKind
 from tags_assets.llm.resolver import CHUNK, Failure

@@ -9,8 +9,8 @@ import polars as pl
 
 from tags_assets.llm.row_frames import with_ids
 from tags_assets.llm.tagger import TAGS_SCHEMA, TaggingResult
+from tags_assets.method.concepts.vocabulary import normalise_tag
 from tags_assets.method.tagging.carry_over import carry_over, sample_by_content
-from tags_assets.method.vocabulary import normalise_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tags_assets.llm.client import CostEstimate
     from tags_assets.llm.status import Status
     from tags_assets.llm.tagger import LLMTagger, Messages
-    from tags_assets.method.embedding import Embed, Vectors
     from tags_assets.method.tagging.carry_over import Method
+    from tags_assets.method.text.embedding import Embed, Vectors
 
 
 def estimate_sample(

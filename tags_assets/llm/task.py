@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tags_assets.llm.conversation import Conversation, Rendered
 from tags_assets.llm.faults import InvalidAnswerError
-from tags_assets.llm.tokens import count_tokens_of
+from tags_assets.llm.token_estimate import count_tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

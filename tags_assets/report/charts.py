@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tags_assets.report.words import number
+from tags_assets.report.sentences import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

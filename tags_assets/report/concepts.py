@@ -25,7 +25,7 @@ def concept_shares(nodes: pl.DataFrame, masses: pl.DataFrame) -> pl.DataFrame:
     nodes
         ``NODE_SCHEMA``, one root, in any order.
     masses
-        `tags_assets.report.inputs.MASS_SCHEMA`. Only rows that name a leaf count.
+        `tags_assets.report.content.MASS_SCHEMA`. Only rows that name a leaf count.
 
     Returns
     -------

@@ -18,7 +18,8 @@ import polars as pl
 from markupsafe import Markup
 
 from tags_assets.errors import UserError, printable
-from tags_assets.report import charts, words
+from tags_assets.report import charts
+from tags_assets.report import sentences as words
 from tags_assets.report.concepts import concept_shares, partition
 from tags_assets.report.ruler import ruler
 from tags_assets.report.sections import (
@@ -36,7 +37,7 @@ from tags_assets.report.sections import (
 from tags_assets.report.treemap import treemap
 
 if TYPE_CHECKING:
-    from tags_assets.report.inputs import ReportInput
+    from tags_assets.report.content import ReportInput
 
 SAID_ELSEWHERE = frozenset({"n_eligible"})
 """Figures that stand among the known ones under another name."""
@@ -55,7 +56,7 @@ def render_report(report: ReportInput) -> str:
     Parameters
     ----------
     report
-        See `tags_assets.report.inputs.ReportInput`.
+        See `tags_assets.report.content.ReportInput`.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.report import words
+from tags_assets.report import sentences as words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

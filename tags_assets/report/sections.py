@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tags_assets.method.attribution import WHOLE_TEXT
-from tags_assets.method.moved import deepest_moves
-from tags_assets.report import charts, words
-from tags_assets.report.inputs import ROWS_SHOWN
+from tags_assets.method.selection.attribution import WHOLE_TEXT
+from tags_assets.method.tree.share_changes import deepest_moves
+from tags_assets.report import charts
+from tags_assets.report import sentences as words
+from tags_assets.report.content import ROWS_SHOWN
 from tags_assets.report.ruler import compared_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tags_assets.report.inputs import ReportInput
+    from tags_assets.report.content import ReportInput
 
 Context = dict[str, object]
 Charts = dict[str, charts.Chart]

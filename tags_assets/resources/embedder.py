@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tags_assets.models.minilm import MiniLM
-from tags_assets.store.cache import ContentCache
+from tags_assets.store.content_cache import ContentCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,7 @@ import polars as pl
 
 from tags_assets.method.tagging.extraction import EXTRACTION_VERSION
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger
-from tags_assets.store.cache import ContentCache
+from tags_assets.store.content_cache import ContentCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

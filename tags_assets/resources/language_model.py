@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tags_assets.errors import UserError
-from tags_assets.llm.cache import ANSWERS
+from tags_assets.llm.answer_cache import ANSWERS
 from tags_assets.llm.client import Client
 from tags_assets.llm.embedder import APIEmbedder
 from tags_assets.llm.judge import Judge

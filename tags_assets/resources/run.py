@@ -12,7 +12,7 @@ from dagster_duckdb import DuckDBResource
 from tags_assets.errors import UserError
 from tags_assets.resources.embedder import CachedEmbedder, local_embedder
 from tags_assets.resources.language_model import LanguageModel, open_language_model
-from tags_assets.run_record import RunRecord, RunSettings
+from tags_assets.settings.run_record import RunRecord, RunSettings
 from tags_assets.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tags_assets.home import Home, PoolSettings
     from tags_assets.llm.embedder import APIEmbedder
     from tags_assets.resources.language_model import Job
+    from tags_assets.settings.home import Home, PoolSettings
     from tags_assets.store.artifacts import ArtifactStore
 
 _CONFIG = {

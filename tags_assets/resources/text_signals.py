@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, TEXT_SIGNALS_VERSION, text_signals
-from tags_assets.store.cache import ContentCache
+from tags_assets.method.scoring.text_signals import (
+    SIGNALS,
+    TEXT_SIGNAL_SCHEMA,
+    TEXT_SIGNALS_VERSION,
+    text_signals,
+)
+from tags_assets.store.content_cache import ContentCache
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.selection.inputs import figures_of
+from tags_assets.store.upstream import figures_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from tags_assets.selection.inputs import Inputs
     from tags_assets.store.artifacts import ArtifactStore
+    from tags_assets.store.upstream import Inputs
     from tags_assets.store.versions import ArtifactVersion
 
 SHOWN_FROM = 5_000

@@ -1,83 +1,191 @@
-"""The versions upstream that a piece of work reads: an asset that is being made, or a person who asks."""
+"""What a selection is made from: rows, scores, grounding and target, lined up."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from tags_assets.method.knowledge_tree import KnowledgeTree
+import numpy as np
+import polars as pl
+
+from tags_assets.errors import UserError
+from tags_assets.formats.instance import CONDITION_COLUMNS
+from tags_assets.method.selection.near_texts import ALONE
+from tags_assets.method.selection.request import EVERY, SelectionRequest
+from tags_assets.method.target.distribution import TargetDistribution
+from tags_assets.method.tree.grounding import from_frame
+from tags_assets.store.conditions import evaluate_condition
+from tags_assets.store.upstream import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    import polars as pl
+    from numpy.typing import NDArray
+    from scipy import sparse
 
-    from tags_assets.progress import Standing
-    from tags_assets.store.artifact_file import Vectors
-    from tags_assets.store.artifacts import ArtifactStore
-    from tags_assets.store.versions import ArtifactVersion
+    from tags_assets.method.tree.knowledge_tree import KnowledgeTree
+    from tags_assets.settings.target_file import TargetSpec
+    from tags_assets.store.upstream import Inputs
 
-
-def _unheard(_standing: Standing) -> None:
-    """Stand for a listener where nobody listens."""
-
-
-GROWN_FROM = "grown_from"
-"""In a version's configuration: the version of the same asset that it grew from; absent where from none."""
+_NAMES_COMPARED = 10_000
+"""Ids that a mistyped one is compared with; of more it would take minutes."""
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The versions that one materialization reads, fixed when it starts.
+@dataclass(frozen=True, eq=False)
+class SelectionInputs:
+    """The inputs of `method.selection.selector.select`; rows are numbered as in `instance_scores`.
 
-    Attributes
-    ----------
-    versions
-        Upstream, by asset.
-    code_version
-        Of the asset that is made.
-    base
-        The version of the asset itself that the new one grows from, where it leans on one.
-    status
-        Hears how work stands that asks a language model, in place of `progress`.
+    ``excluded_by`` is the target's condition for rows that may not be in, as its file has it.
     """
 
-    store: ArtifactStore
-    versions: Mapping[str, ArtifactVersion]
-    progress: Callable[[int, int], None]
-    code_version: str = ""
-    base: ArtifactVersion | None = None
-    status: Callable[[Standing], None] = _unheard
+    rows: pl.DataFrame
+    tree: KnowledgeTree
+    grounding: sparse.csr_array
+    quality: NDArray[np.float64]
+    target: TargetDistribution
+    request: SelectionRequest
+    excluded_by: str | None = None
 
-    @property
-    def base_of_same_code(self) -> ArtifactVersion | None:
-        """The base, if the same code made it: other code may have meant other things by its tables."""
-        return self.base if self.base is not None and self.base.code_version == self.code_version else None
+    @classmethod
+    def read(cls, inputs: Inputs, spec: TargetSpec) -> SelectionInputs:
+        """Read the versions upstream and lay them out for the target.
 
-    def read(self, asset: str, table: str = "data", columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """Read a table of an upstream asset, rows in the order in which they were written."""
-        return self.store.read_version(self.versions[asset], table, columns=columns)
+        Raises
+        ------
+        UserError
+            For a constraint that names what is not there.
+        """
+        tree = read_tree(inputs)
+        scores = inputs.read("instance_scores", columns=["instance_id", "quality"])
+        details = inputs.read("raw_instances", columns=list(CONDITION_COLUMNS))
+        rows = scores.join(details, on="instance_id", how="left", maintain_order="left")
+        rows = _with_templates(inputs, rows)
+        distribution = TargetDistribution.from_frame(
+            inputs.read("target_distribution"),
+            tree,
+            str(inputs.figures("target_distribution")["kind"]),
+            _likeness(inputs, rows),
+        )
+        return cls(
+            rows=rows,
+            tree=tree,
+            grounding=from_frame(inputs.read("grounded_instances"), tree, rows["instance_id"]),
+            quality=rows["quality"].to_numpy(),
+            target=distribution,
+            request=replace(
+                build_request(spec, rows),
+                texts=_text_groups(inputs, rows),
+                **_selected_before(inputs, spec, rows),
+            ),
+            excluded_by=None if spec.constraints.exclude is None else spec.constraints.exclude.where,
+        )
 
-    def vectors(self, asset: str, id_column: str) -> Vectors:
-        """Read the ids and the ``vector`` column of an upstream asset: float32 (n_rows, n_dims)."""
-        version = self.versions[asset]
-        return self.store.read_vectors(asset, id_column=id_column, data_version=version.data_version)
 
-    def query(self, sql: str, assets: Sequence[str], **params: object) -> pl.DataFrame:
-        """Run a file of ``sql/`` over upstream assets, each a table under its own name."""
-        return self.store.query(sql, {asset: self.versions[asset] for asset in assets}, params or None)
-
-    def figures(self, asset: str) -> Mapping[str, Any]:
-        """Read the figures of an upstream asset."""
-        return figures_of(self.versions[asset])
-
-
-def figures_of(version: ArtifactVersion) -> Mapping[str, Any]:
-    """Read the figures that were stored with a version."""
-    figures: Any = version.metadata["figures"]
-    return cast("Mapping[str, Any]", figures)
+def _likeness(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.float64] | None:
+    """Line up what the target says of whole texts; a row without a vector is as like as the mean row."""
+    if "likeness" not in inputs.versions["target_distribution"].tables:  # made by older code
+        return None
+    said = inputs.read("target_distribution", "likeness")
+    if said.is_empty():
+        return None
+    of_rows = rows.select("instance_id").join(said, on="instance_id", how="left", maintain_order="left")
+    like = of_rows["likeness"].cast(pl.Float64)
+    return like.fill_null(like.mean() if like.count() else 0.0).to_numpy()
 
 
-def read_tree(inputs: Inputs) -> KnowledgeTree:
-    """Read the tree that an asset depends on."""
-    return KnowledgeTree.from_frames(inputs.read("knowledge_tree"), inputs.read("knowledge_tree", "tags"))
+def _with_templates(inputs: Inputs, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the column ``template``, null where a row's prompt begins as no other's does."""
+    if "templates" not in inputs.versions["grounded_instances"].tables:  # made by older code
+        return rows.with_columns(template=pl.lit(None, pl.String()))
+    alike = inputs.read("grounded_instances", "templates")
+    return rows.join(alike, on="instance_id", how="left", maintain_order="left")
+
+
+def _text_groups(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.int64] | None:
+    """Line up the groups of rows of nearly the same text."""
+    if "texts" not in inputs.versions["grounded_instances"].tables:  # made by older code
+        return None
+    said = inputs.read("grounded_instances", "texts")
+    of_rows = rows.select("instance_id").join(said, on="instance_id", how="left", maintain_order="left")
+    return of_rows["text_group"].cast(pl.Int64).fill_null(ALONE).to_numpy()
+
+
+def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
+    """Translate a target's file into what the method is asked, row by row."""
+    constraints = spec.constraints
+    named = {*constraints.max_share, *constraints.min_share}
+    for attribute in sorted(named - set(rows.columns)):
+        raise UserError.unknown("column", attribute, rows.columns, where=spec.at("constraints"))
+    for kind, shares in (("max_share", constraints.max_share), ("min_share", constraints.min_share)):
+        for attribute, values in shares.items():
+            known = rows[attribute].cast(pl.String()).fill_null("").unique().to_list()
+            for value in sorted(values.keys() - {*known, EVERY}):
+                where = spec.at(f"constraints.{kind}.{attribute}")
+                raise UserError.unknown(attribute, value, [name for name in known if name], where=where)
+    exclude = None
+    if constraints.exclude is not None:
+        where = spec.at("constraints.exclude.where")
+        exclude = evaluate_condition(rows, constraints.exclude.where, where=where).to_numpy()
+    return SelectionRequest(
+        budget=spec.method_budget,
+        alignment=spec.method_alignment,
+        breadth=spec.breadth,
+        text_share=spec.text_share,
+        exclude=exclude,
+        include=_numbers(spec, rows, constraints.include),
+        min_quality=spec.min_quality,
+        max_share=constraints.max_share,
+        min_share=constraints.min_share,
+        attributes={name: rows[name].cast(pl.String()).fill_null("").to_numpy() for name in sorted(named)},
+        tokens=(rows["prompt_tokens"] + rows["response_tokens"]).cast(pl.Int64()).to_numpy(),
+        names=[own or ours for own, ours in zip(rows["id"], rows["instance_id"], strict=True)],
+        seed=spec.seed,
+        certificate=spec.certificate,
+    )
+
+
+def _selected_before(inputs: Inputs, spec: TargetSpec, rows: pl.DataFrame) -> dict[str, Any]:
+    """Find the rows of the selection before that are to be kept if possible; nothing where none are."""
+    base = inputs.base
+    if base is None or not spec.stability:
+        return {}
+    picked = inputs.store.read_version(base, columns=["instance_id"])
+    names, raw = "instance_id", base.upstream.get("raw_instances", "")
+    before = inputs.store.find("raw_instances", raw)
+    now = inputs.read("raw_instances", columns=["instance_id", "content_hash"])
+    if before is not None and raw != inputs.versions["raw_instances"].data_version:
+        # By content: a row that only moved within its file, or to another one, is the same row.
+        names = "content_hash"
+        then = inputs.store.read_version(before, columns=["instance_id", "content_hash"])
+        picked = picked.join(then, on="instance_id")
+    known = rows.select("instance_id").join(now, on="instance_id", how="left", maintain_order="left")
+    stays = known[names].is_in(picked[names].implode())
+    return {
+        "stability": spec.stability,
+        "previous": np.flatnonzero(stays.to_numpy()).astype(np.int64),
+        "n_previous": len(picked),
+    }
+
+
+def _numbers(spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.int64]:
+    """Find the rows that a target includes, by their own id or by ours."""
+    if not wanted:
+        return np.zeros(0, dtype=np.int64)
+    numbered = rows.select("id", "instance_id", pl.int_range(pl.len()).alias("number"))
+    known: Mapping[str, int] = {
+        **{
+            row["id"]: row["number"]
+            for row in numbered.drop_nulls("id")
+            .filter(pl.col("id").is_in(list(wanted)))
+            .iter_rows(named=True)
+        },
+        **{
+            row["instance_id"]: row["number"]
+            for row in numbered.filter(pl.col("instance_id").is_in(list(wanted))).iter_rows(named=True)
+        },
+    }
+    for name in wanted:
+        if name not in known:
+            ids = pl.concat([rows["id"].drop_nulls(), rows["instance_id"]]).head(_NAMES_COMPARED)
+            raise UserError.unknown("row that takes part", name, ids, where=spec.at("constraints.include"))
+    return np.array(sorted({known[name] for name in wanted}), dtype=np.int64)

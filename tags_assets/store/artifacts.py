@@ -14,12 +14,10 @@ from tags_assets.errors import UserError
 from tags_assets.store import artifact_file
 from tags_assets.store.connections import Connections, connect_in_memory
 from tags_assets.store.durable import disk_errors, open_to_group, scratch_file, sync, write_whole
-from tags_assets.store.health import Health, health
 from tags_assets.store.layout import VERSION_TABLE, Layout, check_identifier, resolve_home
 from tags_assets.store.leases import leased, removed_meanwhile, turn
 from tags_assets.store.lock import locked
 from tags_assets.store.mark import mark_home
-from tags_assets.store.retention import Pruning, prune
 from tags_assets.store.shelf import Shelf
 from tags_assets.store.sql import is_sql_name, load_sql
 from tags_assets.store.versions import (
@@ -29,7 +27,6 @@ from tags_assets.store.versions import (
     version_from_header,
     version_row,
 )
-from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,10 +36,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tags_assets.store.artifact_file import Rows, Vectors
-    from tags_assets.store.catalogue import Catalogue
     from tags_assets.store.connections import Connect
     from tags_assets.store.versions import StoredTable
-    from tags_assets.store.warehouse import Publication
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +72,6 @@ class ArtifactStore:
         self.layout = Layout(resolve_home(home))
         open_to_group(self.layout.home)
         self.connections = Connections(connect, memory_limit=memory_limit, spill=self.layout.spill)
-        self.warehouse = Warehouse(self)
         self._shelf = Shelf(self.layout, self.connections)
 
     @property
@@ -405,20 +399,6 @@ class ArtifactStore:
                 f"{name} has not been made yet", where=str(self.home), mend="Run: tags-assets select DATA."
             )
         return version
-
-    # The warehouse
-
-    def publish(self, catalogue: Catalogue | None = None) -> Publication:
-        """Make ``HOME/warehouse.duckdb`` show what is on disk now: see `Warehouse.publish`."""
-        return self.warehouse.publish(catalogue)
-
-    def prune(self, keep: int, *, dry_run: bool = True, grace: timedelta = timedelta(0)) -> Pruning:
-        """Remove all but the last versions and what those were made from: see `retention.prune`."""
-        return prune(self, keep, dry_run=dry_run, grace=grace)
-
-    def health(self, *, deep: bool = False) -> Health:
-        """Say how the home is doing: see `health.health`."""
-        return health(self, deep=deep)
 
     def close(self) -> None:
         """Close idle connections."""

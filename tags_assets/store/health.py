@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tags_assets.errors import UserError
 from tags_assets.store.durable import abandoned, total_bytes
 from tags_assets.store.shelf import Shelf
+from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ class Health:
         return found
 
 
-def health(store: ArtifactStore, *, deep: bool = False, touches: bool = True) -> Health:
+def home_health(store: ArtifactStore, *, deep: bool = False, touches: bool = True) -> Health:
     """Look at a home without changing it, other than moving damaged artifacts to quarantine.
 
     Parameters
@@ -124,7 +125,7 @@ def health(store: ArtifactStore, *, deep: bool = False, touches: bool = True) ->
         abandoned=tuple(sorted([*abandoned(layout.scratch), *abandoned(layout.home_scratch)])),
         damaged=tuple(damaged),
         quarantined=tuple(sorted(layout.quarantine.glob("*.duckdb"))),
-        moved_from=store.warehouse.moved_from(),
-        warehouse_is_stale=store.warehouse.is_stale(),
-        skipped_views=store.warehouse.skipped(),
+        moved_from=Warehouse(store).moved_from(),
+        warehouse_is_stale=Warehouse(store).is_stale(),
+        skipped_views=Warehouse(store).skipped(),
     )

@@ -13,6 +13,7 @@ from tags_assets.store.durable import disk_errors
 from tags_assets.store.leases import in_lease, is_open_elsewhere
 from tags_assets.store.lock import locked
 from tags_assets.store.mark import is_header, require_home
+from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
@@ -38,7 +39,7 @@ class Pruning:
     dry_run: bool
 
 
-def prune(
+def prune_versions(
     store: ArtifactStore, keep: int, *, dry_run: bool = True, grace: timedelta = timedelta(0)
 ) -> Pruning:
     """Remove all versions but those that a rule keeps.
@@ -86,7 +87,7 @@ def prune(
         with disk_errors(store.home):
             # First out of sight, then off the disk: nobody who opens the warehouse finds a view over a
             # missing file.
-            store.warehouse.publish(without=going.values())
+            Warehouse(store).publish(without=going.values())
             with locked(store.layout.commit_lock):
                 # What a run has made current or begun to read since is no longer to go.
                 going = {key: going[key] for key in _going(store, roots, versions) if key in going}
@@ -95,7 +96,7 @@ def prune(
                     if key not in busy:
                         _remove(version)
                 _remove_orphaned_headers(store)
-            store.warehouse.publish()
+            Warehouse(store).publish()
     removed = tuple(version for key, version in going.items() if key not in busy)
     return Pruning(
         removed=removed,

@@ -17,6 +17,7 @@ import orjson
 from tags_assets import __version__
 from tags_assets.errors import UserError
 from tags_assets.store import catalogue as catalogues
+from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.columns import FURTHER_TABLES, GENERAL, OWN
 from tags_assets.store.durable import (
     collect_abandoned,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.catalogue import Catalogue, KnownAsset
     from tags_assets.store.versions import ArtifactVersion
 
@@ -373,10 +373,7 @@ def open_warehouse(home: Path | str) -> duckdb.DuckDBPyConnection:
     See `Warehouse.open`. Unlike a plain ``duckdb.connect``, it never locks anyone out, and gets the newest
     state also where an older one is open in the same process.
     """
-    # The store has a warehouse, which has a store.
-    from tags_assets.store.artifacts import ArtifactStore  # noqa: PLC0415
-
-    return ArtifactStore(home).warehouse.open()
+    return Warehouse(ArtifactStore(home)).open()
 
 
 def _count(state: Mapping[str, object]) -> int:

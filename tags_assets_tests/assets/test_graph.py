@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 
 from tags_assets.assets.versioned import TARGET_ASSETS
-from tags_assets.dagster_home import open_instance
 from tags_assets.errors import UserError
-from tags_assets.home import Home
-from tags_assets.runner import run_target
+from tags_assets.graph.instance import open_instance
+from tags_assets.graph.runner import run_target
+from tags_assets.settings.home import Home
+from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.opening import open_store
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.store.warehouse import Warehouse
 from tags_assets_tests.small_pool import write_pool, write_target
 
 
@@ -99,7 +100,7 @@ def test_editing_a_target_runs_the_target_assets_of_that_target_and_nothing_else
 
 def test_what_follows_a_selection_is_made_from_what_that_was_made_from(project, tmp_path):
     """The pool may have moved on in another run meanwhile: gains are not taken apart by the new scores."""
-    from tags_assets.definitions import defs
+    from tags_assets.graph.definitions import defs
 
     home, first = project
     more = tmp_path / "more.jsonl"
@@ -164,7 +165,7 @@ def test_the_warehouse_shows_every_asset_and_its_history(project):
     home, _ = project
     write_target(home.targets_folder, "maths", budget={"rows": 12}, alignment=0.4)
     runs_of(home, "maths")
-    with open_store(home.path).warehouse.open() as connection:
+    with Warehouse(open_store(home.path)).open() as connection:
         count = connection.sql("select count(*) from selected_subset where target = 'maths'").fetchall()
         assert count == [(12,)]
         versions = connection.sql(
@@ -190,7 +191,7 @@ def test_a_bad_target_is_one_line(project):
 
 @pytest.mark.usefixtures("project")
 def test_every_asset_states_its_grain_and_has_kinds_and_owners():
-    from tags_assets.definitions import defs
+    from tags_assets.graph.definitions import defs
 
     graph = defs().resolve_asset_graph()
     for node in graph.asset_nodes:

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from tags_assets.comparison import diff
-from tags_assets.home import Home
-from tags_assets.runner import run_target
+from tags_assets.explain.diff import diff
+from tags_assets.graph.runner import run_target
+from tags_assets.settings.home import Home
+from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.opening import open_store
-from tags_assets.target_registry import TargetRegistry
 from tags_assets_tests.small_pool import write_pool, write_target
 
 

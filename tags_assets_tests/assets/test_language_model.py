@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 
 from tags_assets.commands.select import Choices, run_dry, run_select
-from tags_assets.dagster_home import open_instance
 from tags_assets.errors import UserError
-from tags_assets.home import Home
+from tags_assets.graph.instance import open_instance
+from tags_assets.settings.home import Home
 from tags_assets.store.opening import open_store
 from tags_assets_tests.llm.attacks import verdict
 from tags_assets_tests.llm.loopback import Loopback, Reply, completion, tokens_of

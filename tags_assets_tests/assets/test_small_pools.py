@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from tags_assets.errors import UserError
-from tags_assets.home import Home
-from tags_assets.runner import run_target
+from tags_assets.graph.runner import run_target
+from tags_assets.settings.home import Home
+from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.opening import open_store
-from tags_assets.target_registry import TargetRegistry
 from tags_assets_tests.assets.test_graph import Silent
 
 PLANTS = {"instruction": "How does photosynthesis work?", "output": "Plants turn light into sugar."}

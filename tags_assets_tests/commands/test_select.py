@@ -12,8 +12,8 @@ import pytest
 
 from tags_assets.commands.select import run_dry, run_select
 from tags_assets.errors import UserError
-from tags_assets.home import Home
 from tags_assets.llm.settings import ModelSettings
+from tags_assets.settings.home import Home
 from tags_assets.store.opening import open_store
 from tags_assets_tests.assets.test_language_model import choices, obliging
 from tags_assets_tests.llm.loopback import Loopback, Reply
@@ -141,7 +141,7 @@ def test_a_dry_run_leaves_what_is_current_as_it_is_and_two_at_once_count_their_o
 @pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_rows_of_another_pool_are_not_shown_to_this_pool_s_server(server):
-    from tags_assets.definitions import graph_of
+    from tags_assets.graph.definitions import graph_of
 
     home = Home.resolve()
     run_select(home, choices(server, pool=("private",), base_url=None, model=None), None)
@@ -223,7 +223,7 @@ def test_words_of_yaml_1_1_mean_in_a_pool_s_file_what_they_mean_in_a_target_s(pr
 @pytest.mark.usefixtures("project")
 def test_targets_named_at_the_same_time_are_all_remembered():
     script = (
-        "import sys; from tags_assets.home import Home, TargetEntry\n"
+        "import sys; from tags_assets.settings.home import Home, TargetEntry\n"
         "for n in range(40): Home.resolve().name_target(f'{sys.argv[1]}{n}', TargetEntry(budget='5%'))"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, name]) for name in ("a", "b")]

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from tags_assets.commands.look import run_explain
+from tags_assets.commands.outputs import check_outputs, write_outputs
 from tags_assets.commands.project import run_doctor
 from tags_assets.commands.versions import (
     run_prune,
@@ -17,11 +18,11 @@ from tags_assets.commands.versions import (
     run_versions,
 )
 from tags_assets.errors import UserError
-from tags_assets.home import Home
-from tags_assets.outputs import check_outputs, write_outputs
-from tags_assets.runner import made_anew, run_target
+from tags_assets.graph.runner import made_anew, run_target
+from tags_assets.settings.home import Home
+from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.opening import open_store
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.store.warehouse import Warehouse
 from tags_assets_tests.small_pool import write_pool, write_target
 
 
@@ -73,7 +74,7 @@ def version_of(folder):
 
 def test_a_copied_home_is_used_as_it_is(home):
     assert {run.status for run in run_target(home, "maths", Silent())} == {"reused"}
-    with open_store(home.path).warehouse.open() as warehouse:
+    with Warehouse(open_store(home.path)).open() as warehouse:
         files = warehouse.sql("select sql from duckdb_views() where view_name = 'selected_subset'").fetchall()
         assert str(home.path) in files[0][0]
         assert warehouse.sql("select count(*) from selected_subset").fetchall() == [(9,)]
@@ -178,7 +179,7 @@ def test_parsed_files_that_no_run_read_for_long_go_and_are_made_again(home):
 
 def test_the_warehouse_is_built_again_from_the_artifacts_alone(home, capsys):
     store = open_store(home.path)
-    with store.warehouse.open() as warehouse:
+    with Warehouse(store).open() as warehouse:
         before = warehouse.sql("select * from selected_subset_history order by all").pl()
     for lost in (home.warehouse, home.path / "warehouse.json", *home.path.glob("artifacts/*/*/*.json")):
         lost.unlink()
@@ -186,7 +187,7 @@ def test_the_warehouse_is_built_again_from_the_artifacts_alone(home, capsys):
     (home.path / ".targets.yaml.999999999").write_text("half")
     run_repair(home, deep=True)
     assert "0 damaged" in capsys.readouterr().out
-    with open_store(home.path).warehouse.open() as warehouse:
+    with Warehouse(open_store(home.path)).open() as warehouse:
         assert warehouse.sql("select * from selected_subset_history order by all").pl().equals(before)
     assert not (home.path / ".targets.yaml.999999999").exists()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.warehouse import Warehouse
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 
@@ -47,5 +48,5 @@ def fresh_project(project, tmp_path):
     folder = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
     for settings in (folder / ".tags").rglob("*.yaml"):  # what was named by its place lies elsewhere now
         settings.write_text(settings.read_text().replace(str(project), str(folder)))
-    ArtifactStore(folder / ".tags").warehouse.open().close()  # its views name files by their place
+    Warehouse(ArtifactStore(folder / ".tags")).open().close()  # its views name files by their place
     return folder

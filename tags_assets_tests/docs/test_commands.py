@@ -154,7 +154,7 @@ def test_commands_within_sentences_exist():
     """`tags-assets export --format trl` in running text: the command is there, and so are its options."""
     import typer
 
-    from tags_assets import cli
+    from tags_assets.commands import cli
 
     commands = typer.main.get_command(cli.app).commands
     unknown = []

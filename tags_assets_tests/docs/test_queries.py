@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tags_assets.store.opening import open_store
-from tags_assets.store.warehouse import open_warehouse
+from tags_assets.store.warehouse import Warehouse, open_warehouse
 from tags_assets_tests.docs.blocks import EVERY
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
@@ -41,6 +41,6 @@ def test_versions_are_compared_as_the_page_says(fresh_project):
     now = store.read("selected_subset", partition="grade_school_math")
     store.write("selected_subset", "v2", {"data": now.head(38)}, partition="grade_school_math")
     (query,) = (block.text for block in QUERIES if "fates" in block.text)
-    with store.warehouse.open() as connection:
+    with Warehouse(store).open() as connection:
         answer = dict(connection.sql(query.strip().rstrip(";")).fetchall())
     assert answer == {"stayed": 38, "left": 10}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tags_assets.llm.conversation import Conversation, clean, cut_turns
-from tags_assets.llm.tokens import count_tokens, count_tokens_of
+from tags_assets.llm.token_estimate import count_tokens, count_tokens_of
 
 TURNS = st.lists(
     st.tuples(st.sampled_from(["user", "assistant", "system"]), st.text(max_size=400)),

@@ -20,7 +20,7 @@ from tags_assets.llm import (
     check_server,
 )
 from tags_assets.llm.rating import DIMENSIONS
-from tags_assets.method.refinement import (
+from tags_assets.method.tree.refinement import (
     Concept,
     Doubt,
     Neighbours,

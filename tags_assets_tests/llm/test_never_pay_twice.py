@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tags_assets.llm import AnswerCache, LLMTagger
-from tags_assets.llm.cache import Account, Elsewhere, Granted, Stored
+from tags_assets.llm.answer_cache import Account, Elsewhere, Granted, Stored
 from tags_assets_tests.llm.conftest import rows
 from tags_assets_tests.llm.loopback import Reply, well_behaved
 
@@ -92,7 +92,7 @@ def test_a_claim_is_granted_once_and_settled_by_its_answer(tmp_path):
 def test_claims_of_a_dead_process_are_void_and_count_as_paid(tmp_path):
     path = tmp_path / "c.sqlite"
     program = (
-        "import os, sys; from tags_assets.llm.cache import *; c = AnswerCache(sys.argv[1]);"
+        "import os, sys; from tags_assets.llm.answer_cache import *; c = AnswerCache(sys.argv[1]);"
         "c.write_now(c.claim(b'k', Account('http://x/v1', 'm'), 2.0, 10)); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", program, str(path)], check=False)

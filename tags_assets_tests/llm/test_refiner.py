@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tags_assets.errors import UserError
 from tags_assets.llm import LLMRefiner
-from tags_assets.method.refinement import (
+from tags_assets.method.tree.refinement import (
     Concept,
     Doubt,
     Neighbours,

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tags_assets.method.embedding import unit
-from tags_assets.method.grounding import ground
-from tags_assets.method.target import (
+from tags_assets.method.target.distribution import (
     PoolText,
     TargetDistribution,
     target_from_description,
@@ -18,7 +16,9 @@ from tags_assets.method.target import (
     target_from_pool,
     target_from_weights,
 )
-from tags_assets.method.tree import TreeConfig, build_tree
+from tags_assets.method.text.embedding import unit
+from tags_assets.method.tree.builder import TreeConfig, build_tree
+from tags_assets.method.tree.grounding import ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from tags_assets.method.knowledge_tree import KnowledgeTree
+    from tags_assets.method.tree.knowledge_tree import KnowledgeTree
 
 N_DIMS = 24
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tags_assets.method.request import Budget, SelectionRequest
-from tags_assets.method.selection import select
+from tags_assets.method.selection.request import Budget, SelectionRequest
+from tags_assets.method.selection.selector import select
 from tags_assets_tests.method.planted import planted_pool, planted_targets
 
 ALIGNMENTS = (0.25, 0.5, 0.75, 1.0)

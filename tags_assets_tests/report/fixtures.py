@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from tags_assets.report.inputs import (
+from tags_assets.report.content import (
     DIVERSITY_SCHEMA,
     DRIVER_SCHEMA,
     MASS_SCHEMA,

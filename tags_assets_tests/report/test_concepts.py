@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tags_assets.errors import UserError
 from tags_assets.report.concepts import concept_shares, partition
-from tags_assets.report.inputs import MASS_SCHEMA
+from tags_assets.report.content import MASS_SCHEMA
 from tags_assets.report.treemap import treemap
 from tags_assets_tests.report.fixtures import sample_report, tree_frame
 

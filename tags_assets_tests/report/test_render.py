@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.report.inputs import ReportInput
+from tags_assets.report.content import ReportInput
 from tags_assets.report.render import render_report
 from tags_assets_tests.report.fixtures import HOSTILE, sample_report
 

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from tags_assets.home import Home, PoolSettings
-from tags_assets.housekeeping import rubbish
+from tags_assets.graph.leftovers import rubbish
 from tags_assets.resources.run import Run, RunResource, run_resource
+from tags_assets.settings.home import Home, PoolSettings
 from tags_assets.store.opening import open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -56,7 +56,7 @@ def test_no_variable_of_the_environment_can_be_read_by_a_run_s_configuration(hom
 
 
 def test_no_job_takes_an_address_a_key_or_a_folder_from_its_configuration(home):
-    from tags_assets.definitions import graph_of
+    from tags_assets.graph.definitions import graph_of
 
     graph = graph_of(home)
     for name in ("everything", "read_pool", "one_target", "dry_run", "prune"):
@@ -77,7 +77,7 @@ def test_no_job_takes_an_address_a_key_or_a_folder_from_its_configuration(home):
 
 
 def test_pruning_of_another_folder_cannot_be_asked_for(home, tmp_path):
-    from tags_assets.definitions import graph_of
+    from tags_assets.graph.definitions import graph_of
 
     victim = tmp_path / "victim"
     (victim / "exports" / "maths" / "v1").mkdir(parents=True)

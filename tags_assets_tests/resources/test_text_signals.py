@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tags_assets.method.text_signals import SIGNALS, TEXT_SIGNALS_VERSION, text_signals
+from tags_assets.method.scoring.text_signals import SIGNALS, TEXT_SIGNALS_VERSION, text_signals
 from tags_assets.resources import text_signals as module
 from tags_assets.resources.text_signals import CachedTextSignals
 

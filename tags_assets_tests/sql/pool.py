@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.formats.instance import INSTANCE_SCHEMA
-from tags_assets.method.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA
+from tags_assets.method.tree.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA
 
 Tables = dict[str, pl.DataFrame]
 

@@ -6,10 +6,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from tags_assets.lineage import lineage_views, with_views
+from tags_assets.explain.lineage import lineage_views, with_views
 from tags_assets.store.sql import load_sql, sql_names
+from tags_assets.store.warehouse import Warehouse
+from tags_assets_tests.explain.test_explainer import stored
 from tags_assets_tests.sql.pool import FATE, lineage_tables
-from tags_assets_tests.test_explanation import stored
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +135,8 @@ def test_overview_counts_each_selection(ask, tables):
 
 def test_the_warehouse_shows_every_view_with_its_description(tables, tmp_path):
     store = stored(tmp_path, tables)
-    assert store.publish().skipped == {}
-    connection = store.warehouse.open()
+    assert Warehouse(store).publish().skipped == {}
+    connection = Warehouse(store).open()
     try:
         connection.execute("select view_name, comment from duckdb_views() where database_name = 'warehouse'")
         comments = dict(connection.fetchall())

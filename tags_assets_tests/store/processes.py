@@ -9,7 +9,7 @@ import polars as pl
 
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.versions import VersionRecord
-from tags_assets.store.warehouse import open_warehouse
+from tags_assets.store.warehouse import Warehouse, open_warehouse
 
 ROWS = 5_000
 
@@ -36,7 +36,7 @@ def write_versions(home, worker, count, acknowledge):
         store.write("tree", name, pieces, record=VersionRecord(config={"seed": seed}))
         store.write("subset", name, content(seed), partition=f"t{worker}")
         acknowledge.put(name)
-        store.publish()
+        Warehouse(store).publish()
 
 
 def write_one_version(home, acknowledge, start):
@@ -51,7 +51,7 @@ def publish_often(home, count, acknowledge):
     store = ArtifactStore(home)
     replaced = 0
     for _ in range(count):
-        store.publish()
+        Warehouse(store).publish()
         replaced += 1
         version = random.choice(store.versions("tree"))  # noqa: S311
         store.set_current(version)
@@ -91,7 +91,7 @@ def write_for_ever(home, worker, acknowledge):
         version = store.write("tree", f"k{worker}-{number:05}", content(seed))
         acknowledge.send((version.data_version, seed))
         if number % 2:
-            store.publish()
+            Warehouse(store).publish()
         if number % 5 == 4:
             store.set_current(random.choice(store.versions("tree")))  # noqa: S311
 

@@ -6,6 +6,7 @@ import pytest
 
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.columns import FURTHER_TABLES, GENERAL, OWN
+from tags_assets.store.warehouse import Warehouse
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
@@ -14,12 +15,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def columns(tmp_path):
     """``{view: {column: comment}}`` of a warehouse that shows every declared table."""
     from tags_assets.assets.catalogue import TABLES
-    from tags_assets.definitions import defs
+    from tags_assets.graph.definitions import defs
 
     defs().resolve_asset_graph()
     store = ArtifactStore(tmp_path)
-    store.publish(TABLES)
-    with store.warehouse.open() as connection:
+    Warehouse(store).publish(TABLES)
+    with Warehouse(store).open() as connection:
         rows = connection.execute(
             "select table_name, column_name, comment from duckdb_columns() where database_name = 'warehouse'"
         ).fetchall()

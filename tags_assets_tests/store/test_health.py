@@ -3,14 +3,16 @@ from __future__ import annotations
 import shutil
 
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.health import home_health
+from tags_assets.store.warehouse import Warehouse
 
 
 def test_a_healthy_home_has_sizes_and_no_problems(store, rows):
     store.write("tree", "v1", rows)
     store.write("subset", "s", rows, partition="maths")
     store.write("subset", "s", rows, partition="law")
-    store.publish()
-    health = store.health(deep=True)
+    Warehouse(store).publish()
+    health = home_health(store, deep=True)
     assert {name: (size.versions, size.partitions) for name, size in health.assets.items()} == {
         "tree": (1, 1),
         "subset": (2, 2),
@@ -22,7 +24,7 @@ def test_a_healthy_home_has_sizes_and_no_problems(store, rows):
 
 
 def test_a_home_that_is_not_there_has_no_problems(store):
-    health = store.health()
+    health = home_health(store)
     assert not health.exists
     assert health.assets == {}
     assert health.problems == []
@@ -32,7 +34,7 @@ def test_what_is_wrong_is_said_one_line_each(store, rows, tmp_path):
     good = store.write("tree", "v1", rows)
     cut = store.write("tree", "v2", rows)
     flipped = store.write("tree", "v3", rows)
-    store.publish()
+    Warehouse(store).publish()
     shutil.copytree(store.home, tmp_path / "copy")
     copy = ArtifactStore(tmp_path / "copy")
     copy.layout.file("tree", None, cut.data_version).write_bytes(b"")
@@ -41,9 +43,9 @@ def test_what_is_wrong_is_said_one_line_each(store, rows, tmp_path):
     content[-1] ^= 1
     path.write_bytes(content)
     (copy.layout.scratch / "1-0123456789ab.duckdb").write_bytes(b"x" * 2_000_000)
-    quick = copy.health()
+    quick = home_health(copy)
     assert len(quick.damaged) == 1  # of equal length: only the checksum tells
-    deep = copy.health(deep=True)
+    deep = home_health(copy, deep=True)
     assert len(deep.damaged) == 1
     assert len(deep.quarantined) == 2
     assert deep.assets["tree"].versions == 1
@@ -56,14 +58,14 @@ def test_what_is_wrong_is_said_one_line_each(store, rows, tmp_path):
     ):
         assert text in problems
     assert all("\n" not in problem for problem in deep.problems)
-    copy.publish()
-    assert copy.health().moved_from is None
-    assert copy.health().abandoned == ()
+    Warehouse(copy).publish()
+    assert home_health(copy).moved_from is None
+    assert home_health(copy).abandoned == ()
     assert copy.read("tree").equals(rows)
     assert good.path.exists()
 
 
 def test_a_version_that_was_not_published_is_said(store, rows):
-    store.publish()
+    Warehouse(store).publish()
     store.write("tree", "v1", rows)
-    assert any("does not show all" in problem for problem in store.health().problems)
+    assert any("does not show all" in problem for problem in home_health(store).problems)

@@ -7,6 +7,8 @@ import multiprocessing
 import pytest
 
 from tags_assets.errors import UserError
+from tags_assets.store.health import home_health
+from tags_assets.store.retention import prune_versions
 from tags_assets_tests.store import processes
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -43,17 +45,17 @@ def child(store):
 @pytest.mark.parametrize("holder", [processes.lease_version, processes.open_version])
 def test_what_another_process_uses_stays_until_that_process_is_gone(store, old, child, holder):
     process = child(holder, "tree", "t0")
-    pruning = store.prune(2, dry_run=False)
+    pruning = prune_versions(store, 2, dry_run=False)
     assert pruning.removed == ()
     assert old.path.exists()
     process.kill()
     process.join()
-    assert store.prune(2, dry_run=False).removed == (old,)
+    assert prune_versions(store, 2, dry_run=False).removed == (old,)
     assert not old.path.exists()
 
 
 def test_a_version_that_is_gone_cannot_be_leased_or_made_current(store, old):
-    store.prune(2, dry_run=False)
+    prune_versions(store, 2, dry_run=False)
     for use in (lambda: store.set_current(old), lambda: store.using([old]).__enter__()):
         with pytest.raises(UserError, match="removed a moment ago"):
             use()
@@ -72,4 +74,4 @@ def test_of_two_processes_that_want_one_version_one_makes_it_and_one_waits(store
         process_is_there.append(store.find("tree", "slow"))
     assert waits == [True]
     assert process_is_there == [None]
-    assert store.health().abandoned == ()
+    assert home_health(store).abandoned == ()

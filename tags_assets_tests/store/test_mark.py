@@ -10,10 +10,13 @@ import polars as pl
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.home import Home
-from tags_assets.housekeeping import rubbish, sweep
+from tags_assets.graph.leftovers import rubbish, sweep
+from tags_assets.settings.home import Home
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.health import home_health
 from tags_assets.store.mark import MARK, is_home, is_marked, mark_home, require_home
+from tags_assets.store.retention import prune_versions
+from tags_assets.store.warehouse import Warehouse
 
 LONG_AGO = (0, 0)
 
@@ -51,12 +54,12 @@ def test_nothing_is_removed_from_a_folder_that_is_not_a_home(theirs):
     before = files_of(theirs)
     store, home = ArtifactStore(theirs), Home(theirs)
     with pytest.raises(UserError, match=r"is not a home of tags-assets.*nothing was removed"):
-        store.prune(1, dry_run=False)
+        prune_versions(store, 1, dry_run=False)
     with pytest.raises(UserError, match="is not a home"):
         rubbish(home, store, unused_days=0)
-    store.health(deep=True)
+    home_health(store, deep=True)
     assert store.find("tree", "v1") is None
-    store.warehouse.open().close()
+    Warehouse(store).open().close()
     left = files_of(theirs)
     assert {path: left.get(path) for path in before} == before
 
@@ -67,8 +70,8 @@ def test_what_is_not_ours_stays_in_a_folder_that_became_a_home(theirs):
     home = Home(theirs).prepare()
     store = ArtifactStore(theirs)
     store.write("selected_subset", "v1", pl.DataFrame({"rank": [1]}), partition="other")
-    store.publish()
-    store.prune(1, dry_run=False, grace=timedelta(0))
+    Warehouse(store).publish()
+    prune_versions(store, 1, dry_run=False, grace=timedelta(0))
     sweep(rubbish(home, store, unused_days=0))
     left = files_of(theirs)
     moved = theirs / "artifacts/tree/-/v1.duckdb"  # no artifact, but in the place of one: kept in quarantine
@@ -91,7 +94,7 @@ def test_a_home_of_before_is_known_by_its_versions_and_marked_then(tmp_path):
     store.write("tree", "v1", pl.DataFrame({"x": [1]}))
     (tmp_path / MARK).unlink()
     assert is_home(tmp_path)
-    store.prune(1, dry_run=True)
+    prune_versions(store, 1, dry_run=True)
     assert is_marked(tmp_path)
 
 
@@ -107,7 +110,7 @@ def test_somebodys_warehouse_is_not_overwritten(tmp_path):
     with duckdb.connect(tmp_path / "warehouse.duckdb") as mine:
         mine.execute("create table sales as select 1 as price")
     store = ArtifactStore(Home(tmp_path).prepare().path)
-    for publish in (store.publish, store.warehouse.rebuild):
+    for publish in (Warehouse(store).publish, Warehouse(store).rebuild):
         with pytest.raises(UserError, match=r"warehouse.duckdb: exists and was not written by tags-assets"):
             publish()
     with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as mine:
@@ -117,6 +120,6 @@ def test_somebodys_warehouse_is_not_overwritten(tmp_path):
 def test_a_warehouse_of_which_nothing_is_remembered_is_published_again(tmp_path):
     store = ArtifactStore(tmp_path)
     store.write("tree", "v1", pl.DataFrame({"x": [1]}))
-    store.publish()
+    Warehouse(store).publish()
     (tmp_path / "warehouse.json").unlink()
-    assert store.publish().replaced
+    assert Warehouse(store).publish().replaced

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tags_assets.store.artifacts import ArtifactStore
-from tags_assets.store.warehouse import open_warehouse
+from tags_assets.store.health import home_health
+from tags_assets.store.warehouse import Warehouse, open_warehouse
 from tags_assets_tests.store import processes
 
 # Children are forked from a clean process that has imported all this: a start costs milliseconds.
@@ -51,7 +52,7 @@ def test_writers_publishers_and_readers_get_along_and_nothing_is_lost(tmp_path, 
     store = ArtifactStore(home)
     store.write("tree", "w9-0000", processes.content(9_000))
     store.write("subset", "w9-0000", processes.content(9_000), partition="t9")
-    store.publish()
+    Warehouse(store).publish()
     written, answers, stop = CONTEXT.Queue(), CONTEXT.Queue(), CONTEXT.Event()
     reader = start(processes.read_until, home, stop, answers)
     running = [start(processes.write_versions, home, number, versions, written) for number in range(writers)]
@@ -88,7 +89,7 @@ def test_four_processes_publish_at_once(tmp_path, times):
     for name, seed in seeds.items():
         store.write("tree", name, processes.content(seed))
         store.write("subset", name, processes.content(seed), partition="t0")
-    store.publish()
+    Warehouse(store).publish()
     done, answers, stop = CONTEXT.Queue(), CONTEXT.Queue(), CONTEXT.Event()
     reader = start(processes.read_until, home, stop, answers)
     running = [start(processes.publish_often, home, times, done) for _ in range(4)]
@@ -123,13 +124,13 @@ def test_kill_9_of_a_writer_loses_nothing_and_leaves_nothing_half(tmp_path, kill
                 acknowledged.update([receive.recv()])
         except (EOFError, OSError):
             pass
-        litter += len(store.health().abandoned)
+        litter += len(home_health(store).abandoned)
         assert not store.layout.quarantine.exists()
         if worker % 10 == 9:
             check(store, acknowledged)
     check(store, acknowledged)
     store.write("tree", "last", processes.content(2))
-    store.publish()
+    Warehouse(store).publish()
     assert list(store.layout.scratch.iterdir()) == list(store.layout.home_scratch.iterdir()) == []
     tally = (
         f"{kills} kills, {len(acknowledged)} versions acknowledged, none lost, {litter} half files collected"

@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 
 from tags_assets.formats.pool import expand_pool, read_pool
-from tags_assets.home import Home
-from tags_assets.llm.cache import Account, AnswerCache, Stored
+from tags_assets.llm.answer_cache import Account, AnswerCache, Stored
+from tags_assets.settings.home import Home
 from tags_assets.store.artifacts import ArtifactStore
-from tags_assets.store.cache import ContentCache
+from tags_assets.store.content_cache import ContentCache
+from tags_assets.store.retention import prune_versions
+from tags_assets.store.warehouse import Warehouse
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become two users")
@@ -42,9 +44,9 @@ def work(folder, name):
     store = ArtifactStore(home.path)
     for version in (name, "shared"):
         store.write("tree", version, pl.DataFrame({"x": [1]}))
-    store.publish()
-    store.prune(1, dry_run=False)
-    with store.warehouse.open() as warehouse:
+    Warehouse(store).publish()
+    prune_versions(store, 1, dry_run=False)
+    with Warehouse(store).open() as warehouse:
         assert warehouse.sql("from tree").fetchall() == [(1,)]
 
 

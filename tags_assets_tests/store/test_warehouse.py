@@ -11,6 +11,7 @@ import pytest
 from tags_assets.store import sql
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.catalogue import AssetTables
+from tags_assets.store.health import home_health
 from tags_assets.store.warehouse import Warehouse, open_warehouse
 
 CATALOGUE = {
@@ -51,12 +52,12 @@ def views(path):
 def test_every_asset_is_a_view_of_its_current_version(store, rows):
     old = store.write("tree", "v1", {"data": rows.head(1), "tags": rows})
     store.write("tree", "v2", {"data": rows, "tags": rows.head(2)})
-    store.publish()
+    Warehouse(store).publish()
     with open_warehouse(store.home) as warehouse:
         assert warehouse.sql("from tree").fetchall() == rows.rows()
         assert warehouse.sql("select count(*) from tree_tags").fetchall() == [(2,)]
     store.set_current(old)
-    store.publish()
+    Warehouse(store).publish()
     assert fetch(open_warehouse(store.home), "from tree") == rows.head(1).rows()
 
 
@@ -65,7 +66,7 @@ def test_partitions_are_one_table_and_removed_ones_are_not_shown(store, rows):
         frame = rows.select(pl.lit(target).alias("target"), "rank")
         store.write("subset", f"v-{target}", frame, partition=target)
     store.remove_partition("subset", "code")
-    store.publish()
+    Warehouse(store).publish()
     with open_warehouse(store.home) as warehouse:
         found = warehouse.sql("select target, count(*) from subset group by 1 order by 1").fetchall()
         assert found == [("law", 3), ("maths", 3)]
@@ -77,7 +78,7 @@ def test_history_shows_all_versions_also_where_columns_changed(store, rows):
     store.write("tree", "v1", rows)
     store.write("tree", "v2", rows.rename({"rank": "place"}))
     store.write("tree", "v3", rows.with_columns(pl.col("rank").cast(pl.Float64)))
-    store.publish()
+    Warehouse(store).publish()
     with open_warehouse(store.home) as warehouse:
         found = warehouse.sql(
             "select data_version, count(*), count(rank), count(place) from tree_history group by 1 order by 1"
@@ -94,7 +95,7 @@ def test_a_condition_on_the_data_version_opens_that_file_alone(store, rows):
     first = store.write("tree", "v1", rows)
     for name in ("v2", "v3"):
         version = store.write("tree", name, rows)
-    store.publish()
+    Warehouse(store).publish()
     version.path.write_bytes(b"")  # opening it would be an error
     with duckdb.connect(store.layout.warehouse, read_only=True) as warehouse:
         count = "select count(*) from tree_history where data_version = '{}'"
@@ -106,12 +107,12 @@ def test_a_condition_on_the_data_version_opens_that_file_alone(store, rows):
 def test_a_table_with_columns_of_the_same_names_keeps_its_own(store):
     frame = pl.DataFrame({"data_version": ["mine"], "Partition": ["mine"], "created_at": [1]})
     store.write("log", "v1", frame)
-    store.publish()
+    Warehouse(store).publish()
     assert fetch(open_warehouse(store.home), "from log_history") == [("mine", "mine", 1)]
 
 
 def test_an_asset_that_was_never_made_is_an_empty_table_with_types_and_a_comment(store):
-    publication = store.publish(CATALOGUE)
+    publication = Warehouse(store).publish(CATALOGUE)
     assert publication.views == 6
     with open_warehouse(store.home) as warehouse:
         columns = (
@@ -133,10 +134,10 @@ def test_an_asset_that_was_never_made_is_an_empty_table_with_types_and_a_comment
 
 
 def test_a_publisher_that_knows_no_catalogue_keeps_the_last_one(store, rows):
-    store.publish(CATALOGUE)
+    Warehouse(store).publish(CATALOGUE)
     other = ArtifactStore(store.home)
     other.write("tree", "v1", rows)
-    other.publish()
+    Warehouse(other).publish()
     assert views(store.layout.warehouse)["subset"].startswith("What was selected")
 
 
@@ -144,7 +145,7 @@ def test_asset_versions_lists_what_every_version_was_made_from(store, rows):
     store.write("tree", "v1", rows)
     store.write("subset", "s", rows, partition="maths")
     store.write("tree", "v2", rows)
-    store.publish()
+    Warehouse(store).publish()
     query = "select asset, partition, data_version, is_current, rows from asset_versions order by created_at"
     assert fetch(open_warehouse(store.home), query) == [
         ("tree", None, "v1", False, 3),
@@ -155,30 +156,30 @@ def test_asset_versions_lists_what_every_version_was_made_from(store, rows):
 
 def test_publishing_again_does_nothing_until_something_changed(store, rows):
     store.write("tree", "v1", rows)
-    assert store.publish().replaced
+    assert Warehouse(store).publish().replaced
     before = store.layout.warehouse.stat()
-    assert not store.publish().replaced
-    assert not ArtifactStore(store.home).publish().replaced
+    assert not Warehouse(store).publish().replaced
+    assert not Warehouse(ArtifactStore(store.home)).publish().replaced
     assert store.layout.warehouse.stat() == before
     changes = [
         lambda: store.write("tree", "v2", rows),
         lambda: store.set_current(store.find("tree", "v1")),
-        lambda: store.publish(CATALOGUE).replaced or pytest.fail("not published"),
+        lambda: Warehouse(store).publish(CATALOGUE).replaced or pytest.fail("not published"),
         store.layout.warehouse.unlink,
         lambda: store.layout.warehouse.write_bytes(b"broken"),
         store.layout.warehouse_state.unlink,
     ]
     for change in changes:
         change()
-        store.publish()
-        assert not store.warehouse.is_stale()
+        Warehouse(store).publish()
+        assert not Warehouse(store).is_stale()
         assert fetch(open_warehouse(store.home), "select count(*) from tree") == [(3,)]
 
 
 def test_a_version_that_was_written_but_not_published_is_shown_on_opening(store, rows):
-    store.publish(CATALOGUE)
+    Warehouse(store).publish(CATALOGUE)
     store.write("tree", "v1", rows)
-    assert store.warehouse.is_stale()
+    assert Warehouse(store).is_stale()
     assert fetch(open_warehouse(store.home), "select count(*) from tree") == [(3,)]
 
 
@@ -187,7 +188,7 @@ def test_an_open_warehouse_stays_as_it_is_and_a_new_one_is_new(store, rows):
     notebook, connected = open_warehouse(store.home), None
     connected = duckdb.connect(store.layout.warehouse, read_only=True)
     store.write("tree", "v2", rows)
-    store.publish()
+    Warehouse(store).publish()
     count = "select count(*) from tree"
     assert notebook.sql(count).fetchall() == connected.sql(count).fetchall() == [(1,)]
     assert fetch(open_warehouse(store.home), count) == [(3,)]
@@ -207,20 +208,20 @@ def test_a_notebook_can_make_temporary_tables_but_not_change_the_warehouse(store
 @pytest.mark.parametrize("name", ["copy", "it's [1] *new*", "ünï code"])
 def test_a_moved_or_copied_home_shows_its_own_rows(store, rows, tmp_path, name):
     store.write("tree", "v1", rows)
-    store.publish()
+    Warehouse(store).publish()
     shutil.copytree(store.home, tmp_path / name)
     copy = ArtifactStore(tmp_path / name)
-    assert copy.warehouse.moved_from() == str(store.home)
+    assert Warehouse(copy).moved_from() == str(store.home)
     copy.write("tree", "v2", rows.head(1))
     assert fetch(open_warehouse(tmp_path / name), "select count(*) from tree") == [(1,)]
-    assert copy.warehouse.moved_from() is None
+    assert Warehouse(copy).moved_from() is None
     shutil.rmtree(store.home)
     assert fetch(open_warehouse(tmp_path / name), "select count(*) from tree_history") == [(4,)]
 
 
 def test_the_log_of_somebody_who_wrote_into_the_warehouse_does_no_harm(store, rows):
     store.write("tree", "v1", rows)
-    store.publish()
+    Warehouse(store).publish()
     script = (
         "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table z as select 1'); "
         "os.kill(os.getpid(), 9)"
@@ -242,7 +243,7 @@ def test_the_warehouse_can_be_made_from_the_artifacts_alone(store, rows):
     store.write("tree", "v2", rows)
     for path in (*store.home.glob("warehouse*"), *store.home.rglob("*.json"), *store.home.rglob("*.pointer")):
         path.unlink()
-    with ArtifactStore(store.home).warehouse.open() as warehouse:
+    with Warehouse(ArtifactStore(store.home)).open() as warehouse:
         assert warehouse.sql("select count(*) from tree").fetchall() == [(3,)]
         assert warehouse.sql("select count(*) from tree_history").fetchall() == [(4,)]
 
@@ -252,9 +253,9 @@ def test_a_damaged_version_is_not_published(store, rows, how):
     store.write("tree", "v1", rows.head(1))
     path = store.write("tree", "v2", rows).path
     path.write_bytes(b"short" if how == "short" else bytes(path.stat().st_size))
-    store.publish()
+    Warehouse(store).publish()
     assert fetch(open_warehouse(store.home), "select count(*) from tree") == [(1,)]
-    assert store.health().quarantined
+    assert home_health(store).quarantined
 
 
 def test_lineage_views_are_made_in_the_order_in_which_they_read_each_other(store, rows, lineage):
@@ -265,19 +266,19 @@ def test_lineage_views_are_made_in_the_order_in_which_they_read_each_other(store
     (lineage / "z_first.sql").write_text("select rank * 2 as twice\nfrom tree -- every row\n")
     (lineage / "missing.sql").write_text("-- Reads what nobody makes.\nfrom nothing\n")
     (lineage / "tree.sql").write_text("select 1")
-    publication = store.publish()
+    publication = Warehouse(store).publish()
     assert fetch(open_warehouse(store.home), "from a_last") == [(12,)]
     assert views(store.layout.warehouse)["a_last"] == "Reads the other. One row."
     assert set(publication.skipped) == {"missing", "tree"}
     assert "nothing does not exist" in publication.skipped["missing"]
-    assert dict(store.publish().skipped) == dict(publication.skipped)
+    assert dict(Warehouse(store).publish().skipped) == dict(publication.skipped)
 
 
 def test_two_tables_of_one_name_are_an_error(store, rows):
     store.write("tree", "v1", {"data": rows, "tags": rows})
     store.write("tree_tags", "v1", rows)
     with pytest.raises(ValueError, match="two tables would be shown as tree_tags"):
-        store.publish()
+        Warehouse(store).publish()
 
 
 def test_twenty_assets_of_twenty_versions_have_a_view_and_a_history_each(store, rows):
@@ -295,7 +296,7 @@ def test_twenty_assets_of_twenty_versions_have_a_view_and_a_history_each(store, 
                 header.read_text().replace('"asset0"', f'"asset{asset}"').replace('"v00"', f'"v{number:02}"')
             )
             header.write_text(text)
-    publication = ArtifactStore(store.home).publish()
+    publication = Warehouse(ArtifactStore(store.home)).publish()
     assert publication.views == 40
 
 
@@ -327,11 +328,11 @@ def test_a_new_version_is_added_to_what_was_shown_as_if_all_were_made_anew(store
     (lineage / "first_nodes.sql").write_text("-- The first nodes.\nselect * from tree limit 1\n")
     store.write("tree", "v1", {"data": rows, "tags": rows})
     store.write("subset", "v1", rows, partition="maths")
-    store.publish(CATALOGUE)
+    Warehouse(store).publish(CATALOGUE)
     built.clear()
     store.write("tree", "v2", {"data": rows.reverse(), "tags": rows})
     store.write("subset", "v2", rows, partition="law")
-    assert store.publish(CATALOGUE).replaced
+    assert Warehouse(store).publish(CATALOGUE).replaced
     assert not built
     with open_warehouse(store.home) as warehouse:
         assert warehouse.sql("from tree").fetchall() == rows.reverse().rows()
@@ -339,7 +340,7 @@ def test_a_new_version_is_added_to_what_was_shown_as_if_all_were_made_anew(store
         assert warehouse.sql("select count(*) from tree_history").fetchall() == [(6,)]
         assert warehouse.sql("select count(*) from subset").fetchall() == [(6,)]
     updated = shown(store.layout.warehouse)
-    store.warehouse.rebuild(CATALOGUE)
+    Warehouse(store).rebuild(CATALOGUE)
     assert built
     anew = shown(store.layout.warehouse)
     assert [sorted(part, key=repr) for part in updated] == [sorted(part, key=repr) for part in anew]
@@ -357,10 +358,10 @@ def test_a_new_version_is_added_to_what_was_shown_as_if_all_were_made_anew(store
 def test_what_views_over_views_could_not_follow_is_made_anew(store, rows, lineage, built, change):
     (lineage / "nodes.sql").write_text("-- Nodes.\nselect * from tree\n")
     store.write("tree", "v1", rows)
-    store.publish()
+    Warehouse(store).publish()
     built.clear()
     change(store, rows)
-    store.publish()
+    Warehouse(store).publish()
     assert built
     with open_warehouse(store.home) as warehouse:
         assert warehouse.sql("from nodes").fetchall() == warehouse.sql("from tree").fetchall()
@@ -368,9 +369,9 @@ def test_what_views_over_views_could_not_follow_is_made_anew(store, rows, lineag
 
 def test_a_damaged_artifact_does_not_come_into_what_was_shown(store, rows):
     store.write("tree", "v1", rows.head(1))
-    store.publish()
+    Warehouse(store).publish()
     version = store.write("tree", "v2", rows)
     version.path.write_bytes(version.path.read_bytes()[:4096] + bytes(4096))
-    store.publish()
+    Warehouse(store).publish()
     with open_warehouse(store.home) as warehouse:
         assert warehouse.sql("from tree").fetchall() == rows.head(1).rows()

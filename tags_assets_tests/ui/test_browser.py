@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from tags_assets.commands.ui import GRAPH
-from tags_assets.home import Home
-from tags_assets.runner import run_target
-from tags_assets.target_registry import TargetRegistry
+from tags_assets.graph.runner import run_target
+from tags_assets.settings.home import Home
+from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets_tests.browsing import WAIT_MS, browsers, picture
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 from tags_assets_tests.ui.served import served

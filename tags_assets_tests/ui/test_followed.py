@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tags_assets.dagster_home import open_instance
-from tags_assets.home import Home
+from tags_assets.graph.instance import open_instance
+from tags_assets.settings.home import Home
 from tags_assets.store.opening import open_store
 from tags_assets_tests.small_pool import write_target
 from tags_assets_tests.ui.served import served

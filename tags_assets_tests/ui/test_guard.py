@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tags_assets.home import Home
+from tags_assets.settings.home import Home
 from tags_assets_tests.browsing import ARGUMENTS, WAIT_MS
 from tags_assets_tests.hostile_folder import make_hostile
 from tags_assets_tests.ui.served import served

@@ -16,14 +16,14 @@ import polars as pl
 from scipy import sparse
 
 from tags_assets.errors import UserError
-from tags_assets.method.embedding import centred
+from tags_assets.method.text.embedding import centred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from tags_assets.method.embedding import Embed, Vectors
+    from tags_assets.method.text.embedding import Embed, Vectors
 
 CARRIED_SCHEMA: dict[str, pl.DataType] = {"row": pl.UInt32(), "tag": pl.String(), "weight": pl.Float32()}
 """Columns of carried tags: weights of a row sum to 1."""

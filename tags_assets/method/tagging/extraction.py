@@ -11,7 +11,6 @@ from zlib import crc32
 import orjson
 
 from tags_assets.method.tagging.code import code_concepts
-from tags_assets.method.tagging.number import singular
 from tags_assets.method.tagging.passages import (
     PROMPT_CHARS,
     RESPONSE_CHARS,
@@ -20,7 +19,8 @@ from tags_assets.method.tagging.passages import (
     prose,
 )
 from tags_assets.method.tagging.runs import phrase_runs, script_of
-from tags_assets.method.tagging.stoplist import (
+from tags_assets.method.text.number import singular
+from tags_assets.method.text.stoplist import (
     FIRST_NAMES,
     GENERIC_MODIFIERS,
     PROGRAM_NOUNS,

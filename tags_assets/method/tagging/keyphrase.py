@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tags_assets.method.embedding import blocks, centred
 from tags_assets.method.tagging.extraction import EXTRACTION_VERSION, Row, bounded_row, encode, extract
-from tags_assets.method.tagging.number import singular
-from tags_assets.method.tagging.stoplist import FIRST_NAMES, GENERIC_MODIFIERS, GENERIC_NOUNS, stop_words
 from tags_assets.method.tagging.workers import Workers, read_by_one_ahead
+from tags_assets.method.text.embedding import blocks, centred
+from tags_assets.method.text.number import singular
+from tags_assets.method.text.stoplist import FIRST_NAMES, GENERIC_MODIFIERS, GENERIC_NOUNS, stop_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tags_assets.method.embedding import Embed, Vectors
+    from tags_assets.method.text.embedding import Embed, Vectors
 
 SMALL_POOL = 500
 """Rows below which a phrase of one row alone is kept as it is: so few rows share little."""

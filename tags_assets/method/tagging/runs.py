@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tags_assets.method.tagging.stoplist import stop_words
+from tags_assets.method.text.stoplist import stop_words
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")

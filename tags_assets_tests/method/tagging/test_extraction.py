@@ -4,8 +4,8 @@ import pytest
 
 from tags_assets.method.tagging.code import code_concepts
 from tags_assets.method.tagging.extraction import bounded_row, extract
-from tags_assets.method.tagging.number import singular, singular_phrase
 from tags_assets.method.tagging.passages import bounded, prose
+from tags_assets.method.text.number import singular, singular_phrase
 
 
 def phrases(prompt: str, response: str = "", language: str | None = "en") -> list[str]:

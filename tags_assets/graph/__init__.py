@@ -1,0 +1,1 @@
+"""The graph: definitions, automation, the Dagster instance and the in-process runner."""

@@ -1,0 +1,195 @@
+"""What the language model would be asked, and what that would cost, before the first call."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from tags_assets.assets.examples import read_examples
+from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.previews import as_metadata, table
+from tags_assets.errors import UserError
+from tags_assets.llm.client import CostEstimate
+from tags_assets.llm.refiner import RefinementEstimate
+from tags_assets.llm.sampling import estimate_sample
+from tags_assets.method.concepts.student import N_TEACHER
+from tags_assets.method.text.embedding import row_texts
+from tags_assets.method.tree.builder import TreeConfig, build_tree
+from tags_assets.resources.run import Run, RunResource
+from tags_assets.store.upstream import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class JobEstimate:
+    """What one job of the language model would take.
+
+    Attributes
+    ----------
+    job
+        ``tagging``, ``judging``, ``naming`` or ``embedding``.
+    model
+        Who would be asked.
+    estimate
+        None where it can't be said yet.
+    remark
+        What the figure leaves out, or how to come by it.
+    """
+
+    job: str
+    model: str
+    estimate: CostEstimate | None
+    remark: str = ""
+
+    def __str__(self) -> str:
+        said = "; ".join(str(part) for part in (self.estimate, self.remark) if part)
+        return f"{self.job} with {self.model}: {said}"
+
+
+def estimate_jobs(run: Run, target: str | None = None) -> list[JobEstimate]:
+    """Count what the settings of a run would have asked of its rows; no server is called.
+
+    Parameters
+    ----------
+    run
+        Whose settings and rows: those that it has read, else the current ones.
+    target
+        A target whose examples would be tagged, too.
+
+    Raises
+    ------
+    UserError
+        Where the pool was not read yet; where address, key or model is missing.
+    """
+    settings = run.pool
+    upstream = {
+        asset: run.store.require(asset, run.record.version(asset, None))
+        for asset in ("raw_instances", "filtered_rows")
+    }
+    inputs = Inputs(run.store, upstream, lambda _done, _total: None)
+    jobs = []
+    if settings.tagger == "llm":
+        jobs.append(_tagging(inputs, run, target))
+    if settings.judge == "llm":
+        jobs.append(_judging(inputs, run))
+    if settings.namer == "llm":
+        jobs.append(_naming(inputs, run))
+    if settings.embedder == "api":
+        jobs.append(_embedding(inputs, run))
+    return jobs
+
+
+def _tagging(inputs: Inputs, run: Run, target: str | None) -> JobEstimate:
+    settings = run.pool
+    rows = kept_rows(inputs, ["content_hash", "messages", "given_tags"]).filter(
+        pl.col("given_tags").list.drop_nulls().list.len().fill_null(0) == 0
+    )
+    with run.language_model("tag") as model:
+        tagging = estimate_sample(
+            model.tagger(),
+            rows["content_hash"],
+            rows["messages"],
+            settings.tag_share,
+            seed=settings.seed,
+            retry_failed=run.retry_failed,
+        )
+        spec = None if target is None else run.record.target(target)
+        if spec is not None and spec.target.examples is not None:
+            tagging += model.tagger().estimate(read_examples(spec, run.home)["messages"])
+    carried = f"{settings.tag_share:.3g} of the rows; their tags are carried over to the others"
+    remark = carried if settings.tag_share < 1 else ""
+    return JobEstimate("tagging", model.client.settings.model, tagging, remark)
+
+
+def _judging(inputs: Inputs, run: Run) -> JobEstimate:
+    rows = kept_rows(inputs, ["messages"])
+    with run.language_model("judge") as model:
+        judging = model.judge().estimate(rows["messages"], retry_failed=run.retry_failed)
+    remark = "at most: as if every row came out perfect and were looked at again"
+    return JobEstimate("judging", model.client.settings.model, judging, remark)
+
+
+def _naming(inputs: Inputs, run: Run) -> JobEstimate:
+    """Build the tree with a refiner that only counts, where the tags are known."""
+    store = inputs.store
+    tags, vocabulary = store.current("atomic_tags"), store.current("tag_vocabulary")
+    vectors = store.current("tag_embeddings")
+    rows = inputs.versions["raw_instances"].data_version
+    with run.language_model("refine") as model:
+        name = model.client.settings.model
+        known = tags is not None and tags.upstream.get("raw_instances") == rows
+        if not known or vocabulary is None or vectors is None:
+            return JobEstimate("naming", name, None, "can be said once the rows are tagged: ask again then")
+        ids, matrix = store.read_vectors("tag_embeddings", id_column="tag", data_version=vectors.data_version)
+        counts = store.read_version(vocabulary, columns=["tag", "count"])
+        counts = pl.DataFrame({"tag": ids}).join(counts, on="tag", how="left", maintain_order="left")
+        counting = RefinementEstimate(model.client, retry_failed=run.retry_failed)
+        build_tree(ids.to_list(), counts["count"].to_numpy(), matrix, config=TreeConfig(), refiner=counting)
+    remark = "about, with the tags as they are: what a level is asked hangs on the answers before"
+    if counting.estimate is None:
+        remark = "so few tags that nothing is asked"
+    return JobEstimate("naming", name, counting.estimate, remark)
+
+
+def _embedding(inputs: Inputs, run: Run) -> JobEstimate:
+    texts: list[str] = []
+    for batch in kept_texts(inputs):
+        texts += row_texts(batch["prompt"], batch["response"])
+    if len(texts) > N_TEACHER:
+        order = np.random.default_rng(run.pool.seed).permutation(len(texts))
+        texts = [texts[i] for i in order[:N_TEACHER]]
+    with run.language_model("embed") as model:
+        embedding = model.embedder().estimate(texts)
+    remark = "tags and, of many rows, single words come on top"
+    return JobEstimate("embedding", model.client.settings.model, embedding, remark)
+
+
+def total_cost(jobs: "Sequence[JobEstimate]") -> str | None:
+    """Add up what the jobs cost, where all of it is known and of one currency."""
+    estimates = [job.estimate for job in jobs if job.estimate is not None]
+    currencies = {estimate.currency for estimate in estimates}
+    if not jobs or len(estimates) < len(jobs) or len(currencies) != 1 or None in currencies:
+        return None
+    return f"{sum(estimate.cost or 0.0 for estimate in estimates):,.2f} {currencies.pop()}"
+
+
+@dg.op(description="Counts what tagger, judge, namer and embedder would take, in tokens and in money.")
+def estimate_language_model(context: dg.OpExecutionContext, run: RunResource) -> dg.Output[int]:
+    """Show the estimate of each job as metadata."""
+    try:
+        jobs = estimate_jobs(run)
+        cap = run.pool.llm.spending_cap
+    except UserError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    for job in jobs:
+        context.log.info(str(job))
+    facts = [
+        {
+            "job": job.job,
+            "model": job.model,
+            "to ask": job.estimate and job.estimate.to_ask,
+            "settled": job.estimate and job.estimate.cached,
+            "prompt tokens": job.estimate and job.estimate.prompt_tokens,
+            "completion tokens": job.estimate and job.estimate.completion_tokens,
+            "cost": job.estimate and job.estimate.cost,
+            "remark": job.remark,
+        }
+        for job in jobs
+    ]
+    metadata: dict[str, Any] = {"jobs": as_metadata(table(pl.DataFrame(facts)))}
+    metadata["cost"] = total_cost(jobs) or "not known: a price is missing, or a job cannot be counted yet"
+    if cap is not None:
+        metadata["spending_cap"] = cap
+    return dg.Output(len(jobs), metadata=metadata)
+
+
+@dg.job(
+    description="Says what the language model would be asked of the pool as it was read last; asks it not."
+)
+def dry_run() -> None:
+    """Estimate without a call."""
+    estimate_language_model()

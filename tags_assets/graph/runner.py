@@ -1,0 +1,251 @@
+"""Runs the graph in this process, against the same Dagster instance that the UI shows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tags_assets.errors import UserError, out_of_memory, tells_of_no_memory
+from tags_assets.graph.instance import (
+    PROCESS_TAG,
+    open_instance,
+    prepare_dagster_home,
+    process_mark,
+    storage_errors,
+)
+from tags_assets.method.tagging.workers import started_ahead
+from tags_assets.progress import watched_by
+from tags_assets.settings.run_record import RunRecord, RunSettings
+from tags_assets.settings.target_registry import TargetRegistry
+from tags_assets.store.opening import open_store
+from tags_assets.store.shelf import DAMAGED, DamagedArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import dagster as dg
+
+    from tags_assets.progress import Watcher
+    from tags_assets.resources.run import Run
+    from tags_assets.settings.home import Home
+
+
+T = TypeVar("T")
+
+_DAMAGED_AT_MOST = 3
+"""Damaged versions that are made anew before it is given up."""
+
+_EVALUATED = "ASSET_CHECK_EVALUATION"
+
+
+@dataclass(frozen=True)
+class AssetRun:
+    """What became of one asset in a run."""
+
+    asset: str
+    data_version: str
+    status: str
+    """``ran`` or ``reused``."""
+    seconds: float
+    peak_mb: float
+
+
+def made_anew(work: Callable[[], T], say: Callable[[str], None]) -> T:
+    """Do some work, and again where a version turned out to be damaged: it is out of the way by then."""
+    for _ in range(_DAMAGED_AT_MOST):
+        try:
+            return work()
+        except DamagedArtifactError as error:
+            say(str(error))
+    return work()
+
+
+def run_target(
+    home: Home, target: str, watcher: Watcher, settings: RunSettings | None = None
+) -> list[AssetRun]:
+    """Materialize every asset for one target; what exists already returns at once.
+
+    Parameters
+    ----------
+    home
+        Where everything is.
+    target
+        Name of the target: the partition.
+    watcher
+        Who sees the progress.
+    settings
+        Of the run; those of the active pool if None. What changes in the home meanwhile does not reach the
+        run.
+
+    Returns
+    -------
+    list[AssetRun]
+        One per asset, in the order in which they came.
+
+    Raises
+    ------
+    UserError
+        The line with which an asset failed.
+    """
+    # The tagger's model is loaded in a process beside this one while Dagster is loaded in this.
+    settings = settings or RunSettings.of_pool(home)
+    with started_ahead() if _has_new_examples(home, target, settings) else nullcontext():
+        return _run(home, settings, watcher, target)
+
+
+def _has_new_examples(home: Home, target: str, settings: RunSettings) -> bool:
+    """Whether examples that were not read before are all that there is to tag."""
+    if settings.pool.tagger == "llm":
+        return False
+    store = open_store(home.path)
+    if store.current("atomic_tags") is None:
+        return False
+    try:
+        registry = TargetRegistry(home)
+        examples = registry.examples(settings.targets.get(target) or registry.load(target))
+    except UserError:
+        return False  # the asset says what is wrong
+    known = store.current("target_distribution", target)
+    return bool(examples) and (known is None or known.config.get("examples") != examples)
+
+
+def run_reading(home: Home, watcher: Watcher, settings: RunSettings) -> Run:
+    """Read the pool and no more; the run leaves no trace in the UI. Returns the run, which knows its rows.
+
+    Raises
+    ------
+    UserError
+        The line with which an asset failed.
+    """
+    warnings.simplefilter("ignore")
+    import dagster as dg  # noqa: PLC0415
+
+    from tags_assets.graph.definitions import graph_of  # noqa: PLC0415
+    from tags_assets.resources.run import Run  # noqa: PLC0415
+
+    run_id = _recorded(home, settings)
+    with storage_errors(home), dg.DagsterInstance.ephemeral() as instance, watched_by(watcher):
+        job = graph_of(home).resolve_job_def("read_pool")
+        _execute(job, instance, run_id, None)
+    return Run(home, run_id)
+
+
+def _run(home: Home, settings: RunSettings, watcher: Watcher, target: str) -> list[AssetRun]:
+    warnings.simplefilter("ignore")
+    prepare_dagster_home(home)
+    from tags_assets.assets.partitions import targets  # noqa: PLC0415
+    from tags_assets.graph.automation import landing_event  # noqa: PLC0415
+    from tags_assets.graph.definitions import graph_of  # noqa: PLC0415
+    from tags_assets.settings.pool import landed  # noqa: PLC0415
+
+    data = landed(home, settings.pool)
+    with storage_errors(home), open_instance(home) as instance, watched_by(watcher):
+        if not instance.has_dynamic_partition(str(targets.name), target):
+            instance.add_dynamic_partitions(str(targets.name), [target])
+        _report_landing(instance, landing_event(data), data.version)
+        job = graph_of(home).resolve_job_def("everything")
+        result = _execute(job, instance, _recorded(home, settings), target)
+        return [_asset_run(event) for event in result.all_events if event.is_step_materialization]
+
+
+def _recorded(home: Home, settings: RunSettings) -> str:
+    """Record the settings of a new run; returns its id."""
+    from tags_assets.assets.dagster_internals import make_new_run_id  # noqa: PLC0415
+
+    run_id = make_new_run_id()
+    RunRecord.open(home, run_id, lambda: settings)
+    return run_id
+
+
+def _execute(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, run_id: str, target: str | None
+) -> dg.ExecuteInProcessResult:
+    """Run a job in this process.
+
+    Raises
+    ------
+    UserError
+        The line with which a step failed.
+    """
+    result = job.execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        partition_key=target,
+        # Said in full, so that a daemon knows that the run made its assets from one another.
+        asset_selection=sorted(job.asset_layer.executable_asset_keys),
+        raise_on_error=False,
+        tags={PROCESS_TAG: process_mark()},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    for event in result.all_events:
+        if event.is_step_failure:
+            raise _blocked(result.all_events) if _is_blocked(event) else _failure(event)
+        if event.is_failure and not result.success:
+            raise UserError(
+                f"the run failed: {event.message}", mend="Look at the run in the UI: tags-assets ui."
+            )
+    return result
+
+
+def _report_landing(instance: dg.DagsterInstance, event: dg.AssetMaterialization, version: str) -> None:
+    from tags_assets.assets.dagster_internals import DATA_VERSION_TAG  # noqa: PLC0415
+
+    last = instance.get_latest_materialization_event(event.asset_key)
+    known = last.asset_materialization.tags if last and last.asset_materialization else None
+    if not known or known.get(DATA_VERSION_TAG) != version:
+        instance.report_runless_asset_event(event)
+
+
+def _failure(event: dg.DagsterEvent) -> UserError:
+    data = event.step_failure_data
+    if data.error and data.error.cls_name == "DagsterExecutionInterruptedError":
+        raise KeyboardInterrupt
+    said = data.user_failure_data
+    if said is not None and said.description:
+        damaged = said.metadata.get(DAMAGED)
+        kind = DamagedArtifactError if damaged is not None and damaged.value else UserError
+        return kind(said.description)
+    if os.environ.get("TAGS_DEBUG"):
+        sys.stderr.write(data.error_display_string)
+    cause = data.error.cause if data.error and data.error.cause else data.error
+    if cause is not None and tells_of_no_memory(cause.cls_name or "", cause.message):
+        return out_of_memory(event.step_key or "the run")
+    first = cause.message.strip().splitlines()[0] if cause else "unknown error"
+    return UserError(
+        f"{event.step_key} failed: {first}",
+        mend="This is a defect of tags-assets; set TAGS_DEBUG=1 to see where, and please report it.",
+    )
+
+
+def _is_blocked(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
+
+
+def _blocked(events: Sequence[dg.DagsterEvent]) -> UserError:
+    """Say which check stopped the run, and what it saw."""
+    told = [event.asset_check_evaluation_data for event in events if event.event_type_value == _EVALUATED]
+    failed = [one for one in told if not one.passed and one.severity.value == "ERROR"]
+    lines = [f"{one.asset_key.to_user_string()}: check {one.check_name}: {one.description}" for one in failed]
+    return UserError(
+        "stopped by a check that blocks: " + "; ".join(lines),
+        mend="What was selected before stays. Mend the data, or move the limit: --limit NAME=VALUE.",
+    )
+
+
+def _asset_run(event: dg.DagsterEvent) -> AssetRun:
+    from tags_assets.assets.dagster_internals import DATA_VERSION_TAG  # noqa: PLC0415
+
+    materialization = event.step_materialization_data.materialization
+    facts: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
+    return AssetRun(
+        asset=materialization.asset_key.to_user_string(),
+        data_version=(materialization.tags or {}).get(DATA_VERSION_TAG, ""),
+        status=str(facts["status"]),
+        seconds=float(facts["seconds"]),
+        peak_mb=float(facts["peak MB"]),
+    )

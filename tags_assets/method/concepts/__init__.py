@@ -1,0 +1,1 @@
+"""Concepts: vocabulary, embeddings, assignment to rows."""

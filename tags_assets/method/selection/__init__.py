@@ -1,0 +1,1 @@
+"""Selection: objective, solver, certificate, attribution."""

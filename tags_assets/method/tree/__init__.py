@@ -1,0 +1,1 @@
+"""The knowledge tree and the grounding of rows on it."""

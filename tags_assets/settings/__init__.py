@@ -1,0 +1,1 @@
+"""What the user sets: homes, pools, target files, limits."""

@@ -1,0 +1,1 @@
+"""What `tags-assets ui` serves: Dagster's app behind a guard."""
