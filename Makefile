@@ -85,7 +85,7 @@ clean: ## remove .venv, caches and builds (never .tags, which holds your artifac
 $(BIN)/python:
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(supported)' 2>/dev/null || { \
 		found=$$({ "$(or $(PYTHON),python3)" --version || echo none; } 2>/dev/null); \
-		echo "tags-assets needs Python 3.11 to 3.14 and found $$found. Mend: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+		echo "tags-assets needs Python 3.11 to 3.14 and found $$found. To fix it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Making .venv with $(PYTHON) and $(if $(UV),uv,pip) ..."
 	@$(if $(UV),$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv,"$(PYTHON)" -m venv .venv)
 

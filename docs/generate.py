@@ -471,7 +471,7 @@ def main() -> None:
             path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(DOCS.parent)}\n")
     if check and stale:
-        raise SystemExit("Mend: make docs")
+        raise SystemExit("To fix it: make docs")
 
 
 if __name__ == "__main__":

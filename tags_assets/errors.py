@@ -1,4 +1,4 @@
-"""The one error that a user may see: a single line that says what is wrong, where, and how to mend it."""
+"""The one error that a user may see: a single line that says what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _line(text: str) -> str:
 
 
 class UserError(Exception):
-    """Something that the user can mend.
+    """Something that the user can fix.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ class UserError(Exception):
         What is wrong, with the numbers that show it.
     where
         File, line and field, as ``targets/maths.yaml: budget.fraction``.
-    mend
+    fix
         What to do about it.
     """
 
-    def __init__(self, problem: str, *, where: str | None = None, mend: str | None = None) -> None:
-        self.problem, self.where, self.mend = _line(problem), where and _line(where), mend and _line(mend)
+    def __init__(self, problem: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.problem, self.where, self.fix = _line(problem), where and _line(where), fix and _line(fix)
         line = f"{self.where}: {self.problem}" if where else self.problem
-        if mend:
-            line = f"{line.rstrip('.')}. {self.mend}"
+        if fix:
+            line = f"{line.rstrip('.')}. {self.fix}"
         super().__init__(line)
 
     @classmethod
@@ -67,7 +67,7 @@ class UserError(Exception):
             hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(map(repr, first))}{others}."
         else:
             hint = f"There is no {kind} yet."
-        return cls(f"there is no {kind} named {name!r}", where=where, mend=hint)
+        return cls(f"there is no {kind} named {name!r}", where=where, fix=hint)
 
 
 _NO_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryException")
@@ -84,7 +84,7 @@ def out_of_memory(what: str) -> UserError:
     """Build the error for a machine that is too small."""
     return UserError(
         f"{what} needs more memory than there is",
-        mend="Close other programs, raise the limit (ulimit -v), or select on a larger machine; what was "
+        fix="Close other programs, raise the limit (ulimit -v), or select on a larger machine; what was "
         "finished is kept.",
     )
 
@@ -104,6 +104,6 @@ def broken_start(error: Exception) -> UserError | None:
     if isinstance(error, ImportError):
         return UserError(
             f"the installation is not whole: {error}",
-            mend="Install it again: make, or pip install --force-reinstall tags-assets.",
+            fix="Install it again: make, or pip install --force-reinstall tags-assets.",
         )
     return None

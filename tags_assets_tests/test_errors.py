@@ -11,8 +11,8 @@ STEERING = ["\x1b[31m", "\x07", "\x9b2J", "\r", "\x00", "\u202e", "\u2066", "\u2
 def test_what_steers_a_terminal_is_replaced(mark):
     assert not set(printable(f"a{mark}b")) & set(mark) - set("[31m2J")
     printable(f"a{mark}b").encode()
-    error = UserError(f"bad{mark}file", where=f"x{mark}.json", mend=f"Rename{mark} it.")
-    for text in (str(error), error.problem, error.where, error.mend):
+    error = UserError(f"bad{mark}file", where=f"x{mark}.json", fix=f"Rename{mark} it.")
+    for text in (str(error), error.problem, error.where, error.fix):
         assert mark not in text
         assert "\n" not in text
 
@@ -23,5 +23,5 @@ def test_ordinary_text_is_left_alone():
 
 
 def test_an_error_is_one_line_of_problem_place_and_fix():
-    error = UserError("3 rows\nare empty.", where="a.json: 3", mend="Fill them.")
+    error = UserError("3 rows\nare empty.", where="a.json: 3", fix="Fill them.")
     assert str(error) == "a.json: 3: 3 rows are empty. Fill them."

@@ -59,7 +59,7 @@ def open_home(home: HomeLike = None) -> ArtifactStore:
         raise UserError(
             "there is no artifact in this home",
             where=str(path),
-            mend="Run `tags-assets select POOL... --home HOME`, or name another home.",
+            fix="Run `tags-assets select POOL... --home HOME`, or name another home.",
         )
     return store
 
@@ -181,9 +181,9 @@ def found(
     if target not in partitions:
         names = [str(name) for name in partitions if name is not None]
         if target is None:
-            raise UserError(f"{asset} belongs to a target", mend=f"Name one of: {', '.join(names)}.")
+            raise UserError(f"{asset} belongs to a target", fix=f"Name one of: {', '.join(names)}.")
         if not names:
-            raise UserError(f"{asset} belongs to the pool, not to a target", mend="Leave the target out.")
+            raise UserError(f"{asset} belongs to the pool, not to a target", fix="Leave the target out.")
         raise UserError.unknown(f"target with a {asset}", target, names)
     if version is None:
         return store.require(asset, None, target)
@@ -193,7 +193,7 @@ def found(
         raise UserError.unknown(f"version of {asset}", version, [one.data_version for one in every])
     if len(begin) > 1:
         raise UserError(
-            f"{len(begin)} versions of {asset} begin with {version!r}", mend="Give more characters of it."
+            f"{len(begin)} versions of {asset} begin with {version!r}", fix="Give more characters of it."
         )
     return begin[0]
 

@@ -90,7 +90,7 @@ class _Rules:
                 raise UserError(
                     f"a filter cannot be called {name!r}: that is a rule of ours",
                     where=f"filter {name!r}",
-                    mend="Give it another name.",
+                    fix="Give it another name.",
                 )
         files = expand_pool(settings.decontaminate) if settings.decontaminate else []
         self.benchmarks = Benchmarks.read(files, settings.contamination_words) if files else None

@@ -59,7 +59,7 @@ def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> 
         if not texts:
             raise UserError(
                 "your rules take every row out of the pool, and none is left to select from",
-                mend="Loosen --filter, --pii or --decontaminate: filtered_rows names the rule for each row.",
+                fix="Loosen --filter, --pii or --decontaminate: filtered_rows names the rule for each row.",
             )
         with run.embedder(max_tokens=ROW_TOKENS) as embed:
             embedded = _grown(inputs, rows, texts, embed, seed)

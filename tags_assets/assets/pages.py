@@ -72,7 +72,7 @@ def rejected_rows(read: PoolRead) -> Page:
     first = rejected.filter(pl.int_range(pl.len()).over(_kind_of_reason()) < OF_EACH)
     return {
         "what_was_lost": f"**{len(rejected):,}** of {_counted(read.rows_in, 'row')} could not be read, "
-        f"in {files:,} of {_counted(read.n_files, 'file')}. Mend the lines and the next run reads them; "
+        f"in {files:,} of {_counted(read.n_files, 'file')}. Fix the lines and the next run reads them; "
         "the rest goes on without.",
         "why": table(_reasons(rejected)),
         "first_of_each": table(

@@ -27,7 +27,7 @@ def tag_vocabulary(context: dg.AssetExecutionContext, run: RunResource) -> Mater
         if vocabulary.tags.is_empty():
             raise UserError(
                 "no row has a concept to select by",
-                mend="Bring tags of your own (--column tags=COLUMN), have a language model find them "
+                fix="Bring tags of your own (--column tags=COLUMN), have a language model find them "
                 "(--tagger llm), or add rows that say more.",
             )
         before = run.store.current("tag_vocabulary")

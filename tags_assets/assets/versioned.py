@@ -104,7 +104,7 @@ def materialize(
     Raises
     ------
     dagster.Failure
-        With one line, for everything that the user can mend.
+        With one line, for everything that the user can fix.
     """
     maker, store = _Maker(context, run, compute, config, grows), run.store
     if maker.asset in TARGET_ASSETS and not context.has_partition_key and not context.has_partition_key_range:
@@ -313,7 +313,7 @@ class _Maker:
                 raise UserError(
                     f"the rows at hand are not those of the pool {self.run.settings.pool_name!r}, and its "
                     "language model must not see them",
-                    mend="Materialize everything for this pool, or run: tags-assets select --pool NAME DATA",
+                    fix="Materialize everything for this pool, or run: tags-assets select --pool NAME DATA",
                 )
 
     def _of_one_world(

@@ -457,7 +457,7 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on stderr and exit code 1."""
+    """Run the command line; what the user can fix is one line on stderr and exit code 1."""
     try:
         app()
     except UserError as error:

@@ -28,7 +28,7 @@ def run_export(
     """Write the current selection of a target, or several as one mixture."""
     store = open_store(home.path)
     if mixture and target:
-        raise UserError("--target and --mixture exclude each other", mend="Name every target with --mixture.")
+        raise UserError("--target and --mixture exclude each other", fix="Name every target with --mixture.")
     if mixture:
         rows, name = _mixed(store, mixture), "mixture"
     else:
@@ -55,7 +55,7 @@ def _mixed(store: ArtifactStore, mixture: Sequence[str]) -> pl.DataFrame:
             shares[selected_target(store, name)] = float(share)
         except ValueError:
             raise UserError(
-                f"{text!r} is not target=share", where="--mixture", mend="Write maths=0.7."
+                f"{text!r} is not target=share", where="--mixture", fix="Write maths=0.7."
             ) from None
     parts = {name: _rows_of(store, name) for name in shares}
     sizes = mixture_sizes(shares, {name: len(rows) for name, rows in parts.items()})

@@ -51,7 +51,7 @@ def run_explain_concept(home: Home, concept: str, target: str | None, version: s
     if version is not None:
         raise UserError(
             "--version does not go with --concept, which tells of the current selections",
-            mend="A past one is in the view selection_attribution_history.",
+            fix="A past one is in the view selection_attribution_history.",
         )
     store = open_store(home.path)
     named = None if target is None else selected_target(store, target)
@@ -63,7 +63,7 @@ def run_tree(home: Home, under: str | None, depth: int, width: int) -> None:
     store = open_store(home.path)
     version = store.current("knowledge_tree")
     if version is None:
-        raise UserError("there is no tree yet", mend="Run: tags-assets select POOL...")
+        raise UserError("there is no tree yet", fix="Run: tags-assets select POOL...")
     tree = KnowledgeTree.from_frames(store.read_version(version), store.read_version(version, "tags"))
     share = _pool_share(store, tree)
     start = tree.root if under is None else find_node(under, tree)

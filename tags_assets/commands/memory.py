@@ -33,14 +33,14 @@ def check_memory() -> None:
     Raises
     ------
     UserError
-        With the limit, the need and the mend.
+        With the limit, the need and the fix.
     """
     space = address_space()
     if space is not None and space < ADDRESS_SPACE:
         raise UserError(
             f"too little memory: this process may have {_megabytes(space)} of address space (ulimit -v), "
             f"and the smallest run takes {_megabytes(ADDRESS_SPACE)}, most of it reserved and never used",
-            mend="Raise the limit (ulimit -v unlimited); what holds memory itself is a control group "
+            fix="Raise the limit (ulimit -v unlimited); what holds memory itself is a control group "
             "(systemd-run --user --scope -p MemoryMax=2G tags-assets ...).",
         )
     memory = control_group_memory()
@@ -48,7 +48,7 @@ def check_memory() -> None:
         raise UserError(
             f"too little memory: this process may have {_megabytes(memory)} (its control group), "
             f"and the smallest run takes {_megabytes(MEMORY)}",
-            mend="Raise the limit of the container or service: 20,000 rows take 2 GB.",
+            fix="Raise the limit of the container or service: 20,000 rows take 2 GB.",
         )
     _check_open_files()
 
@@ -66,7 +66,7 @@ def _check_open_files() -> None:
     if allowed < FILES:
         raise UserError(
             f"this process may open {allowed} files (ulimit -n), and a run opens up to {FILES}",
-            mend="Raise the limit: ulimit -n 1024.",
+            fix="Raise the limit: ulimit -n 1024.",
         )
 
 

@@ -44,7 +44,7 @@ def check_outputs(folder: Path) -> None:
         If a file that a selection writes is there and no selection wrote it.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError("is not a folder", where=str(folder), mend="Name another with --out.")
+        raise UserError("is not a folder", where=str(folder), fix="Name another with --out.")
     if not _is_manifest(folder / MANIFEST):
         refuse_to_overwrite((folder / name for name in _FILES), "--out")
 

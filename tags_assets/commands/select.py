@@ -124,15 +124,15 @@ def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
     needs = [what for what in ("tagger", "judge", "namer") if getattr(settings, what) == "llm"]
     if needs and not settings.llm.model:
         raise UserError(
-            f"--{needs[0]} llm needs a model", mend="Name one with --model, as its server calls it."
+            f"--{needs[0]} llm needs a model", fix="Name one with --model, as its server calls it."
         )
     if settings.embedder == "api" and not settings.llm.embedding_model:
         raise UserError(
-            "--embedder api needs a model for embeddings", mend="Name one: --llm embedding_model=NAME."
+            "--embedder api needs a model for embeddings", fix="Name one: --llm embedding_model=NAME."
         )
     if settings.tag_share < 1 and settings.tagger != "llm":
         raise UserError(
-            "only what a language model gives is carried over", where="--tag-share", mend="Say --tagger llm."
+            "only what a language model gives is carried over", where="--tag-share", fix="Say --tagger llm."
         )
     return settings
 
@@ -145,7 +145,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if rest or not 0 < share <= 1:
-        raise UserError(f"{text!r} is no share of the rows", where="--tag-share", mend="Write 10% or 0.1.")
+        raise UserError(f"{text!r} is no share of the rows", where="--tag-share", fix="Write 10% or 0.1.")
     return share
 
 

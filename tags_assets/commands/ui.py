@@ -46,7 +46,7 @@ def run_ui(home: Home, port: int, *, browse: bool = False, public_address: str |
     """
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
-            raise UserError(f"port {port} of {HOST} is taken", mend="Name another with --port.")
+            raise UserError(f"port {port} of {HOST} is taken", fix="Name another with --port.")
     public = [] if public_address is None else [_origin(public_address)]
     with open_instance(home):
         pass
@@ -74,7 +74,7 @@ def run_ui(home: Home, port: int, *, browse: bool = False, public_address: str |
         name, ended = next((name, child) for name, child in children.items() if child.poll() is not None)
         raise UserError(
             f"the {name} ended with exit code {ended.returncode}: {_last_line(log)}",
-            mend=f"The whole log is in {log}.",
+            fix=f"The whole log is in {log}.",
         )
     out.print("Stopped.", markup=False)
 
@@ -161,5 +161,5 @@ def _origin(address: str) -> str:
     """Take scheme, host and port of the address that a reverse proxy serves the UI at."""
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
-        raise UserError(f"{address!r} is no address", where="--public-address", mend="Write https://HOST.")
+        raise UserError(f"{address!r} is no address", where="--public-address", fix="Write https://HOST.")
     return f"{parts.scheme}://{parts.netloc}".lower()

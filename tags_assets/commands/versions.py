@@ -61,7 +61,7 @@ def run_versions(home: Home, target: str | None) -> None:
                 "yes" if version.data_version in reports else "no",
             )
     if not count:
-        raise UserError("nothing has been selected yet", mend="Run: tags-assets select POOL...")
+        raise UserError("nothing has been selected yet", fix="Run: tags-assets select POOL...")
     print_table(table)
     out.print("* current", markup=False)
 
@@ -83,7 +83,7 @@ def run_report(home: Home, target: str | None, version: str | None, file: Path |
             break
     else:
         raise UserError(
-            "its report is not in this home any more", where=str(selection), mend="Select again to make one."
+            "its report is not in this home any more", where=str(selection), fix="Select again to make one."
         )
     html = store.read_version(report, columns=["html"])["html"][0]
     if file is not None and not _is_report(file):
@@ -147,7 +147,7 @@ def run_reproduce(home: Home, manifest_file: Path) -> None:
         raise UserError(
             "the selection made now is another",
             where=str(manifest.path),
-            mend="Compare the versions of numpy, scipy and numba with those that made it.",
+            fix="Compare the versions of numpy, scipy and numba with those that made it.",
         )
     out.print("reproduced exactly", markup=False)
 

@@ -25,14 +25,14 @@ def run_what_if(
         if value:
             raise UserError(
                 f"{option} does not go with --what-if, which starts from the selection that there is",
-                mend=f"Turn one of: {', '.join(KNOBS)}.",
+                fix=f"Turn one of: {', '.join(KNOBS)}.",
             )
     changes = parse_changes([*texts, *([f"budget={budget}"] if budget else [])])
     if not changes:
         raise UserError(
             "no knob is turned",
             where="--what-if",
-            mend=f"Write alignment=0.8, or another of: {', '.join(KNOBS)}.",
+            fix=f"Write alignment=0.8, or another of: {', '.join(KNOBS)}.",
         )
     store = open_store(home.path)
     out.print(what_if(store, selected_target(store, target), changes), markup=False)

@@ -193,7 +193,7 @@ def _beginning(store: ArtifactStore, targets: list[str], beginning: str, name: s
         known = [version.data_version for version in every]
         raise UserError.unknown("version", name, known, where=str(store.home))
     raise UserError(
-        f"{len(found)} versions begin with {beginning!r}", where=name, mend="Give more characters of it."
+        f"{len(found)} versions begin with {beginning!r}", where=name, fix="Give more characters of it."
     )
 
 

@@ -116,7 +116,7 @@ def why_node(
     )
     if not names:
         raise UserError(
-            "nothing was selected yet", where=str(store.home), mend="Run `tags-assets select` first."
+            "nothing was selected yet", where=str(store.home), fix="Run `tags-assets select` first."
         )
     lineages = [Lineage.of(store, name, attributed=True) for name in names]
     kind, key, name, path = _find_concept(lineages[0], node_or_tag)
@@ -161,13 +161,13 @@ def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
         known = lineage.ask("select id from raw_instances where id is not null limit 20000")["id"].to_list()
         unknown = UserError.unknown("row", row, known, where="raw_instances")
         ways = "A row is named by its id, its instance_id, or FILE:LINE."
-        raise UserError(unknown.problem, where=unknown.where, mend=f"{unknown.mend} {ways}")
+        raise UserError(unknown.problem, where=unknown.where, fix=f"{unknown.fix} {ways}")
     exact = found.filter(pl.col("instance_id") == row)
     if found.height > 1 and exact.is_empty():
         raise UserError(
             f"{found.height if found.height < 6 else 'more than five'} rows have the id {row!r}",
             where="raw_instances",
-            mend=f"Name one by its instance_id: {', '.join(found['instance_id'].head(5))}.",
+            fix=f"Name one by its instance_id: {', '.join(found['instance_id'].head(5))}.",
         )
     one = (exact if not exact.is_empty() else found).row(0, named=True)
     messages = one.pop("messages")

@@ -65,7 +65,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, object]:
         name, value = name.strip(), value.strip()
         if not separator or not name:
             raise UserError(
-                f"{text!r} is not name=value", where="--what-if", mend="Write it as 'alignment=0.8'."
+                f"{text!r} is not name=value", where="--what-if", fix="Write it as 'alignment=0.8'."
             )
         if name in changes:
             raise UserError(f"{name} is given twice", where="--what-if")
@@ -89,7 +89,7 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
     Raises
     ------
     UserError
-        One line: the knob, what is wrong, the mend.
+        One line: the knob, what is wrong, the fix.
     """
     document: dict[str, Any] = {
         key: value for key, value in config.items() if value is not None and key != GROWN_FROM
@@ -104,7 +104,7 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
             raise UserError(
                 "what a target asks for cannot be turned",
                 where="--what-if target",
-                mend="Edit the target's file and select again: it takes seconds.",
+                fix="Edit the target's file and select again: it takes seconds.",
             )
         if knob not in KNOBS:
             raise UserError.unknown("knob", knob, KNOBS, where="--what-if")
@@ -146,7 +146,7 @@ def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], v
         constraints[knob] = {name: of for name, of in shares.items() if of}
     elif steps and steps != ["where"]:
         raise UserError(
-            f"{'.'.join([knob, *steps])} is no knob", where="--what-if", mend=f"Write {_example(knob)}."
+            f"{'.'.join([knob, *steps])} is no knob", where="--what-if", fix=f"Write {_example(knob)}."
         )
     elif _is_empty(value):
         constraints.pop(knob, None)
@@ -157,7 +157,7 @@ def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], v
         constraints[knob] = {"where": value} if isinstance(value, str) else value
     elif isinstance(value, str):
         raise UserError(
-            f"{value!r} is a share of what?", where=f"--what-if {knob}", mend=f"Write {_example(knob)}."
+            f"{value!r} is a share of what?", where=f"--what-if {knob}", fix=f"Write {_example(knob)}."
         )
     else:
         constraints[knob] = value

@@ -125,7 +125,7 @@ class Lineage:
             raise UserError(
                 f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not been made yet",
                 where=str(self.store.home),
-                mend="Run the selection again.",
+                fix="Run the selection again.",
             )
         absent: dict[str, pl.DataFrame] = {}
         if "selected_subset" in needed and "left_out" not in self.selection.tables:
@@ -226,6 +226,6 @@ def _follow(store: ArtifactStore, version: ArtifactVersion, into: dict[str, Arti
             raise UserError(
                 f"this selection was made from version {data_version} of {asset}, which has been removed",
                 where=str(version),
-                mend="Select again, or keep more versions.",
+                fix="Select again, or keep more versions.",
             )
         _follow(store, found, into)

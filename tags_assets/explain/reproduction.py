@@ -88,7 +88,7 @@ class Manifest:
             raise UserError(
                 f"is no manifest of a selection ({error!r} is missing or wrong)",
                 where=str(path),
-                mend="Name the manifest.json that `tags-assets select` wrote.",
+                fix="Name the manifest.json that `tags-assets select` wrote.",
             ) from None
 
 
@@ -184,7 +184,7 @@ def reproduce(
             f"was made by code version {manifest.code_version} of {SELECTION} (tags-assets "
             f"{manifest.tags_assets}); installed is code version {code_version} ({__version__})",
             where=where,
-            mend=f"Install tags-assets {manifest.tags_assets} and run again.",
+            fix=f"Install tags-assets {manifest.tags_assets} and run again.",
         )
     inputs = _inputs(store, manifest, needed)
     with store.using(inputs.values()), tempfile.TemporaryDirectory(prefix="tags-assets-") as folder:
@@ -230,7 +230,7 @@ def _inputs(store: ArtifactStore, manifest: Manifest, needed: Sequence[str]) -> 
             f"cannot be made again: {len(missing)} of the {len(needed)} versions that it was made from are "
             f"not in this home (removed by retention, or made in another home): {', '.join(missing)}",
             where=str(manifest.path),
-            mend=f"Select again from the same files ({names}): equal inputs give equal versions.",
+            fix=f"Select again from the same files ({names}): equal inputs give equal versions.",
         )
     return found
 

@@ -89,7 +89,7 @@ class Benchmarks:
                 raise UserError(
                     "holds no text to compare rows with",
                     where=str(path),
-                    mend="Name a file of rows: JSON Lines, JSON, CSV, Parquet or Arrow.",
+                    fix="Name a file of rows: JSON Lines, JSON, CSV, Parquet or Arrow.",
                 )
         return cls.of(texts, places, n)
 

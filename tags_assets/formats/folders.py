@@ -76,7 +76,7 @@ def no_file(path: Path) -> UserError:
         return cannot_be_read(path, error)
     except UserError as error:
         return error
-    return UserError("is a link that leads nowhere", where=str(path), mend="Fix or remove it.")
+    return UserError("is a link that leads nowhere", where=str(path), fix="Fix or remove it.")
 
 
 def _root_of(folder: Path) -> Path:
@@ -170,7 +170,7 @@ class _Walk:
             raise UserError(
                 f"names {shown}, which is outside of the data set's folder",
                 where=str(file),
-                mend="A data set names only files of its own: do not use it unless you know who made it.",
+                fix="A data set names only files of its own: do not use it unless you know who made it.",
             )
         return path
 

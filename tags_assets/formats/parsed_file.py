@@ -160,10 +160,10 @@ def parse_file(
     with _beside(directory) as beside:
         _parse(path, beside, columns, advance)
         if status is not None and status != status_of(path):
-            raise UserError("changed while it was read", where=str(path), mend="Run again.")
+            raise UserError("changed while it was read", where=str(path), fix="Run again.")
     written = _known(directory)
     if written is None:
-        raise UserError("does not keep what is written there", where=str(cache), mend="Check the disk.")
+        raise UserError("does not keep what is written there", where=str(cache), fix="Check the disk.")
     return written
 
 

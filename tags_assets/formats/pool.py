@@ -181,8 +181,8 @@ def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
         f" and {len(pool) - 3} more" if len(pool) > 3 else ""
     )
     if n_rows + n_rejected == 0:
-        mend = "Its files are empty: name some that hold rows."
-        raise UserError("the pool has no row", where=names or None, mend=mend)
+        fix = "Its files are empty: name some that hold rows."
+        raise UserError("the pool has no row", where=names or None, fix=fix)
     if n_rows == 0:
         bad = next(file for file in pool if file.parsed.n_rejected)
         rejected = bad.parsed.rejected()
@@ -191,7 +191,7 @@ def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
             f"not one of the {n_rejected:,} rows can be read: "
             + "; ".join(f"{n:,} x {why}" for why, n in reasons),
             where=f"{bad.name}:{rejected['line'][0]}",
-            mend="Rows are Alpaca, ShareGPT, messages, prompt and completion, or chosen and rejected.",
+            fix="Rows are Alpaca, ShareGPT, messages, prompt and completion, or chosen and rejected.",
         )
     met = {column for file in pool for column in file.parsed.columns_met}
     for ours, theirs in columns.columns.items():

@@ -109,7 +109,7 @@ def _no_data(given: str | Path, found: Found) -> UserError:
     return UserError(
         f"no data in this folder{f' ({there})' if there else ''}",
         where=str(given),
-        mend=f"Data is what is named {', '.join(SUFFIXES)}, also compressed.",
+        fix=f"Data is what is named {', '.join(SUFFIXES)}, also compressed.",
     )
 
 

@@ -118,7 +118,7 @@ def _load_instance(home: Home) -> dg.DagsterInstance:
         raise UserError(
             f"Dagster's settings cannot be read: {shorten(str(error), 300)}",
             where=str(settings),
-            mend="Correct the file, or delete it: the next run writes it anew.",
+            fix="Correct the file, or delete it: the next run writes it anew.",
         ) from None
 
 
@@ -174,12 +174,12 @@ def storage_errors(home: Home) -> Iterator[None]:
             raise UserError(
                 f"the disk is full ({free / 1e6:.1f} MB free now), nothing half-written was kept",
                 where=str(home.path),
-                mend="Free some space, then run again.",
+                fix="Free some space, then run again.",
             ) from error
         raise UserError(
             f"Dagster's storage cannot be used: {said}",
             where=str(home.dagster),
-            mend="Change its permissions, or move the folder away: it holds the history of runs and no "
+            fix="Change its permissions, or move the folder away: it holds the history of runs and no "
             "artifact.",
         ) from error
     except MemoryError as error:

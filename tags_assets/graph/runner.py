@@ -186,7 +186,7 @@ def _execute(
             raise _blocked(result.all_events) if _is_blocked(event) else _failure(event)
         if event.is_failure and not result.success:
             raise UserError(
-                f"the run failed: {event.message}", mend="Look at the run in the UI: tags-assets ui."
+                f"the run failed: {event.message}", fix="Look at the run in the UI: tags-assets ui."
             )
     return result
 
@@ -217,7 +217,7 @@ def _failure(event: dg.DagsterEvent) -> UserError:
     first = cause.message.strip().splitlines()[0] if cause else "unknown error"
     return UserError(
         f"{event.step_key} failed: {first}",
-        mend="This is a defect of tags-assets; set TAGS_DEBUG=1 to see where, and please report it.",
+        fix="This is a defect of tags-assets; set TAGS_DEBUG=1 to see where, and please report it.",
     )
 
 
@@ -233,7 +233,7 @@ def _blocked(events: Sequence[dg.DagsterEvent]) -> UserError:
     lines = [f"{one.asset_key.to_user_string()}: check {one.check_name}: {one.description}" for one in failed]
     return UserError(
         "stopped by a check that blocks: " + "; ".join(lines),
-        mend="What was selected before stays. Mend the data, or move the limit: --limit NAME=VALUE.",
+        fix="What was selected before stays. Fix the data, or move the limit: --limit NAME=VALUE.",
     )
 
 

@@ -35,15 +35,15 @@ def checked_address(url: str, where: str) -> str:
         raise UserError(
             "the model server's address is not a URL",
             where=where,
-            mend="Write it as http://127.0.0.1:8000/v1.",
+            fix="Write it as http://127.0.0.1:8000/v1.",
         )
     if "@" in parts.netloc:
         raise UserError(
-            "the model server's address contains a user name or password", where=where, mend=_KEY_ELSEWHERE
+            "the model server's address contains a user name or password", where=where, fix=_KEY_ELSEWHERE
         )
     if parts.query or parts.fragment or stripped.endswith(("?", "#")):
         raise UserError(
-            "the model server's address contains a query or fragment", where=where, mend=_KEY_ELSEWHERE
+            "the model server's address contains a query or fragment", where=where, fix=_KEY_ELSEWHERE
         )
     return stripped
 

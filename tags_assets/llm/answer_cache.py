@@ -72,7 +72,7 @@ def _damaged(number: int, table: str, path: Path) -> UserError:
     return UserError(
         f"{counted(number, kind)} of a language model {'is' if number == 1 else 'are'} damaged",
         where=str(path),
-        mend="Run `tags-assets repair --deep` to forget what is damaged; the next run asks for it, and pays "
+        fix="Run `tags-assets repair --deep` to forget what is damaged; the next run asks for it, and pays "
         "for it, again.",
     )
 
@@ -175,7 +175,7 @@ class AnswerCache:
             raise UserError(
                 f"the answer cache can't be opened ({error})",
                 where=str(self.path),
-                mend="Give another place on a local disk, or move the file away if it is damaged.",
+                fix="Give another place on a local disk, or move the file away if it is damaged.",
             ) from error
         self._writer = Writer(self.path)
         self.write_now(self.void_stale_claims)
@@ -206,7 +206,7 @@ class AnswerCache:
                 raise UserError(
                     f"the answer cache can't be read ({error})",
                     where=str(self.path),
-                    mend="Save what is left with `sqlite3 FILE .recover`, or move the file away.",
+                    fix="Save what is left with `sqlite3 FILE .recover`, or move the file away.",
                 ) from error
 
     def known(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:

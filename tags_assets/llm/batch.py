@@ -131,7 +131,7 @@ class BatchRun:
             raise UserError(
                 "another process is handing over or collecting batches for this model",
                 where=self._settings.endpoint,
-                mend="Wait for it; it collects for both.",
+                fix="Wait for it; it collects for both.",
             )
         beat = asyncio.create_task(self._show_life())
         try:
@@ -283,7 +283,7 @@ class BatchRun:
                 f"the next batch may cost {reserve:.4g} {price.currency}; with {gone:.4g} spent and "
                 f"{spent.reserved:.4g} reserved that exceeds the spending cap of {cap:g}",
                 where="spending_cap",
-                mend="Raise it, or make batch_rows smaller; answers so far are kept.",
+                fix="Raise it, or make batch_rows smaller; answers so far are kept.",
             )
 
     # Collecting
@@ -320,14 +320,14 @@ class BatchRun:
             raise UserError(
                 f"{len(waiting)} batches are pending ({ids}: {done:,} of {total:,} requests done)",
                 where=self._settings.endpoint,
-                mend="Run again to collect them; nothing is paid for twice.",
+                fix="Run again to collect them; nothing is paid for twice.",
             )
         oldest = min(s.submitted_at for s, _ in waiting)
         if time.time() - oldest > _WINDOW_S:
             raise UserError(
                 f"a batch ({ids}) is pending for more than {_WINDOW_S / 3600:.0f} h",
                 where=self._settings.endpoint,
-                mend="Cancel it at the provider and run again.",
+                fix="Cancel it at the provider and run again.",
             )
 
     async def _collect(self, submission: Submission, batch: Batch) -> int:
@@ -369,7 +369,7 @@ class BatchRun:
         raise UserError(
             f"the batch {batch.id} failed: {said}",
             where=self._settings.endpoint,
-            mend="Mend the cause (see batch_rows for limits on size) and run again; answers so far are kept.",
+            fix="Fix the cause (see batch_rows for limits on size) and run again; answers so far are kept.",
         )
 
     async def _keep_lines(self, file: IO[bytes], collected: _Collected) -> None:
@@ -430,11 +430,11 @@ class BatchRun:
         if asked is None:
             return None  # handed over by another run: this one asks anew and sees for itself
         scope, _, mode = asked
-        mend = scope.dialect.mend(fault, mode)
-        if mend is None or mend.cut:
+        fix = scope.dialect.fix(fault, mode)
+        if fix is None or fix.cut:
             return f"the server refuses the request: {fault.reason}"
-        if mend.mode != mode:
-            scope.dialect.mode = mend.mode
+        if fix.mode != mode:
+            scope.dialect.mode = fix.mode
         return None
 
     async def _try(self, call: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
@@ -454,7 +454,7 @@ class BatchRun:
             if not fault.is_transient:
                 error = refusal(fault, self._settings)
                 if fault.reason.startswith(("404", "410")):
-                    raise _GoneError(error.problem, where=error.where, mend=error.mend)
+                    raise _GoneError(error.problem, where=error.where, fix=error.fix)
                 raise error
             self._tally.faults[fault.kind.value] += 1
             wait = fault.retry_after_s or pause_s(n)
@@ -462,13 +462,13 @@ class BatchRun:
                 raise UserError(
                     f"asks to wait {wait_in_words(wait)} ({fault})",
                     where=self._settings.endpoint,
-                    mend="Run again then; what was handed over is found again.",
+                    fix="Run again then; what was handed over is found again.",
                 )
             await asyncio.sleep(wait)
         raise UserError(
             f"failed {_TRIES} times: {fault}",
             where=self._settings.endpoint,
-            mend="Run again later; what was handed over is found again.",
+            fix="Run again later; what was handed over is found again.",
         )
 
 

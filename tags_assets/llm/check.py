@@ -31,7 +31,7 @@ class ServerReport:
         Models that it says it has.
     context_tokens
         Context of the model, where the server says it.
-    problem, mend
+    problem, fix
         What is wrong and what to do about it; empty where nothing is.
     """
 
@@ -42,18 +42,18 @@ class ServerReport:
     models: tuple[str, ...]
     context_tokens: int | None
     problem: str = ""
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         if self.problem:
             place = f"{self.endpoint}: " if self.endpoint else ""
-            return f"{place}{self.problem}. {self.mend}".rstrip()
+            return f"{place}{self.problem}. {self.fix}".rstrip()
         context = f", context of {self.context_tokens:,} tokens" if self.context_tokens else ""
         return f"{self.endpoint}: {self.model} answers in {self.seconds:.1f} s{context}"
 
 
 def check_server(base_url: str | None, model: str | None, *, timeout_s: float = _WAIT_S) -> ServerReport:
-    """Ask a server for its models and one short answer; never raises for what a user can mend.
+    """Ask a server for its models and one short answer; never raises for what a user can fix.
 
     Address and key come from the environment where they are not given.
     """
@@ -65,7 +65,7 @@ def check_server(base_url: str | None, model: str | None, *, timeout_s: float = 
     except UserError as error:
         # The address itself is not repeated: it may be wrong for the password that it contains.
         where = error.where or ""
-        return ServerReport(where, model or "", False, 0.0, (), None, error.problem, error.mend or "")
+        return ServerReport(where, model or "", False, 0.0, (), None, error.problem, error.fix or "")
 
 
 async def _look(settings: ClientSettings) -> ServerReport:
@@ -85,20 +85,18 @@ async def _look(settings: ClientSettings) -> ServerReport:
             "max_tokens": 16,
             **settings.parameters,
         }
-        problem = mend = ""
+        problem = fix = ""
         try:
             await server.chat(body)
         except Fault as fault:
             # A model that knows the limit under another name is there all the same.
             if fault.kind is not FaultKind.PARAMETER:
-                problem, mend = fault.reason, _mend(fault, settings, names)
+                problem, fix = fault.reason, _fix(fault, settings, names)
     seconds = perf_counter() - started
-    return ServerReport(
-        settings.endpoint, settings.model, not problem, seconds, names, context, problem, mend
-    )
+    return ServerReport(settings.endpoint, settings.model, not problem, seconds, names, context, problem, fix)
 
 
-def _mend(fault: Fault, settings: ClientSettings, names: tuple[str, ...]) -> str:
+def _fix(fault: Fault, settings: ClientSettings, names: tuple[str, ...]) -> str:
     if fault.kind is FaultKind.DOWN:
         return "Start the server, or set OPENAI_BASE_URL to where it is."
     if fault.reason.startswith("3"):

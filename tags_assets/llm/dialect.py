@@ -24,7 +24,7 @@ _LEAST_RATIO, _MOST_RATIO = 0.4, 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class Remedy:
     """How to put a request again: in which mode, and whether with less of the row."""
 
     mode: str
@@ -73,7 +73,7 @@ class Dialect:
         before = completion_tokens if self.completion_tokens is None else self.completion_tokens
         self.completion_tokens = before + step * (completion_tokens - before)
 
-    def mend(self, fault: Fault, mode: str) -> Mend | None:
+    def fix(self, fault: Fault, mode: str) -> Remedy | None:
         """Find another way to put a request that the server did not take as it was put.
 
         Parameters
@@ -90,14 +90,14 @@ class Dialect:
         if fault.kind is FaultKind.TOO_LONG:
             if fault.context_tokens and fault.context_tokens != self.context_tokens:
                 self.context_tokens = fault.context_tokens
-                return Mend(mode, cut=False)
-            return Mend(mode, cut=True)
+                return Remedy(mode, cut=False)
+            return Remedy(mode, cut=True)
         if fault.kind is FaultKind.PARAMETER and fault.parameter and self.drop(fault.parameter):
-            return Mend(mode, cut=False)
+            return Remedy(mode, cut=False)
         # Where a mode has worked before, a bad request is the row's own fault.
         if fault.kind is FaultKind.SCHEMA or self.mode is None:
             later = MODES[MODES.index(mode) + 1 :]
-            return Mend(later[0], cut=False) if later else None
+            return Remedy(later[0], cut=False) if later else None
         return None
 
     def drop(self, parameter: str) -> bool:

@@ -164,7 +164,7 @@ class APIEmbedder:
                 f"gives vectors of {min(lengths):,} and of {max(lengths):,} numbers under the name "
                 f"{self.client.settings.model!r}",
                 where=self.client.settings.endpoint,
-                mend=f"See which model the server runs; vectors of before are in {self.client.cache.path}.",
+                fix=f"See which model the server runs; vectors of before are in {self.client.cache.path}.",
             )
         self._length = lengths.pop()
 
@@ -213,7 +213,7 @@ class APIEmbedder:
                 raise UserError(
                     f"refuses to embed: {got.reason}",
                     where=self.client.settings.endpoint,
-                    mend=f"See base_url and key, and that {model!r} is an embedding model.",
+                    fix=f"See base_url and key, and that {model!r} is an embedding model.",
                 )
             elif got.kind not in {FaultKind.BUSY, FaultKind.DOWN} and not throttle.is_open:
                 faults += 1
@@ -223,7 +223,7 @@ class APIEmbedder:
         raise UserError(
             f"gives no vectors: {got or 'asked for by another process that does not end'}",
             where=self.client.settings.endpoint,
-            mend="Run again later; vectors so far are kept.",
+            fix="Run again later; vectors so far are kept.",
         )
 
     async def _call(
@@ -242,7 +242,7 @@ class APIEmbedder:
                 raise UserError(
                     f"the spending cap of {account.cap:g} is reached ({granted.spent:.4g} spent)",
                     where="spending_cap",
-                    mend="Raise it, or run again later; vectors so far are kept.",
+                    fix="Raise it, or run again later; vectors so far are kept.",
                 )
             if isinstance(granted, Elsewhere):
                 known = cache.known_vectors(list(part))

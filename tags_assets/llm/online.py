@@ -174,7 +174,7 @@ class Server:
             raise UserError(
                 "the API key contains characters that can't be sent in a header",
                 where=settings.endpoint,
-                mend="Copy it again, without line ends, spaces or quotation marks.",
+                fix="Copy it again, without line ends, spaces or quotation marks.",
             )
         limits = httpx2.Limits(
             max_connections=settings.concurrency + 4, max_keepalive_connections=settings.concurrency + 4
@@ -196,7 +196,7 @@ class Server:
             raise UserError(
                 "the proxy that the environment names can't be used",
                 where="HTTP_PROXY, HTTPS_PROXY or ALL_PROXY",
-                mend="Give an http or https address, or name the server in NO_PROXY.",
+                fix="Give an http or https address, or name the server in NO_PROXY.",
             ) from None
         self.api = openai.AsyncOpenAI(
             base_url=settings.base_url,

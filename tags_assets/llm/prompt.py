@@ -115,7 +115,7 @@ def parse_prompt(text: str, name: str, where: str) -> Prompt:
         raise UserError(
             f"not a prompt ({type(error).__name__}: {error})",
             where=where,
-            mend="A prompt has version, system and question, and may have examples and reminder.",
+            fix="A prompt has version, system and question, and may have examples and reminder.",
         ) from error
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     digest = blake2b(canonical, digest_size=16).hexdigest()

@@ -191,13 +191,13 @@ class Run:
                 raise refusal(got, self._settings)
             if got.is_transient:
                 return self._later(item, got)
-            mend = scope.dialect.mend(got, mode)
-            if mend is None:
+            fix = scope.dialect.fix(got, mode)
+            if fix is None:
                 return Failure(f"the server refuses the request: {got.reason}")
-            cuts += mend.cut
-            if cuts > _MAX_CUTS or (mend.cut and isinstance(item.question.subject, str)):
+            cuts += fix.cut
+            if cuts > _MAX_CUTS or (fix.cut and isinstance(item.question.subject, str)):
                 return Failure(f"too long for the context even when cut: {got.reason}")
-            mode = mend.mode
+            mode = fix.mode
         return Failure("the server refuses the request, however it is put")
 
     async def _call(self, item: Item, scope: Scope, request: Request) -> Stored | Fault | None:
@@ -289,7 +289,7 @@ class Run:
             f"{self._settings.model} in the last {self._settings.spending_window_h:g} h; "
             f"{tally.done - tally.failed:,} of {tally.total:,} questions are answered and kept",
             where="spending_cap",
-            mend="Raise it, or run again later.",
+            fix="Raise it, or run again later.",
         )
 
     async def _watch(self) -> None:
@@ -316,17 +316,17 @@ async def remember(resolver: Resolver) -> None:
 
 def refusal(fault: Fault, settings: ClientSettings) -> UserError:
     """Say what a refusal asks of the user."""
-    mend = "See base_url, key and model"
+    fix = "See base_url, key and model"
     if fault.reason.startswith("401"):
-        mend = f"Set {KEY_VARIABLE} to a key that the server knows"
+        fix = f"Set {KEY_VARIABLE} to a key that the server knows"
     elif fault.reason.startswith("3"):
-        mend = "If you trust the address that it redirects to, give that one as base_url"
+        fix = "If you trust the address that it redirects to, give that one as base_url"
     elif fault.reason.startswith("404"):
-        mend = (
+        fix = (
             f"See that the address ends as the server wants it (often /v1) and that it has {settings.model!r}"
         )
     return UserError(
         f"refuses: {fault.reason}",
         where=settings.endpoint,
-        mend=f"{mend}; then run again, answers so far are kept.",
+        fix=f"{fix}; then run again, answers so far are kept.",
     )

@@ -141,7 +141,7 @@ class ModelSettings(_Settings):
         """Refuse flags where a number is meant: pydantic would read ``true`` as 1."""
         for name, value in values.items() if isinstance(values, dict) else ():
             if isinstance(value, bool) and name in cls.model_fields and name != "batch_wait":
-                raise UserError(f"{name} is {str(value).lower()}", where=f"llm.{name}", mend="Write a value.")
+                raise UserError(f"{name} is {str(value).lower()}", where=f"llm.{name}", fix="Write a value.")
         return values
 
     @model_validator(mode="after")
@@ -152,7 +152,7 @@ class ModelSettings(_Settings):
                 raise UserError(
                     f"{name!r} looks like a secret, and settings are stored",
                     where="llm.parameters",
-                    mend=f"Put the key in the environment variable {KEY_VARIABLE}.",
+                    fix=f"Put the key in the environment variable {KEY_VARIABLE}.",
                 )
         return self
 
@@ -170,11 +170,11 @@ class ModelSettings(_Settings):
         if address is None:
             raise UserError(
                 "no model server is named",
-                mend=f"Set {BASE_URL_VARIABLE} (http://127.0.0.1:8000/v1 for a server of your own), "
+                fix=f"Set {BASE_URL_VARIABLE} (http://127.0.0.1:8000/v1 for a server of your own), "
                 f"or {KEY_VARIABLE} for OpenAI's.",
             )
         if not name or not name.strip():
-            raise UserError("no model is named", mend="Name one with --model, as the server knows it.")
+            raise UserError("no model is named", fix="Name one with --model, as the server knows it.")
         said = {field: getattr(self, field) for field in self.model_fields_set}
         said |= {"base_url": address, "model": name, "price": self.prices.get(name, self.price)}
         settings = ClientSettings(**said, api_key=key)
@@ -195,7 +195,7 @@ class ClientSettings(ModelSettings):
             raise UserError(
                 f"a spending cap of {self.spending_cap:g} needs a price",
                 where="spending_cap",
-                mend="State price.prompt and price.completion of a million tokens (0 for your own server).",
+                fix="State price.prompt and price.completion of a million tokens (0 for your own server).",
             )
         return self
 
@@ -223,5 +223,5 @@ class ClientSettings(ModelSettings):
             return "none"
         raise UserError(
             f"no API key for {self.endpoint}",
-            mend=f"Set {self.key_variable} in the environment (not needed for a server on this machine).",
+            fix=f"Set {self.key_variable} in the environment (not needed for a server on this machine).",
         )

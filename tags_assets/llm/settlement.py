@@ -74,5 +74,5 @@ class Settlement:
             f"{tally.failed:,} of {tally.done:,} rows failed{before}, more than the limit of "
             f"{self._limit:.0%} of {tally.total:,}; most often ({n:,}): {reason}",
             where=self._where,
-            mend="Mend it and run again with --retry-failed, or raise failure_limit; answers are kept.",
+            fix="Fix it and run again with --retry-failed, or raise failure_limit; answers are kept.",
         )

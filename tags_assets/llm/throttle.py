@@ -214,7 +214,7 @@ class Throttle:
             raise UserError(
                 f"asks to wait {wait_in_words(asked_s)} ({self._last_reason})",
                 where=self._settings.endpoint,
-                mend="Run again then; answers so far are kept and are not paid for again.",
+                fix="Run again then; answers so far are kept and are not paid for again.",
             )
 
     def _check_patience(self) -> None:
@@ -228,5 +228,5 @@ class Throttle:
             raise UserError(
                 f"has failed for {away:.0f} s{never}: {self._last_reason}",
                 where=self._settings.endpoint,
-                mend="See that the server runs, then run again; answers so far are kept.",
+                fix="See that the server runs, then run again; answers so far are kept.",
             )

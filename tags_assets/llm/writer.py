@@ -177,6 +177,6 @@ def _as_user_error(error: Exception, path: Path) -> Exception:
         return UserError(
             f"the answer cache can't be written ({error})",
             where=str(path),
-            mend="Free disk space or give another place; answers kept so far are safe.",
+            fix="Free disk space or give another place; answers kept so far are safe.",
         )
     return error

@@ -50,10 +50,10 @@ class PackagedModel:
         # `find_spec` would also find a file of this name in the current folder, so it runs nothing here.
         spec = importlib.util.find_spec(self.package)
         if spec is None or spec.origin is None:
-            raise UserError(f"{self.title} is not installed", mend=self._install("Install"))
+            raise UserError(f"{self.title} is not installed", fix=self._install("Install"))
         path = Path(spec.origin).parent / self.path
         if not path.exists():
-            raise UserError(f"{self.title} is missing", where=str(path), mend=self._install("Reinstall"))
+            raise UserError(f"{self.title} is missing", where=str(path), fix=self._install("Reinstall"))
         return path
 
     def verified(self) -> Path:
@@ -69,7 +69,7 @@ class PackagedModel:
             raise UserError(
                 f"{self.title} is not the published one: its SHA-256 differs from {self.sha256[:12]}...",
                 where=str(path),
-                mend=self._install("Reinstall"),
+                fix=self._install("Reinstall"),
             )
         return path
 

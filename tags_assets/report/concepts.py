@@ -48,7 +48,7 @@ def concept_shares(nodes: pl.DataFrame, masses: pl.DataFrame) -> pl.DataFrame:
         raise UserError(
             f"a tree has one root, this one has {tree.filter(pl.col('parent').is_null()).height}",
             where="knowledge_tree",
-            mend="Build the tree again.",
+            fix="Build the tree again.",
         )
     has_target = masses["target"].is_not_null().any()
     tree = tree.join(

@@ -72,7 +72,7 @@ def render_report(report: ReportInput) -> str:
         raise UserError(
             "the knowledge tree is empty, there is nothing to report on",
             where=f"report of target {report.target}",
-            mend="Check that rows have tags.",
+            fix="Check that rows have tags.",
         )
     shares = concept_shares(report.nodes, _masses(report))
     parts = partition(shares)
@@ -222,7 +222,7 @@ def _plotly() -> str:
     # Found without importing plotly: its Python side takes a second to load and nothing of it is needed.
     spec = find_spec("plotly")
     if spec is None or not spec.submodule_search_locations:
-        raise UserError("the plotting library is not installed", mend="Install plotly.")
+        raise UserError("the plotting library is not installed", fix="Install plotly.")
     source = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
     # A browser reads the text of a script with its line ends made one, and the policy's hash is of that.
     return source.read_text(encoding="utf-8").replace("\r\n", "\n").replace("\r", "\n")

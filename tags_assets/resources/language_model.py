@@ -89,6 +89,6 @@ def open_language_model(
     """
     model = getattr(settings, _MODEL_OF[job]) if job in _MODEL_OF else None
     if job == "embed" and model is None:
-        raise UserError("no model for embeddings is named", mend="Name one with --llm embedding_model=NAME.")
+        raise UserError("no model for embeddings is named", fix="Name one with --llm embedding_model=NAME.")
     with Client(settings.client(model), cache / ANSWERS) as client:
         yield LanguageModel(settings, client, retry_failed)

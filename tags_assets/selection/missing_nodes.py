@@ -96,7 +96,7 @@ def _from_earlier(name: str, now: KnowledgeTree, inputs: Inputs, where: str) -> 
         raise UserError(
             f"the node {called} ceased to exist when the tree was rebuilt",
             where=where,
-            mend=f"Its tags are now under {listed}: name these." if listed else "Its tags are gone too.",
+            fix=f"Its tags are now under {listed}: name these." if listed else "Its tags are gone too.",
         )
     return None
 
@@ -113,6 +113,6 @@ def _in_words(
         find_node(name, tree, where=where)
     except UserError as error:
         near = ", ".join(repr(tree.paths[node]) for node in nodes)
-        mend = f"{error.mend} Nearest in meaning: {near}." if near else error.mend
-        raise UserError(error.problem, where=where, mend=mend) from None
+        fix = f"{error.fix} Nearest in meaning: {near}." if near else error.fix
+        raise UserError(error.problem, where=where, fix=fix) from None
     raise AssertionError  # never: a name that the tree has is not read as words

@@ -31,7 +31,7 @@ def selected_target(store: ArtifactStore, target: str | None) -> str:
     if len(known) == 1:
         return known[0]
     if not known:
-        raise UserError("nothing has been selected yet", mend="Run: tags-assets select POOL...")
+        raise UserError("nothing has been selected yet", fix="Run: tags-assets select POOL...")
     raise UserError(
-        f"there are selections for {len(known)} targets", mend=f"Name one with --target: {', '.join(known)}."
+        f"there are selections for {len(known)} targets", fix=f"Name one with --target: {', '.join(known)}."
     )

@@ -29,7 +29,7 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
         raise UserError(
             f"{shown(text)} is no budget",
             where=where,
-            mend="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
+            fix="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
         )
     amount = float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2].lower()]
     unit = (match[3] or "").lower()
@@ -43,12 +43,12 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
         return Budget(fraction=amount / 100)
     if not unit and 0 < amount < 1:
         raise UserError(
-            f"{text!r} is less than one row", where=where, mend=f"For a fraction write {amount:.2%}."
+            f"{text!r} is less than one row", where=where, fix=f"For a fraction write {amount:.2%}."
         )
     if amount != int(amount):
         raise UserError(f"{text!r} is no whole number", where=where)
     if amount < 1:
-        raise UserError(f"{text!r} selects nothing", where=where, mend="Ask for at least 1.")
+        raise UserError(f"{text!r} selects nothing", where=where, fix="Ask for at least 1.")
     return Budget(tokens=int(amount)) if unit.startswith("tok") else Budget(rows=int(amount))
 
 

@@ -152,10 +152,10 @@ class Home:
             raise UserError(
                 f"HOME cannot be made: {error.strerror}",
                 where=str(self.path),
-                mend="Name another with --home.",
+                fix="Name another with --home.",
             ) from None
         if not os.access(self.path, os.W_OK):
-            raise UserError("HOME cannot be written", where=str(self.path), mend="Name another with --home.")
+            raise UserError("HOME cannot be written", where=str(self.path), fix="Name another with --home.")
         return self
 
     # Pools ------------------------------------------------------------------------------------------------
@@ -237,6 +237,6 @@ def checked_slug(name: str, kind: str) -> str:
     if not _SLUG.fullmatch(name):
         raise UserError(
             f"{name!r} cannot be the name of a {kind}",
-            mend="Use lower-case letters, digits, '-' and '_', 64 at most, beginning with a letter or digit.",
+            fix="Use lower-case letters, digits, '-' and '_', 64 at most, beginning with a letter or digit.",
         )
     return name

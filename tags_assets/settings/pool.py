@@ -66,7 +66,7 @@ def landed_files(home: Home, pool: PoolSettings | None = None) -> list[Path]:
     if not paths and not (home.landing.is_dir() and any(home.landing.iterdir())):
         raise UserError(
             "there is no data to select from",
-            mend="Name it: tags-assets select DATA..., where DATA is files, folders or globs "
+            fix="Name it: tags-assets select DATA..., where DATA is files, folders or globs "
             f"(or put files into {home.landing}).",
         )
     return expand_pool(paths or [str(home.landing)])

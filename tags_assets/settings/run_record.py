@@ -178,7 +178,7 @@ def records(home: Home) -> Iterator[Path]:
 def _path(home: Home, run_id: str) -> Path:
     # Whoever launches a run over the network may choose its id.
     if not _RUN_ID.fullmatch(run_id):
-        raise UserError(f"{run_id[:60]!r} is not the id of a run", mend="Leave the id to Dagster.")
+        raise UserError(f"{run_id[:60]!r} is not the id of a run", fix="Leave the id to Dagster.")
     return home.path / "runs" / f"{run_id}.jsonl"
 
 

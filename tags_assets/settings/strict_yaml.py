@@ -112,7 +112,7 @@ def read_value(text: str, where: str) -> object:
     """
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise UserError("aliases are not allowed here", where=where, mend="Write the value out.")
+            raise UserError("aliases are not allowed here", where=where, fix="Write the value out.")
         loader = _Loader(text)
         try:
             return loader.get_single_data()
@@ -145,14 +145,14 @@ def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
         raise UserError(
             f"has the character U+{error.character:04X}, which YAML does not allow",
             where=f"{path}:{text.count(chr(10), 0, error.position) + 1}",
-            mend="Take it out.",
+            fix="Take it out.",
         ) from None
     try:
         node = loader.get_single_node()
         if node is None and is_ours:
             return YamlFile(path, {}, yaml.MappingNode("tag:yaml.org,2002:map", [], *_START))
         if node is None:
-            raise UserError("is empty", where=str(path), mend="It needs at least one field.")
+            raise UserError("is empty", where=str(path), fix="It needs at least one field.")
         _refuse_doubles(node, path, nulls=is_ours)
         _refuse_bombs(node, path)
         document = loader.construct_document(node)
@@ -169,7 +169,7 @@ def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
     finally:
         loader.dispose()
     if not isinstance(document, dict):
-        raise UserError("is no mapping", where=str(path), mend="Write one `field: value` a line.")
+        raise UserError("is no mapping", where=str(path), fix="Write one `field: value` a line.")
     return YamlFile(path, {str(key): value for key, value in document.items()}, node)
 
 
@@ -183,12 +183,12 @@ def _text_of(path: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
     if len(content) > MAX_BYTES:
-        raise UserError(f"is larger than {MAX_BYTES >> 20} MB", where=str(path), mend="Name another file.")
+        raise UserError(f"is larger than {MAX_BYTES >> 20} MB", where=str(path), fix="Name another file.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = content[: error.start].count(b"\n") + 1
-        raise UserError("is not UTF-8 text", where=f"{path}:{number}", mend="Save it as UTF-8.") from None
+        raise UserError("is not UTF-8 text", where=f"{path}:{number}", fix="Save it as UTF-8.") from None
 
 
 def _refuse_bombs(root: yaml.Node, path: Path) -> None:
@@ -215,7 +215,7 @@ def _refuse_bombs(root: yaml.Node, path: Path) -> None:
         raise UserError(
             f"its aliases stand for more than {MAX_BYTES >> 20} MB of text",
             where=str(path),
-            mend="Write out what you mean.",
+            fix="Write out what you mean.",
         )
 
 
@@ -242,7 +242,7 @@ def _refuse_doubles(
                 )
             if value.tag == "tag:yaml.org,2002:null" and not nulls:
                 raise UserError(
-                    f"{key.value!r} has no value", where=f"{path}:{line}", mend="Give one, or take it out."
+                    f"{key.value!r} has no value", where=f"{path}:{line}", fix="Give one, or take it out."
                 )
             seen[key.value] = line
             _refuse_doubles(value, path, seen_nodes, nulls=nulls)

@@ -1,6 +1,6 @@
 """Target files: what a user wants, as YAML that is read strictly.
 
-Every mistake is one line with the file, the line in it, the field and the mend. Nothing that is written there
+Every mistake is one line with the file, the line in it, the field and the fix. Nothing that is written there
 is ignored: an unknown key, a key given twice and an empty field are errors.
 """
 
@@ -92,7 +92,7 @@ class BudgetField(_Strict):
             try:
                 read = parse_budget(str(value))
             except UserError as error:
-                raise ValueError(f"{error.problem}. {error.mend or ''}".strip()) from None
+                raise ValueError(f"{error.problem}. {error.fix or ''}".strip()) from None
             return {"fraction": read.fraction, "rows": read.rows, "tokens": read.tokens}
         return value
 
@@ -279,7 +279,7 @@ def spec_from(
     Raises
     ------
     UserError
-        One line: the place, what is wrong, the mend.
+        One line: the place, what is wrong, the fix.
     """
     for field in ("name", "path"):  # these come from the file's name
         if field in document:
@@ -308,11 +308,11 @@ def target_name(path: Path) -> str:
     name = slug(stem)
     if not name:
         raise UserError(
-            f"the name {stem!r} has no letter or digit of ASCII", where=str(path), mend="Rename it."
+            f"the name {stem!r} has no letter or digit of ASCII", where=str(path), fix="Rename it."
         )
     if name == POOL:
         raise UserError(
-            "the name 'pool' is taken by the pool itself", where=str(path), mend="Rename the file."
+            "the name 'pool' is taken by the pool itself", where=str(path), fix="Rename the file."
         )
     return name
 
@@ -347,7 +347,7 @@ def find_targets(folder: Path) -> TargetFiles:
             continue
         if name in found:
             problem = f"has the same name, {name!r}, as {found[name].name}"
-            problems.append(UserError(problem, where=str(path), mend="Rename one of them."))
+            problems.append(UserError(problem, where=str(path), fix="Rename one of them."))
         else:
             found[name] = path
     return TargetFiles(dict(sorted(found.items())), tuple(problems))
@@ -370,7 +370,7 @@ def resolve_target(text: str, folder: Path) -> Path:
         return known[name]
     if path.suffix or path.parent != Path():
         raise UserError(
-            "there is no such file", where=text, mend="Name a target's YAML file or a file of examples."
+            "there is no such file", where=text, fix="Name a target's YAML file or a file of examples."
         )
     raise UserError.unknown("target", text, known, where=f"--target, {folder}")
 
@@ -381,13 +381,13 @@ def load_target(path: str | Path) -> TargetSpec:
     Raises
     ------
     UserError
-        One line: the file, the line in it, the field, what is wrong, the mend.
+        One line: the file, the line in it, the field, what is wrong, the fix.
     """
     path = Path(path)
     name = target_name(path)
     if not path.is_file():
         raise UserError(
-            "there is no such file", where=str(path), mend="Name a target's YAML file or a file of examples."
+            "there is no such file", where=str(path), fix="Name a target's YAML file or a file of examples."
         )
     if path.suffix.lower() not in YAML_SUFFIXES:
         return TargetSpec(name=name, path=path, target=Wish(examples=path.name))
@@ -398,7 +398,7 @@ def load_target(path: str | Path) -> TargetSpec:
             raise UserError(
                 f"there is no file {needed}",
                 where=file.place(("target", "examples")),
-                mend="A relative path is taken from the folder of the target's file.",
+                fix="A relative path is taken from the folder of the target's file.",
             )
     return spec
 
@@ -424,7 +424,7 @@ def _unknown_field(field: Sequence[int | str], file: Places) -> UserError:
     return UserError(
         "there is no such field",
         where=file.place(field),
-        mend=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}.",
+        fix=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}.",
     )
 
 
@@ -466,13 +466,13 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
     message = (
         words.get(kind) or f"{meant.get(kind.split('_', maxsplit=1)[0], 'a mapping')} is meant, not {given}"
     )
-    mends: dict[tuple[str, ...], str] = {
+    fixes: dict[tuple[str, ...], str] = {
         (
             "target",
         ): "Say what is wanted: target: {examples: FILE}, {weights: ...}, {description: ...} or pool.",
         ("alignment",): "Write a number from 0 (information gain) to 1 (the target), or {max_kl: 0.1}.",
     }
-    return UserError(message, where=file.place(field), mend=mends.get(tuple(map(str, field))))
+    return UserError(message, where=file.place(field), fix=fixes.get(tuple(map(str, field))))
 
 
 def _field(error: ErrorDetails) -> tuple[int | str, ...]:

@@ -122,7 +122,7 @@ class TargetRegistry:
             raise UserError(
                 f"has the same name, {name!r}, as {other}",
                 where=str(path),
-                mend="Rename one of the two files.",
+                fix="Rename one of the two files.",
             )
 
     def load(self, name: str) -> TargetSpec:

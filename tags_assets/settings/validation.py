@@ -72,7 +72,7 @@ def pairs(texts: Iterable[str], option: str, example: str) -> dict[str, str]:
             raise UserError(
                 f"{text!r} is not name=value" if "://" not in text else "this is not name=value",
                 where=option,
-                mend=f"Write it as {example!r}.",
+                fix=f"Write it as {example!r}.",
             )
         if name in found:
             raise UserError(f"{name} is given twice", where=option)

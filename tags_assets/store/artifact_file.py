@@ -155,7 +155,7 @@ def fetch(
     try:
         relation = cursor.sql(sql, params=params)
         if relation is None:  # an empty text, or a comment
-            raise UserError("the query is empty", mend="Write one SELECT.")
+            raise UserError("the query is empty", fix="Write one SELECT.")
         frame: pl.DataFrame = relation.pl()
     except RuntimeError as error:
         if str(error) == "Query interrupted":  # so DuckDB says what Python says otherwise

@@ -396,7 +396,7 @@ class ArtifactStore:
             if withheld:
                 raise UserError(f"{name} is withheld: {withheld}", where=str(self.home))
             raise UserError(
-                f"{name} has not been made yet", where=str(self.home), mend="Run: tags-assets select DATA."
+                f"{name} has not been made yet", where=str(self.home), fix="Run: tags-assets select DATA."
             )
         return version
 

@@ -68,12 +68,12 @@ def evaluate_condition(frame: pl.DataFrame, condition: str, *, where: str) -> pl
         raise UserError(
             f"{condition!r} is not true or false but {', '.join(kinds)}",
             where=where,
-            mend="Compare it with something.",
+            fix="Compare it with something.",
         )
     rows = pl.DataFrame(table)
     if rows.height != frame.height:
         problem = f"{condition!r} gives {rows.height} values for {frame.height} rows"
-        raise UserError(problem, where=where, mend="Write a condition on one row.")
+        raise UserError(problem, where=where, fix="Write a condition on one row.")
     return rows.sort(_ROW)["keep"].cast(pl.Boolean).fill_null(value=False)
 
 
@@ -87,21 +87,21 @@ def _named(frame: pl.DataFrame, condition: str) -> list[str]:
 
 def _explained(error: ConfinedError, frame: pl.DataFrame, condition: str, where: str) -> UserError:
     if not condition.strip():
-        return UserError("the condition is empty", where=where, mend="Leave it out, or write one.")
+        return UserError("the condition is empty", where=where, fix="Leave it out, or write one.")
     unknown = _UNKNOWN_COLUMN.search(error.message)
     if unknown:
         return UserError.unknown("column", unknown[1], frame.columns, where=where)
     reason = error.line
-    mend = "Write one SQL condition, as: response_tokens > 4096 and language = 'de'."
+    fix = "Write one SQL condition, as: response_tokens > 4096 and language = 'de'."
     if error.kind in ("Refused", "PermissionException"):
-        mend = "A condition can read the columns of the rows and nothing else."
+        fix = "A condition can read the columns of the rows and nothing else."
     elif error.kind in (TOO_SLOW, NO_MEMORY, "OutOfMemoryException"):
-        mend = "Write a simpler condition, without sub-queries over pairs of rows and without long lists."
+        fix = "Write a simpler condition, without sub-queries over pairs of rows and without long lists."
     elif error.kind in ("ConversionException", "OutOfRangeException"):
-        mend = "Guard it with try_cast or a condition that comes first in a case."
+        fix = "Guard it with try_cast or a condition that comes first in a case."
     elif _ROW in error.message:  # DuckDB asks to group by it
-        reason, mend = (
+        reason, fix = (
             "it sums rows up",
             "Write a sub-query, as: (select avg(response_tokens) from instances).",
         )
-    return UserError(f"{condition!r} cannot be evaluated: {reason}", where=where, mend=mend)
+    return UserError(f"{condition!r} cannot be evaluated: {reason}", where=where, fix=fix)

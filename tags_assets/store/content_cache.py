@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _REFUSED = "Change the folder's permissions, or name another with --home or TAGS_HOME."
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_MENDS = {
+_FIXES = {
     sqlite3.SQLITE_FULL: "The disk is full: free some space, then run again; what was stored is not lost.",
     sqlite3.SQLITE_READONLY: _REFUSED,
     sqlite3.SQLITE_CANTOPEN: _REFUSED,
@@ -252,8 +252,8 @@ class ContentCache:
 
     def _explained(self, error: sqlite3.DatabaseError) -> UserError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        mend = _MENDS.get(code, "Delete the file to start anew if this stays.")
-        return UserError(f"the cache cannot be used: {error}", where=str(self.path), mend=mend)
+        fix = _FIXES.get(code, "Delete the file to start anew if this stays.")
+        return UserError(f"the cache cannot be used: {error}", where=str(self.path), fix=fix)
 
 
 class _Unreadable(Exception):  # noqa: N818 - never leaves this module

@@ -88,7 +88,7 @@ def refusals(path: Path) -> Iterator[None]:
         raise known or UserError(
             f"cannot be written ({error.strerror or error})",
             where=str(path),
-            mend="Change the folder's permissions, or name another (a home: --home or TAGS_HOME).",
+            fix="Change the folder's permissions, or name another (a home: --home or TAGS_HOME).",
         ) from error
 
 
@@ -257,19 +257,19 @@ def _disk_error(error: Exception, home: Path) -> UserError | None:
         return UserError(
             f"the disk is full ({_free(home)} free now); nothing half-written was kept",
             where=str(home),
-            mend="Free some space (`tags-assets doctor` shows what is in use), then run again.",
+            fix="Free some space (`tags-assets doctor` shows what is in use), then run again.",
         )
     if number in _REFUSED or any(text in words for text in _REFUSED_WORDS):
         return UserError(
             f"the system does not allow it ({first})",
             where=str(home),
-            mend="Change its permissions, or name another with --home or TAGS_HOME.",
+            fix="Change its permissions, or name another with --home or TAGS_HOME.",
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return UserError(
             f"not enough memory: {first}",
             where=str(home),
-            mend="Raise the store's memory_limit, or close other programs, then run again.",
+            fix="Raise the store's memory_limit, or close other programs, then run again.",
         )
     if number in _NO_MEMORY:
         return out_of_memory("the command")

@@ -43,7 +43,7 @@ class Health:
     """Artifacts found damaged just now, one line each; they have been moved to quarantine."""
     quarantined: tuple[Path, ...]
     moved_from: str | None
-    """Where the home was when the warehouse was last published, if elsewhere; opening or publishing mends
+    """Where the home was when the warehouse was last published, if elsewhere; opening or publishing fixes
     it."""
     warehouse_is_stale: bool
     skipped_views: Mapping[str, str]

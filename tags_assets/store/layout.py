@@ -183,6 +183,6 @@ def resolve_home(home: Path | str) -> Path:
     path = Path(home).expanduser().resolve()
     if "?" in str(path):
         raise UserError(
-            "a home's path must not have a question mark in it", where=str(path), mend="Name another."
+            "a home's path must not have a question mark in it", where=str(path), fix="Name another."
         )
     return path

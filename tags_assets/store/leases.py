@@ -53,7 +53,7 @@ def leased(layout: Layout, versions: Iterable[ArtifactVersion]) -> Iterator[None
 def removed_meanwhile(version: ArtifactVersion) -> UserError:
     """Build the error for a version that a pruning took between finding and using it."""
     return UserError(
-        "this version was removed a moment ago", where=str(version), mend="Run again; it is made anew."
+        "this version was removed a moment ago", where=str(version), fix="Run again; it is made anew."
     )
 
 

@@ -68,7 +68,7 @@ def locked(path: Path, *, timeout: float = 120.0) -> Iterator[None]:
             raise UserError(
                 f"another process held this lock for {timeout:.0f} s",
                 where=str(path),
-                mend="See with `fuser` or `lsof` which one, and end it or wait for it.",
+                fix="See with `fuser` or `lsof` which one, and end it or wait for it.",
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)

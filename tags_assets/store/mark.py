@@ -53,7 +53,7 @@ def require_home(home: Path) -> None:
         raise UserError(
             f"{problem}; nothing was removed",
             where=str(home),
-            mend="Name the home with --home or TAGS_HOME.",
+            fix="Name the home with --home or TAGS_HOME.",
         )
     with suppress(UserError):  # a read-only home; nothing can be removed there either
         mark_home(home)

@@ -66,7 +66,7 @@ def prune_versions(
         If `keep` is less than 1, the folder is not a home, or it cannot be written to.
     """
     if keep < 1:
-        raise UserError(f"cannot keep {keep} versions", mend="Keep at least 1.")
+        raise UserError(f"cannot keep {keep} versions", fix="Keep at least 1.")
     require_home(store.home)
     versions = {
         (version.asset, version.data_version): version

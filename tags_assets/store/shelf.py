@@ -120,7 +120,7 @@ class Shelf:
                     raise UserError(
                         "this version was removed while it was being read",
                         where=str(version),
-                        mend="Run again; keep more versions if this happens often.",
+                        fix="Run again; keep more versions if this happens often.",
                     ) from error
                 if artifact_file.digest_file(version.path) != version.file_digest:
                     raise self.damaged(version.path, _first_line(error)) from error
@@ -133,9 +133,7 @@ class Shelf:
         """
         if not self._touches or not is_home(self._layout.home):
             place = str(path.relative_to(self._layout.home))
-            return DamagedArtifactError(
-                f"damaged: {why}", where=place, mend="Run: tags-assets repair --deep."
-            )
+            return DamagedArtifactError(f"damaged: {why}", where=place, fix="Run: tags-assets repair --deep.")
         relative = path.relative_to(self._layout.artifacts)
         away = (
             self._layout.quarantine / f"{'--'.join(relative.parts[:-1])}--{path.stem}--{os.getpid()}.duckdb"
@@ -151,7 +149,7 @@ class Shelf:
         except OSError as error:
             done = f"It could not be moved away ({error.strerror}): delete it and run again."
         return DamagedArtifactError(
-            f"damaged: {why}", where=str(path.relative_to(self._layout.home)), mend=done
+            f"damaged: {why}", where=str(path.relative_to(self._layout.home)), fix=done
         )
 
 

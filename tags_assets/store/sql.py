@@ -23,7 +23,7 @@ def sql_folder() -> Path:
 def query_error(error: Exception) -> UserError:
     """Say in one line why a query of the user's failed, without the excerpt that DuckDB draws below it."""
     reason = re.split(r"\n\s*LINE \d+:", str(error))[0]
-    return UserError(f"the query failed: {reason}", mend="`tags-assets describe` lists the tables and views.")
+    return UserError(f"the query failed: {reason}", fix="`tags-assets describe` lists the tables and views.")
 
 
 @cache

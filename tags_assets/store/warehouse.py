@@ -222,7 +222,7 @@ class Warehouse:
             raise UserError(
                 "exists and was not written by tags-assets",
                 where=str(path),
-                mend="Move it away, or name another home with --home.",
+                fix="Move it away, or name another home with --home.",
             )
 
     def _open_in_memory(self) -> duckdb.DuckDBPyConnection:

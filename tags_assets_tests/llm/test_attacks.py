@@ -347,7 +347,7 @@ def test_the_check_fails_for_what_does_not_answer(server, reply):
     report = check_server(server.url, "test", timeout_s=5)
     assert not report.reachable
     assert report.problem
-    assert report.mend
+    assert report.fix
 
 
 def test_the_check_does_not_repeat_an_address_with_a_password():

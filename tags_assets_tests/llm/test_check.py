@@ -29,7 +29,7 @@ def test_an_unknown_model_is_told_the_known_ones(server):
 def test_nobody_there_is_said_with_a_mend():
     report = check_server("http://127.0.0.1:9/v1", "test")
     assert "can't be reached" in report.problem
-    assert "OPENAI_BASE_URL" in report.mend
+    assert "OPENAI_BASE_URL" in report.fix
 
 
 def test_a_missing_address_model_or_key_is_said(monkeypatch):

@@ -165,8 +165,8 @@ def test_a_row_that_always_breaks_the_server_fails_alone(server, connect):
     assert len(server.chats) == n_calls
     assert again.failures.equals(result.failures)
     server.behave = well_behaved
-    mended = LLMTagger(connect()).tag(*rows(30), retry_failed=True)
-    assert mended.failures.is_empty()
+    fixed = LLMTagger(connect()).tag(*rows(30), retry_failed=True)
+    assert fixed.failures.is_empty()
     assert len(server.chats) == n_calls + 3
 
 
@@ -208,15 +208,15 @@ def test_a_server_that_stays_dead_ends_the_run_and_keeps_the_answers(server, con
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "mend"),
+    ("status", "message", "fix"),
     [
         (401, "Incorrect API key provided: sk-abcdef123456", "OPENAI_API_KEY"),
         (404, "model not found", "'test'"),
     ],
 )
-def test_a_refusal_ends_the_run_after_one_call(server, connect, status, message, mend):
+def test_a_refusal_ends_the_run_after_one_call(server, connect, status, message, fix):
     server.behave = lambda _: error(status, message)
-    with pytest.raises(UserError, match=mend) as caught:
+    with pytest.raises(UserError, match=fix) as caught:
         LLMTagger(connect()).tag(*rows(100))
     assert len(server.chats) == 1
     assert "sk-abc" not in str(caught.value)

@@ -164,7 +164,7 @@ def _check(rows: pl.DataFrame, formats: Sequence[str], name: str) -> None:
             raise UserError.unknown("export format", format_name, FORMATS)
     if not name or name.startswith(".") or not all(c.isalnum() or c in "_-." for c in name):
         raise UserError(
-            f"{name!r} cannot name a file", where="export", mend="Use letters, digits, '_', '-' and '.'."
+            f"{name!r} cannot name a file", where="export", fix="Use letters, digits, '_', '-' and '.'."
         )
     missing = [column for column in NEEDED if column not in rows.columns]
     if missing:

@@ -141,10 +141,10 @@ def _register(path: Path, name: str, entry: Mapping[str, object]) -> None:
             raise UserError(
                 f"is not JSON ({error})",
                 where=str(path),
-                mend="Mend or remove it, or export to another folder.",
+                fix="Fix or remove it, or export to another folder.",
             ) from error
         if not isinstance(known, dict):
-            raise UserError("is not a JSON object", where=str(path), mend="Mend or remove it.")
+            raise UserError("is not a JSON object", where=str(path), fix="Fix or remove it.")
     # LLaMA-Factory opens it in the machine's own encoding: stay in ASCII.
     write_whole(path, json.dumps(known | {name: dict(entry)}, indent=2, ensure_ascii=True) + "\n")
 

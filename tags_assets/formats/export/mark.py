@@ -52,5 +52,5 @@ def refuse_to_overwrite(files: Iterable[Path], option: str) -> None:
             raise UserError(
                 "exists and was not written by tags-assets",
                 where=str(file),
-                mend=f"Name another folder with {option}, or move the file away.",
+                fix=f"Name another folder with {option}, or move the file away.",
             )

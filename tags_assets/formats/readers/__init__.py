@@ -58,5 +58,5 @@ def _records(path: Path, position: Position) -> Iterator[Record]:
             raise UserError(
                 "is a DuckDB file, and none of its tables is named",
                 where=str(path),
-                mend=f"Write {path.name}{SEPARATOR}TABLE or a query for TABLE; it holds {tables or 'none'}.",
+                fix=f"Write {path.name}{SEPARATOR}TABLE or a query for TABLE; it holds {tables or 'none'}.",
             )

@@ -88,5 +88,5 @@ def _clear_errors(path: Path, kind: str) -> Iterator[None]:
         raise UserError(
             f"the {kind} file is damaged or cut short ({str(error).splitlines()[0][:120]})",
             where=str(path),
-            mend="Fetch the file again.",
+            fix="Fetch the file again.",
         ) from error

@@ -90,7 +90,7 @@ def _explained(error: ConfinedError, where: str) -> UserError:
         return UserError(
             "another process has the DuckDB file open for writing",
             where=where.partition(SEPARATOR)[0],
-            mend="Close it there, or read a copy.",
+            fix="Close it there, or read a copy.",
         )
     if error.kind == "CannotOpen":
         return UserError(
@@ -102,12 +102,12 @@ def _explained(error: ConfinedError, where: str) -> UserError:
             if error.kind == "Refused"
             else f"may not be read: {error.line}",
             where=where,
-            mend="A pool can read the tables of its own DuckDB file and nothing else.",
+            fix="A pool can read the tables of its own DuckDB file and nothing else.",
         )
     if error.kind in (TOO_SLOW, NO_MEMORY, "OutOfMemoryException"):
         return UserError(
             f"DuckDB cannot answer: {error.line}",
             where=where,
-            mend="Write the rows to a table of the file, and read that table.",
+            fix="Write the rows to a table of the file, and read that table.",
         )
     return UserError(f"DuckDB says: {error.line}", where=where)

@@ -87,19 +87,19 @@ class _Child:
             records, position.done, error = frame
             yield from map(Record._make, records)
             if error is not None:
-                problem, mend = error
-                return UserError(problem, where=str(path), mend=mend)
+                problem, fix = error
+                return UserError(problem, where=str(path), fix=fix)
             if not records:
                 return None
 
     def _ended(self, path: Path) -> UserError:
         code = self._process.wait()
         if code >= 0:
-            return UserError("the process that reads it ended", where=str(path), mend="Run again.")
+            return UserError("the process that reads it ended", where=str(path), fix="Run again.")
         return UserError(
             f"ended the process that reads it ({signal.Signals(-code).name})",
             where=str(path),
-            mend="The file is damaged or made to do harm: get it again from a source that you trust.",
+            fix="The file is damaged or made to do harm: get it again from a source that you trust.",
         )
 
     def kill(self) -> None:
@@ -129,7 +129,7 @@ def serve() -> None:
                     except RecursionError:
                         _send(out, ([_flat(record) for record in frame], position.done, None))
             except UserError as wrong:
-                error = wrong.problem, wrong.mend
+                error = wrong.problem, wrong.fix
             except MemoryError:
                 error = (
                     f"takes more than {MEMORY // 2**30} GiB of memory to read",

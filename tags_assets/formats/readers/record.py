@@ -55,7 +55,7 @@ def too_much(path: Path, unpacked: int) -> UserError:
     return UserError(
         f"unpacks to more than {unpacked // 2**20} MiB, over {_MAX_RATIO} times its size",
         where=str(path),
-        mend="If you trust it, unpack it yourself or save it as JSON Lines, and read that.",
+        fix="If you trust it, unpack it yourself or save it as JSON Lines, and read that.",
     )
 
 

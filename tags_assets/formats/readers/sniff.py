@@ -84,10 +84,10 @@ def sniff(path: Path) -> Sniffed:
             raise UserError(
                 "holds none of the formats that are read",
                 where=str(path),
-                mend="They are JSON Lines, JSON, CSV, Parquet, Arrow and DuckDB.",
+                fix="They are JSON Lines, JSON, CSV, Parquet, Arrow and DuckDB.",
             )
     elif compression:
-        raise UserError(f"is a {kind} file inside of {compression}", where=str(path), mend="Unpack it.")
+        raise UserError(f"is a {kind} file inside of {compression}", where=str(path), fix="Unpack it.")
     return Sniffed(kind, compression)
 
 
@@ -97,10 +97,10 @@ def _by_magic(path: Path, start: bytes) -> Kind | None:
             return kind
     if start[8:12] == b"DUCK":
         return "duckdb"
-    for magic, (what, mend) in _FOREIGN.items():
+    for magic, (what, fix) in _FOREIGN.items():
         # A pointer to data is one line among others in a broken dump, and a file of three lines by itself.
         if start.startswith(magic) and not (magic.startswith(b"version") and len(start) > 1024):
-            raise UserError(f"is {what}", where=str(path), mend=mend)
+            raise UserError(f"is {what}", where=str(path), fix=fix)
     return None
 
 

@@ -66,7 +66,7 @@ def opened(path: Path) -> BufferedReader:
 
 def _refuse_special(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UserError("is neither a file nor a folder", where=str(path), mend="Write it to a file first.")
+        raise UserError("is neither a file nor a folder", where=str(path), fix="Write it to a file first.")
 
 
 def compression_of(path: Path) -> str | None:
@@ -108,7 +108,7 @@ def blocks(
         if isinstance(error, OSError) and error.errno is not None:
             raise cannot_be_read(path, error) from error
         raise UserError(
-            f"the {compression} stream is damaged or cut short", where=str(path), mend="Fetch the file again."
+            f"the {compression} stream is damaged or cut short", where=str(path), fix="Fetch the file again."
         ) from error
 
 

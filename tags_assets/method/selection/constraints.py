@@ -171,7 +171,7 @@ class Constraints:
                 f"asks for {self.budget:,} rows and {supply:,} can be selected: "
                 f"{self.budget - supply:,} too many",
                 where="budget",
-                mend="Lower the budget, or loosen what excludes rows.",
+                fix="Lower the budget, or loosen what excludes rows.",
             )
         included = int(self.cost[self.include].sum())
         if included > self.budget:
@@ -191,7 +191,7 @@ class Constraints:
             raise UserError(
                 f"these cannot all hold in {self.budget:,} {unit}: {self._least_violations(taken)}",
                 where="constraints",
-                mend="Loosen one of them, or change the budget.",
+                fix="Loosen one of them, or change the budget.",
             )
 
     def _check_groups(self) -> None:
@@ -209,7 +209,7 @@ class Constraints:
                     f"asks for {self.floors[g]:,} {unit} and {held[g]:,} can be selected: "
                     f"{self.floors[g] - held[g]:,} too few",
                     where=f"constraints.min_share {name}",
-                    mend="Lower the share or the budget, or add such rows to the pool.",
+                    fix="Lower the share or the budget, or add such rows to the pool.",
                 )
             if included[g] > self.caps[g]:
                 raise UserError(

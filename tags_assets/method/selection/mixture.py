@@ -27,9 +27,7 @@ def mixture_sizes(shares: Mapping[str, float], available: Mapping[str, int]) -> 
     """
     for name, share in shares.items():
         if not share > 0:
-            raise UserError(
-                f"the share of {name} is {share:g}", where="--mixture", mend="Shares are above 0."
-            )
+            raise UserError(f"the share of {name} is {share:g}", where="--mixture", fix="Shares are above 0.")
     total = sum(shares.values())
     size = min(available[name] * total / share for name, share in shares.items())
     return {name: min(available[name], round(size * share / total)) for name, share in shares.items()}

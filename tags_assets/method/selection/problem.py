@@ -371,7 +371,7 @@ def _candidates(
     if not eligible.any():
         raise UserError(
             f"none of the {n_rows:,} rows can be selected",
-            mend="Rows must be kept at reading, not be duplicates, and have tags.",
+            fix="Rows must be kept at reading, not be duplicates, and have tags.",
         )
     include = np.unique(np.asarray(request.include, dtype=np.int64))
 
@@ -382,7 +382,7 @@ def _candidates(
         raise UserError(
             f"row {name(row)} cannot be selected: it is filtered, a duplicate or has no tags",
             where="constraints.include",
-            mend="Take it out of include.",
+            fix="Take it out of include.",
         )
     open_rows = eligible & (quality >= request.min_quality)
     if request.exclude is not None:

@@ -321,7 +321,7 @@ class _Selector:
             raise UserError(
                 "no row adds anything to the selection",
                 where="budget",
-                mend="Lower the alignment, or look at the target.",
+                fix="Lower the alignment, or look at the target.",
             )
         self._remark(solution)
         attribution = problem.attribute(rows, blend)

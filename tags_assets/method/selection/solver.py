@@ -199,7 +199,7 @@ def _check_floors(constraints: Constraints, held: NDArray[np.int64]) -> None:
             f"asks for {constraints.floors[g]:,} tokens; beside the other constraints "
             f"{held[g]:,} could be had: {constraints.floors[g] - held[g]:,} too few",
             where=f"constraints.min_share {constraints.group_names[g]}",
-            mend="Lower the share, or raise the budget.",
+            fix="Lower the share, or raise the budget.",
         )
 
 

@@ -191,7 +191,7 @@ def carry_over(
     n = len(pool.rows)
     if n < _FEWEST_ROWS:
         raise UserError(
-            f"only {n} rows have tags to carry over, {_FEWEST_ROWS} are needed", mend="Tag a larger sample."
+            f"only {n} rows have tags to carry over, {_FEWEST_ROWS} are needed", fix="Tag a larger sample."
         )
     order = np.random.default_rng(seed).permutation(n)
     n_held = max(round(n * held_back), 1)

@@ -222,7 +222,7 @@ def target_from_examples(
         raise UserError(
             f"none of the {len(sums):,} examples has a concept that the pool's tree knows",
             where="target.examples",
-            mend="Give examples nearer to the pool, or say the target as weights or a description.",
+            fix="Give examples nearer to the pool, or say the target as weights or a description.",
         )
     examples = examples.multiply(1.0 / sums[sums > 0][:, None]).tocsr()
     notes = []
@@ -279,7 +279,7 @@ def target_from_weights(
         named[leaves] = len(nodes)
     total = mass.sum()
     if total <= 0:
-        raise UserError("all weights are 0", where=where, mend="Give at least one node a weight above 0.")
+        raise UserError("all weights are 0", where=where, fix="Give at least one node a weight above 0.")
     paths = ["pool", *(f"weight on {tree.paths[node]}" for node in nodes)]
     return TargetDistribution(
         mass=(1 - WEIGHTS_BACK_OFF) * mass / total + WEIGHTS_BACK_OFF * pool,
@@ -446,7 +446,7 @@ def find_node(name: str, tree: KnowledgeTree, *, where: str | None = None) -> in
         raise UserError(
             f"{name!r} names {len(highest)} nodes: {listed}",
             where=where,
-            mend="Give the path or the node id.",
+            fix="Give the path or the node id.",
         )
     return highest[0]
 

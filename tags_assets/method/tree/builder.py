@@ -167,7 +167,7 @@ def _checked(
     if not len(tags):
         raise UserError(
             "no row has a tag, so there is no tree to build",
-            mend="See rejected_rows and filtered_rows for rows left out, or try the other tagger.",
+            fix="See rejected_rows and filtered_rows for rows left out, or try the other tagger.",
         )
     if not len(tags) == len(counts) == len(vectors):
         raise ValueError(
