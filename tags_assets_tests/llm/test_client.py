@@ -351,7 +351,7 @@ def test_a_spending_cap_is_never_exceeded(server, connect):
 
 
 def test_a_cap_needs_a_price(connect):
-    with pytest.raises(UserError, match="without a price"):
+    with pytest.raises(UserError, match="needs a price"):
         connect(spending_cap=1.0)
 
 
