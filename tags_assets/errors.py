@@ -6,6 +6,8 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tags_assets.text import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -61,10 +63,8 @@ class UserError(Exception):
         if nearest:
             hint = f"Did you mean {', '.join(map(repr, nearest))}?"
         elif known:
-            first = sorted(known)[:LISTED]
-            more = len(known) - len(first)
-            others = f" and {more:,} more" if more else ""
-            hint = f"There {'is' if len(known) == 1 else 'are'} {', '.join(map(repr, first))}{others}."
+            names = listed([repr(name) for name in sorted(known)], LISTED)
+            hint = f"There {'is' if len(known) == 1 else 'are'} {names}."
         else:
             hint = f"There is no {kind} yet."
         return cls(f"there is no {kind} named {name!r}", where=where, fix=hint)

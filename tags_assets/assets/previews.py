@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, final
 
 import dagster as dg
 
+from tags_assets.text import clipped
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -120,8 +122,7 @@ def cell(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    text = " ".join(_CONTROL.sub(" ", text).split())
-    text = text if len(text) <= _CELL_CHARS else text[: _CELL_CHARS - 1] + "…"
+    text = clipped(" ".join(_CONTROL.sub(" ", text).split()), _CELL_CHARS)
     return _LONG_WORD.sub(lambda word: "\u200b".join(_PIECE.findall(word[0])), text)
 
 
@@ -135,5 +136,4 @@ def _line(text: str) -> str:
 
 
 def _fitted(text: str) -> str:
-    text = text if len(text) <= TREE_WIDTH else text[: TREE_WIDTH - 1] + "…"
-    return text.ljust(TREE_WIDTH)
+    return clipped(text, TREE_WIDTH).ljust(TREE_WIDTH)

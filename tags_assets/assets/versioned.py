@@ -21,6 +21,7 @@ from tags_assets.store.shelf import DAMAGED, DamagedArtifactError
 from tags_assets.store.upstream import GROWN_FROM, Inputs, figures_of
 from tags_assets.store.versions import VersionRecord
 from tags_assets.store.warehouse import Warehouse
+from tags_assets.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -367,9 +368,7 @@ def _materialization(version: ArtifactVersion, shown: Mapping[str, Any]) -> dg.A
 
 def _lines(errors: Mapping[str | None, UserError]) -> str:
     """One line: the error, or of several those of three and the number of the others."""
-    lines = [str(error) for error in errors.values()]
-    more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
-    return "; ".join(lines[:3]) + more
+    return listed([str(error) for error in errors.values()], 3, between="; ")
 
 
 def _record_of_inputs(record: VersionRecord) -> str:

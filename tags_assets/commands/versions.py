@@ -15,13 +15,13 @@ from tags_assets.explain.lineage import Lineage
 from tags_assets.explain.reproduction import Manifest, reproduce
 from tags_assets.formats.export.mark import refuse_to_overwrite
 from tags_assets.graph.leftovers import Rubbish, damaged_caches, rubbish, sweep
-from tags_assets.plural import counted
 from tags_assets.store.durable import write_whole
 from tags_assets.store.health import home_health
 from tags_assets.store.mark import require_home
 from tags_assets.store.opening import open_store
 from tags_assets.store.retention import prune_versions
 from tags_assets.store.warehouse import Warehouse
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

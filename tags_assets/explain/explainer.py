@@ -11,6 +11,7 @@ from tags_assets.errors import UserError
 from tags_assets.explain.explanation import Explanation, NodeExplanation
 from tags_assets.explain.lineage import Lineage
 from tags_assets.selection.inferred import shows_inferred
+from tags_assets.text import clipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -254,4 +255,4 @@ def _find_concept(lineage: Lineage, name: str) -> tuple[str, str, str, str]:
 def _said(messages: list[dict[str, str]] | None, role: str) -> str:
     """Join what one side said, cut to `SNIPPET` characters."""
     text = "\n".join(turn["content"] or "" for turn in messages or [] if turn["role"] == role)
-    return text if len(text) <= SNIPPET else text[:SNIPPET] + "…"
+    return clipped(text, SNIPPET + 1)

@@ -17,7 +17,7 @@ from tags_assets.selection.tables import LEFT_OUT_SCHEMA
 from tags_assets.store.sql import is_sql_name, load_sql, query_error, sql_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
@@ -182,12 +182,6 @@ def with_views(query: str) -> str:
 def lineage_views() -> dict[str, str]:
     """The statements of ``sql/lineage``, by name."""
     return {name.rsplit("/", 1)[1]: load_sql(name).strip().rstrip(";") for name in sql_names("lineage")}
-
-
-def rows_of(instance_ids: Sequence[str]) -> str:
-    """A condition that names rows, for the few that are shown: ``instance_id in ('a', 'b')``."""
-    quoted = ", ".join("'" + one.replace("'", "''") + "'" for one in instance_ids)
-    return f"instance_id in ({quoted})" if instance_ids else "false"
 
 
 def _mentions(sql: str, name: str) -> bool:

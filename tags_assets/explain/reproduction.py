@@ -15,6 +15,7 @@ from tags_assets.errors import UserError
 from tags_assets.formats.export.raw import write_raw
 from tags_assets.selection.selected_rows import selected_rows
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -225,7 +226,7 @@ def _inputs(store: ArtifactStore, manifest: Manifest, needed: Sequence[str]) -> 
             found[asset] = version
     if missing:
         files = manifest.made_from.get("raw_instances", {}).get("config", {}).get("files", [])
-        names = ", ".join(str(name) for name, _ in files[:3]) + (" ..." if len(files) > 3 else "")
+        names = listed([str(name) for name, _ in files], 3)
         raise UserError(
             f"cannot be made again: {len(missing)} of the {len(needed)} versions that it was made from are "
             f"not in this home (removed by retention, or made in another home): {', '.join(missing)}",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from tags_assets.text import clipped
+
 
 def short(text: str, length: int) -> str:
     """Put a text on one line, cut to a length."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return clipped(" ".join(text.split()), length)
 
 
 def styled(text: str) -> Text:

@@ -19,6 +19,7 @@ from tags_assets.formats.instance import COUNTS_SCHEMA, INSTANCE_SCHEMA, REJECTE
 from tags_assets.formats.parsed_file import BANDS, ParsedFile, clear_left_behind, parse_file
 from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of, status_of
 from tags_assets.formats.readers import release
+from tags_assets.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -177,9 +178,7 @@ def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
     """Raise the one error of a pool that nothing can be made of."""
     n_rows = sum(file.parsed.n_rows for file in pool)
     n_rejected = sum(file.parsed.n_rejected for file in pool)
-    names = ", ".join(file.name for file in pool[:3]) + (
-        f" and {len(pool) - 3} more" if len(pool) > 3 else ""
-    )
+    names = listed([file.name for file in pool], 3)
     if n_rows + n_rejected == 0:
         fix = "Its files are empty: name some that hold rows."
         raise UserError("the pool has no row", where=names or None, fix=fix)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tags_assets.formats.instance import Format, Message, Recognised, RowError
 from tags_assets.formats.turns import as_json, checked, is_sharegpt, text_of, transcript, turn, turns
+from tags_assets.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,9 +84,8 @@ def _no_layout(row: Mapping[str, object]) -> RowError:
             return RowError(f"{key} without a completion, response or answer")
     if not row:
         return RowError("the row is an empty object")
-    fields = ", ".join(str(key)[:30] for key in list(row)[:6])
-    more = f" and {len(row) - 6} more" if len(row) > 6 else ""
-    return RowError(f"no known layout: the row has the fields {fields}{more}")
+    fields = listed([str(key)[:30] for key in row], 6)
+    return RowError(f"no known layout: the row has the fields {fields}")
 
 
 def _conversation(row: Mapping[str, object]) -> list[Message]:

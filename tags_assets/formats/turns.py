@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from tags_assets.formats.instance import Message, Role, RowError
+from tags_assets.text import clipped
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -232,5 +233,4 @@ def as_json(value: object, where: str) -> str:
 
 def _shown(value: object) -> str:
     """Show a value of the user's in a reason: short, on one line."""
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+    return clipped(repr(value), 40, "...")

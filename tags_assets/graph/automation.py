@@ -28,6 +28,7 @@ from tags_assets.store.fingerprint import canonical
 from tags_assets.store.opening import open_store
 from tags_assets.store.upstream import GROWN_FROM
 from tags_assets.store.warehouse import Warehouse
+from tags_assets.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,8 +160,7 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
         moving = [name for name, status in files.items() if seen.files.get(name) != status]
         if moving and not _all_old(moving, files):
             context.update_cursor(_LandingCursor(seen.version, files).write())
-            more = f" and {len(moving) - 1} more" if len(moving) > 1 else ""
-            return dg.SkipReason(f"waiting until {moving[0]}{more} no longer changes")
+            return dg.SkipReason(f"waiting for a file to stop changing: {listed(moving, 1)}")
         data = landed(home)
     except UserError as error:
         return dg.SkipReason(str(error))

@@ -20,11 +20,11 @@ import psutil
 from tags_assets.formats.export.mark import is_export
 from tags_assets.formats.parsed_file import PARTS, SUMMARY, is_sound, remove_parsed
 from tags_assets.llm.answer_cache import ANSWERS, AnswerCache
-from tags_assets.plural import counted
 from tags_assets.settings.run_record import records
 from tags_assets.store.content_cache import ContentCache
 from tags_assets.store.durable import is_unfinished, random_name, total_bytes
 from tags_assets.store.mark import require_home
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

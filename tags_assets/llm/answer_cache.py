@@ -22,9 +22,9 @@ import psutil
 
 from tags_assets.errors import UserError
 from tags_assets.llm.writer import Writer, connect
-from tags_assets.plural import counted
 from tags_assets.store.content_cache import add_column, checksum_of
 from tags_assets.store.sql import load_sql
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

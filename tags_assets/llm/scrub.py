@@ -7,6 +7,7 @@ from base64 import b64encode
 from functools import lru_cache
 
 from tags_assets.errors import printable
+from tags_assets.text import clipped
 
 MAX_REASON_LENGTH = 240
 
@@ -28,7 +29,7 @@ def scrub(text: str, secret: str | None = None) -> str:
         if len(text) > _MAX_SCANNED:
             cut = cut[: -6 * len(secret)]  # where a key may have been cut in two
     line = printable(" ".join(_KEYLIKE.sub(HIDDEN, cut).split()))
-    return line if len(line) <= MAX_REASON_LENGTH else line[: MAX_REASON_LENGTH - 1] + "…"
+    return clipped(line, MAX_REASON_LENGTH)
 
 
 def hide_key(text: str, secret: str | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.report.sentences import number
+from tags_assets.text import clipped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,10 +42,9 @@ LEAST_BAR = 0.002
 LONGEST_LABEL = 34
 
 
-def clipped(text: str, length: int = LONGEST_LABEL) -> str:
+def axis_label(text: str, length: int = LONGEST_LABEL) -> str:
     """Cut a label and escape it: plotly.js reads labels as a kind of HTML, and names come from the rows."""
-    text = " ".join(text.split())
-    return escape(text if len(text) <= length else text[: length - 1] + "…", quote=False)
+    return escape(clipped(" ".join(text.split()), length), quote=False)
 
 
 def gain_curve(
@@ -162,8 +162,8 @@ def asked_and_reached(parts: pl.DataFrame) -> Chart:
     has_target = bool(parts["target"].is_not_null().any())
     order = "target" if has_target else "selection_share"
     parts = parts.sort([order, "path"], descending=[False, True], nulls_last=False)
-    names = [clipped(name) for name in told_apart(parts["path"].to_list())]
-    short = [clipped(name, 19) for name in told_apart(parts["path"].to_list())]
+    names = [axis_label(name) for name in told_apart(parts["path"].to_list())]
+    short = [axis_label(name, 19) for name in told_apart(parts["path"].to_list())]
     places = list(range(parts.height))
     columns = ["pool_share", "selection_share"] + (["target"] if has_target else [])
     low = parts.select(pl.min_horizontal(columns)).to_series().to_list()
@@ -257,7 +257,7 @@ def shares(counts: pl.DataFrame, value: str) -> tuple[Chart, pl.DataFrame]:
             pl.lit(f"{rest.height:,} others").alias("value"), pl.col("pool", "selection").sum()
         ).head(1)
         table = pl.concat([table[: shown - 1], others])
-    names = [clipped(name, 22) for name in table["value"]]
+    names = [axis_label(name, 22) for name in table["value"]]
     places = list(range(table.height))
     bars = [
         {

@@ -6,6 +6,7 @@ import re
 
 from tags_assets.errors import UserError
 from tags_assets.method.selection.request import Budget
+from tags_assets.text import clipped
 
 MOST = 10**15
 """Above what anybody means, and below where sums of numbers lose their last digits."""
@@ -54,5 +55,4 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
 
 def shown(value: object) -> str:
     """Show a value that was written, in one line at most."""
-    text = repr(value[:60] if isinstance(value, str) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return clipped(repr(value[:60] if isinstance(value, str) else value), 60, "...")

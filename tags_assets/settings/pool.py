@@ -9,6 +9,7 @@ from tags_assets.errors import UserError, printable
 from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.formats.pool_files import find_pool, names_of
 from tags_assets.store.fingerprint import fingerprint
+from tags_assets.text import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +49,7 @@ def not_read(home: Home, pool: PoolSettings) -> list[str]:
     for each in unread:
         groups.setdefault(each.reason, []).append(printable(each.path.name))
     return [
-        f"{len(names):,} not read ({reason}): {', '.join(names[:_SHOWN])}"
-        + (", ..." if len(names) > _SHOWN else "")
-        for reason, names in groups.items()
+        f"{len(names):,} not read ({reason}): {listed(names, _SHOWN)}" for reason, names in groups.items()
     ]
 
 

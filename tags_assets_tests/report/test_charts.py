@@ -40,8 +40,8 @@ def test_every_plot_passes_plotlys_own_validation(report):
 
 def test_labels_from_rows_cannot_be_read_as_markup():
     for text in HOSTILE:
-        assert "<" not in charts.clipped(text)
-        assert len(charts.clipped("x" * 100)) == charts.LONGEST_LABEL
+        assert "<" not in charts.axis_label(text)
+        assert len(charts.axis_label("x" * 100)) == charts.LONGEST_LABEL
 
 
 def test_gain_curve_is_scaled_to_the_budget_and_says_what_other_budgets_give():

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tags_assets.text import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -124,11 +126,8 @@ def told(dropped: pl.DataFrame, why: str) -> tuple[str, ...]:
         return ()
     reasons = dropped["reason"].value_counts(sort=True, name="n").head(3)
     counts = "; ".join(f"{n:,} × {reason}" for reason, n in reasons.iter_rows())  # noqa: RUF001
-    first = ", ".join(_names(dropped.head(NAMED)))
-    more = f" and {dropped.height - NAMED:,} more" if dropped.height > NAMED else ""
-    return (
-        f"{dropped.height:,} rows left out, {why}: {counts}. They are {first}{more} (all in left_out.jsonl).",
-    )
+    names = listed(_names(dropped), NAMED)
+    return (f"{dropped.height:,} rows left out, {why}: {counts}. They are {names} (all in left_out.jsonl).",)
 
 
 def _names(rows: pl.DataFrame) -> Sequence[str]:
