@@ -11,7 +11,7 @@ from rich.table import Table
 from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.commands.outputs import check_outputs, write_outputs
 from tags_assets.errors import UserError
-from tags_assets.graph.runner import made_anew, run_reading, run_target
+from tags_assets.graph.runner import run_reading, run_target, with_rebuild
 from tags_assets.llm.settings import ModelSettings
 from tags_assets.settings.limits import Limits
 from tags_assets.settings.pool import landed_files, not_read
@@ -64,7 +64,7 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
             runs = run_target(home, target.name, watcher, settings)
         return runs, write_outputs(home, target.name, runs, where)
 
-    runs, manifest = made_anew(make, lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True))
+    runs, manifest = with_rebuild(make, lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True))
     _show(manifest, runs, where)
     for line in not_read(home, settings.pool):
         err.print(f"note: {line}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Alarms: a failed run or a failed check reaches Slack, or any webhook, by Dagster's own sensors."""
+"""Alarms: Dagster sensors that report failed runs and failed checks to Slack or another webhook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WEBHOOK_VARIABLE = "TAGS_ALARM_WEBHOOK"
-"""Environment variable with the address to post to. It is a secret: it is no setting, and is never logged."""
+"""Environment variable with the webhook's address. The address is a secret: never stored, never logged."""
 
 _TIMEOUT_S = 10.0
 _STATUS = (
@@ -26,10 +26,10 @@ _STATUS = (
 @dg.run_failure_sensor(
     name="alarm_on_failed_run",
     default_status=_STATUS,
-    description=f"Posts each failed run to the webhook in {WEBHOOK_VARIABLE}; off where there is none.",
+    description=f"Posts each failed run to the webhook in {WEBHOOK_VARIABLE}; off if it is not set.",
 )
 def alarm_on_failed_run(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-    """Tell of a run that failed, with the line that says what to do."""
+    """Report a failed run, with the line that says how to fix it."""
     failures = context.get_step_failure_events()
     lines = [f"{event.step_key}: {_reason(event)}" for event in failures]
     return _alarm(
@@ -41,18 +41,18 @@ def alarm_on_failed_run(context: dg.RunFailureSensorContext) -> dg.SkipReason | 
     name="alarm_on_failed_check",
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=_STATUS,
-    description=f"Posts checks that failed in a run that went on, to the webhook in {WEBHOOK_VARIABLE}.",
+    description=f"Posts failed checks of successful runs to the webhook in {WEBHOOK_VARIABLE}.",
 )
 def alarm_on_failed_check(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-    """Tell of checks that failed in a run that succeeded."""
+    """Report failed checks of a successful run."""
     records = context.instance.all_logs(
         context.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
     )
-    told = [record.get_dagster_event().asset_check_evaluation_data for record in records]
+    checks = [record.get_dagster_event().asset_check_evaluation_data for record in records]
     lines = [
-        f"{one.asset_key.to_user_string()}: check {one.check_name}: {one.description}"
-        for one in told
-        if not one.passed
+        f"{check.asset_key.to_user_string()}: check {check.check_name}: {check.description}"
+        for check in checks
+        if not check.passed
     ]
     if not lines:
         return dg.SkipReason("every check passed")
@@ -82,14 +82,14 @@ def _alarm(run: dg.DagsterRun, what: str, lines: Iterable[str]) -> dg.SkipReason
 
 
 def post(url: str, text: str) -> str | None:
-    """Post ``{"text": ...}``, which Slack and its like take; returns what went wrong, if anything.
+    """Post ``{"text": ...}``, the form that Slack accepts; returns what went wrong, or None.
 
-    Nothing that is returned or raised holds the address.
+    Neither the result nor any error contains the address.
     """
     if not url.startswith(("https://", "http://")):
-        return f"{WEBHOOK_VARIABLE} is no http address"
+        return f"{WEBHOOK_VARIABLE} is not an http address"
     try:
-        request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
             url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 - as above

@@ -1,4 +1,4 @@
-"""What runs without a hand: landed data and edited targets lead to new selections."""
+"""Automation: new data and edited targets lead to new selections."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 Condition: TypeAlias = Any
-"""A condition of Dagster's, whose class and methods are none of its public types."""
+"""A Dagster condition; its class and methods are not public types."""
 
 WHOLE_TAG = "tags_assets/whole"
 """Tag of a run that makes for its targets all that follows from what it makes: nothing in it is followed."""
@@ -145,34 +145,34 @@ def landing_event(data: Landed) -> dg.AssetMaterialization:
     name="landing_sensor",
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Watches the files of the pool and reports their version; what depends on them follows.",
+    description="Watches the pool's files and reports their version; dependent assets follow.",
 )
 def landing_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Report a new version of `landing` when the pool's files have changed and are whole.
 
-    Nothing says that a file is written to its end but that it no longer changes: a file that is new, or has
-    another size or time than a tick ago, is waited for.
+    A file counts as complete when it stops changing. The sensor waits for a file that is new, or whose size
+    or time differs from the previous tick.
     """
     home = Home.resolve().prepare()
     seen = _LandingCursor.read(context.cursor)
     try:
         files = {str(file): status_of(file) for file in landed_files(home)}
-        moving = [name for name, status in files.items() if seen.files.get(name) != status]
-        if moving and not _all_old(moving, files):
+        changing = [name for name, status in files.items() if seen.files.get(name) != status]
+        if changing and not _all_old(changing, files):
             context.update_cursor(_LandingCursor(seen.version, files).write())
-            return dg.SkipReason(f"waiting for a file to stop changing: {listed(moving, 1)}")
+            return dg.SkipReason(f"waiting for a file to stop changing: {listed(changing, 1)}")
         data = landed(home)
     except UserError as error:
         return dg.SkipReason(str(error))
     cursor = _LandingCursor(data.version, files).write()
     if data.version == seen.version:
         context.update_cursor(cursor)
-        return dg.SkipReason(f"{len(data.files)} files, none of them new or changed")
+        return dg.SkipReason(f"{len(data.files)} files, none new or changed")
     return dg.SensorResult(asset_events=[landing_event(data)], cursor=cursor)
 
 
 SETTLED_S = 60.0
-"""A file that was not written for so long is whole, also where it is seen for the first time."""
+"""Seconds without a write after which a file counts as complete, even when first seen."""
 
 
 def _all_old(names: Sequence[str], files: Mapping[str, tuple[int, ...]]) -> bool:
@@ -181,7 +181,7 @@ def _all_old(names: Sequence[str], files: Mapping[str, tuple[int, ...]]) -> bool
 
 @dataclass(frozen=True)
 class _LandingCursor:
-    """What the landing sensor saw a tick ago: the version that it reported, size and time of each file."""
+    """State of the landing sensor at its previous tick: reported version, size and time of each file."""
 
     version: str | None
     files: Mapping[str, tuple[int, ...]]
@@ -201,7 +201,7 @@ class _LandingCursor:
     target=sorted(TARGET_ASSETS),
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Watches the target files: one partition each; asks for what was added or edited.",
+    description="Watches the target files (one partition each); selects for new and edited targets.",
 )
 def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Keep the partitions equal to the targets and select for those that changed, many in one run."""
@@ -219,7 +219,7 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
     added, gone = sorted(set(versions) - set(before)), sorted(set(before) - set(versions))
     changed = {name for name, version in versions.items() if seen.get(name) != version}
     if not (added or gone or changed):
-        return dg.SkipReason(f"{len(versions)} targets, none of them new or changed")
+        return dg.SkipReason(f"{len(versions)} targets, none new or changed")
     for name in gone:
         _retire(home, name)
     partitions = [name for name in before if name in versions] + added
@@ -237,7 +237,8 @@ def targets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
 
 
 SESSION_VARIABLE = "TAGS_UI_SESSION"
-"""Set anew by `tags-assets ui`. No process would do: the daemon replaces its code servers each minute."""
+"""Set by each start of `tags-assets ui`. A process id changes too often: the daemon replaces its code servers
+every minute."""
 
 
 def _session() -> str:
@@ -324,7 +325,7 @@ def _is_selected(store: ArtifactStore, registry: TargetRegistry, name: str) -> b
     cron_schedule="0 3 * * *",
     target="*",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="For people who prefer a time of day: re-selects every target at 3 in the morning.",
+    description="Re-selects every target at 03:00, for those who prefer a fixed time of day.",
 )
 def daily_reselection(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
     """Request everything for every target; what is up to date returns at once."""

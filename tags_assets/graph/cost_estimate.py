@@ -33,11 +33,11 @@ class JobEstimate:
     job
         ``tagging``, ``judging``, ``naming`` or ``embedding``.
     model
-        Who would be asked.
+        The model that would be called.
     estimate
-        None where it can't be said yet.
+        None where it cannot be estimated yet.
     remark
-        What the figure leaves out, or how to come by it.
+        What the estimate leaves out, or how to get one.
     """
 
     job: str
@@ -46,24 +46,24 @@ class JobEstimate:
     remark: str = ""
 
     def __str__(self) -> str:
-        said = "; ".join(str(part) for part in (self.estimate, self.remark) if part)
-        return f"{self.job} with {self.model}: {said}"
+        details = "; ".join(str(part) for part in (self.estimate, self.remark) if part)
+        return f"{self.job} with {self.model}: {details}"
 
 
 def estimate_jobs(run: Run, target: str | None = None) -> list[JobEstimate]:
-    """Count what the settings of a run would have asked of its rows; no server is called.
+    """Estimate the calls that the settings of a run need for its rows, without calling a server.
 
     Parameters
     ----------
     run
-        Whose settings and rows: those that it has read, else the current ones.
+        Its settings, and the rows it has read, else the current rows.
     target
-        A target whose examples would be tagged, too.
+        A target whose examples would also be tagged.
 
     Raises
     ------
     UserError
-        Where the pool was not read yet; where address, key or model is missing.
+        If the pool has not been read yet, or address, key or model is missing.
     """
     settings = run.pool
     upstream = {
@@ -100,8 +100,8 @@ def _tagging(inputs: Inputs, run: Run, target: str | None) -> JobEstimate:
         spec = None if target is None else run.record.target(target)
         if spec is not None and spec.target.examples is not None:
             tagging += model.tagger().estimate(read_examples(spec, run.home)["messages"])
-    carried = f"{settings.tag_share:.3g} of the rows; their tags are carried over to the others"
-    remark = carried if settings.tag_share < 1 else ""
+    sample = f"{settings.tag_share:.3g} of the rows; the other rows take over their tags"
+    remark = sample if settings.tag_share < 1 else ""
     return JobEstimate("tagging", model.client.settings.model, tagging, remark)
 
 
@@ -109,12 +109,12 @@ def _judging(inputs: Inputs, run: Run) -> JobEstimate:
     rows = kept_rows(inputs, ["messages"])
     with run.language_model("judge") as model:
         judging = model.judge().estimate(rows["messages"], retry_failed=run.retry_failed)
-    remark = "at most: as if every row came out perfect and were looked at again"
+    remark = "upper bound: assumes that every row is rated perfect and audited"
     return JobEstimate("judging", model.client.settings.model, judging, remark)
 
 
 def _naming(inputs: Inputs, run: Run) -> JobEstimate:
-    """Build the tree with a refiner that only counts, where the tags are known."""
+    """Build the tree with a refiner that only counts, if the tags are known."""
     store = inputs.store
     tags, vocabulary = store.current("atomic_tags"), store.current("tag_vocabulary")
     vectors = store.current("tag_embeddings")
@@ -123,15 +123,15 @@ def _naming(inputs: Inputs, run: Run) -> JobEstimate:
         name = model.client.settings.model
         known = tags is not None and tags.upstream.get("raw_instances") == rows
         if not known or vocabulary is None or vectors is None:
-            return JobEstimate("naming", name, None, "can be said once the rows are tagged: ask again then")
+            return JobEstimate("naming", name, None, "cannot be estimated before the rows are tagged")
         ids, matrix = store.read_vectors("tag_embeddings", id_column="tag", data_version=vectors.data_version)
         counts = store.read_version(vocabulary, columns=["tag", "count"])
         counts = pl.DataFrame({"tag": ids}).join(counts, on="tag", how="left", maintain_order="left")
         counting = RefinementEstimate(model.client, retry_failed=run.retry_failed)
         build_tree(ids.to_list(), counts["count"].to_numpy(), matrix, config=TreeConfig(), refiner=counting)
-    remark = "about, with the tags as they are: what a level is asked hangs on the answers before"
+    remark = "approximate, based on the current tags: the questions on each level depend on earlier answers"
     if counting.estimate is None:
-        remark = "so few tags that nothing is asked"
+        remark = "no calls: there are too few tags"
     return JobEstimate("naming", name, counting.estimate, remark)
 
 
@@ -144,12 +144,12 @@ def _embedding(inputs: Inputs, run: Run) -> JobEstimate:
         texts = [texts[i] for i in order[:N_TEACHER]]
     with run.language_model("embed") as model:
         embedding = model.embedder().estimate(texts)
-    remark = "tags and, of many rows, single words come on top"
+    remark = "does not include tags and, for large pools, single words"
     return JobEstimate("embedding", model.client.settings.model, embedding, remark)
 
 
 def total_cost(jobs: "Sequence[JobEstimate]") -> str | None:
-    """Add up what the jobs cost, where all of it is known and of one currency."""
+    """Add up the cost of the jobs, if all costs are known and in one currency."""
     estimates = [job.estimate for job in jobs if job.estimate is not None]
     currencies = {estimate.currency for estimate in estimates}
     if not jobs or len(estimates) < len(jobs) or len(currencies) != 1 or None in currencies:
@@ -157,7 +157,7 @@ def total_cost(jobs: "Sequence[JobEstimate]") -> str | None:
     return f"{sum(estimate.cost or 0.0 for estimate in estimates):,.2f} {currencies.pop()}"
 
 
-@dg.op(description="Counts what tagger, judge, namer and embedder would take, in tokens and in money.")
+@dg.op(description="Estimates the tokens and the cost of tagger, judge, namer and embedder.")
 def estimate_language_model(context: dg.OpExecutionContext, run: RunResource) -> dg.Output[int]:
     """Show the estimate of each job as metadata."""
     try:
@@ -181,14 +181,14 @@ def estimate_language_model(context: dg.OpExecutionContext, run: RunResource) ->
         for job in jobs
     ]
     metadata: dict[str, Any] = {"jobs": as_metadata(table(pl.DataFrame(facts)))}
-    metadata["cost"] = total_cost(jobs) or "not known: a price is missing, or a job cannot be counted yet"
+    metadata["cost"] = total_cost(jobs) or "unknown: a price is missing, or a job cannot be estimated yet"
     if cap is not None:
         metadata["spending_cap"] = cap
     return dg.Output(len(jobs), metadata=metadata)
 
 
 @dg.job(
-    description="Says what the language model would be asked of the pool as it was read last; asks it not."
+    description="Estimates the calls to the language model for the pool as last read, without making any."
 )
 def dry_run() -> None:
     """Estimate without a call."""

@@ -66,18 +66,18 @@ ASSET_MODULES = (
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("landing"),
-    description="Reads the pool and selects for one target; what is up to date is used again.",
+    description="Reads the pool and selects for one target; reuses what is up to date.",
     tags={WHOLE_TAG: "true"},
 )
 read_pool = dg.define_asset_job(
     "read_pool",
     selection=dg.AssetSelection.assets("raw_instances", "rejected_rows", "filtered_rows"),
-    description="Reads the pool and no more; asks no model.",
+    description="Reads the pool only; calls no language model.",
 )
 one_target = dg.define_asset_job(
     "one_target",
     selection=dg.AssetSelection.assets(*sorted(TARGET_ASSETS)),
-    description="Selects anew for one target, on the knowledge and the scores that there are.",
+    description="Selects again for one target, with the existing knowledge tree and scores.",
     tags={WHOLE_TAG: "true"},
 )
 
@@ -85,7 +85,7 @@ one_target = dg.define_asset_job(
 Asset: TypeAlias = dg.AssetsDefinition | dg.SourceAsset | CacheableAssetsDefinition | dg.AssetSpec
 
 FRESH = frozenset({"landing", "selected_subset"})
-"""Assets whose age the UI shows, where the pool says how old they may be."""
+"""Assets whose age the UI shows if the pool sets `freshness_hours`."""
 
 
 def fresh(asset: Asset, home: Home) -> Asset:
@@ -104,7 +104,7 @@ def fresh(asset: Asset, home: Home) -> Asset:
 def _freshness_hours(home: Home) -> float | None:
     try:
         return home.pool().freshness_hours
-    except UserError:  # the sensors and the assets say what is wrong with the settings
+    except UserError:  # the sensors and the assets report invalid settings
         return None
 
 

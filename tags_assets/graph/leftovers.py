@@ -1,7 +1,7 @@
-"""What a home holds beside its versions and need not: exports of versions that are gone, old parsed files.
+"""What a home no longer needs: exports of removed versions, old parsed files, half-written files.
 
-Only what this package wrote is ever removed, and only in a home that bears the mark: a name or a mark says
-whose a thing is, and in a folder of parsed rows just the files that are written there go.
+Only files that this package wrote are removed, and only in a folder marked as a home. A name or a mark
+identifies them.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _BESIDE = re.compile(r"\.(?:active|[\w-]+\.yaml)\.(\d+)")
-"""How a file that was being written was named before `random_name`."""
+"""Names of unfinished files written before `random_name` existed."""
 _EXPORT_BESIDE = re.compile(r"\..+\.[0-9a-z_]{8}\.part")
 _GOING_BEFORE = re.compile(r"\.going-[0-9a-f]{32}-\d+")
 _HALF_WRITTEN_S = 3_600.0
-"""Age from which what is half-written has no writer any more."""
+"""Age in seconds after which a half-written file has no writer."""
 
 
 @dataclass(frozen=True)
 class Rubbish:
-    """Something that may go, and why."""
+    """Something that can be removed, and why."""
 
     path: Path
     why: str
@@ -54,17 +54,17 @@ class Rubbish:
 def rubbish(
     home: Home, store: ArtifactStore, *, unused_days: float = inf, going: Collection[str] = ()
 ) -> list[Rubbish]:
-    """Look for what may go, without touching it.
+    """Find what can be removed, without touching it.
 
     Parameters
     ----------
     home, store
         Where.
     unused_days
-        Parsed files that no run has read for so long go: they can be made again from the files of the pool.
-        So do the records of runs, after a day at least.
+        Days after which parsed files that no run has read are removed; they can be made again from the pool's
+        files. Records of runs follow the same limit, with at least one day.
     going
-        Data versions of selections that are about to go, and their exports with them.
+        Data versions of selections that are about to be removed; their exports are removed as well.
 
     Raises
     ------
@@ -73,13 +73,13 @@ def rubbish(
     """
     require_home(home.path)
     found = [
-        *((path, "export of a version that is gone") for path in _orphaned_exports(home, store, going)),
+        *((path, "export of a removed version") for path in _orphaned_exports(home, store, going)),
         *((path, f"parsed file, unused for {unused_days:g} days") for path in _old_parsed(home, unused_days)),
         *(
             (path, f"record of a run, older than {unused_days:g} days")
             for path in _old_records(home, unused_days)
         ),
-        *((path, "left by a process that was killed") for path in _left_beside(home)),
+        *((path, "left by a killed process") for path in _left_beside(home)),
     ]
     return [Rubbish(path, why, _size(path)) for path, why in found]
 
@@ -103,23 +103,22 @@ def sweep(found: list[Rubbish]) -> int:
 
 @dataclass(frozen=True)
 class DamagedCache:
-    """Entries of a cache that do not fit their checksum."""
+    """Entries of a cache that do not match their checksums."""
 
     path: Path
     entries: int
     is_paid: bool
-    """Whether they are answers of a language model, which cost money again."""
+    """Whether they are answers of a language model, which are paid for again."""
     remove: Callable[[], None]
 
     def __str__(self) -> str:
-        again = "asked for, and paid for, again" if self.is_paid else "made anew"
-        return (
-            f"{self.path}: {counted(self.entries, 'damaged entry')}; removed by repair --deep, then {again}"
-        )
+        again = "requested and paid for again" if self.is_paid else "rebuilt"
+        entries = counted(self.entries, "damaged entry")
+        return f"{self.path}: {entries}, which repair --deep removes; then {again}"
 
 
 def damaged_caches(home: Home) -> Iterator[DamagedCache]:
-    """Read every cache and compare it with its checksums."""
+    """Check every cache against its checksums."""
     for path in sorted(home.cache.glob("*.sqlite")):
         if path.name == ANSWERS:
             with AnswerCache(path) as answers:
@@ -146,7 +145,7 @@ def _orphaned_exports(home: Home, store: ArtifactStore, going: Collection[str]) 
     for target in _folders(home.exports):
         if target.name in targets:
             known = {*store.layout.data_versions("selected_subset", target.name)} - {*going}
-            # An export of before there was a mark is known by its place and by the name of its version.
+            # Exports older than the mark are recognised by their place and their version's name.
             yield from (
                 folder
                 for folder in _folders(target)
@@ -172,7 +171,7 @@ def _old_records(home: Home, unused_days: float) -> Iterator[Path]:
 
 
 def _left_beside(home: Home) -> Iterator[Path]:
-    """Small files that were being written, and folders on their way out, when their process was killed."""
+    """Files and folders that a process was writing or removing when it was killed."""
     pools, reports = home.path / "pools", home.path / "reports"
     exports = [target / version for target in _folders(home.exports) for version in _folders(target)]
     versions = (home.path / "artifacts").glob("*/*")
@@ -199,7 +198,7 @@ def _hidden(folder: Path) -> list[Path]:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """Folders of a folder; links lead out of the home and are none."""
+    """Subfolders; links are skipped because they lead out of the home."""
     if not parent.is_dir() or parent.is_symlink():
         return []
     return sorted(

@@ -1,4 +1,4 @@
-"""Frees old versions at a time of day, for those who ask for it: the schedule is off unless turned on."""
+"""The job that removes old versions, and its weekly schedule, which is off by default."""
 
 from datetime import timedelta
 
@@ -14,24 +14,24 @@ _RETENTION = {
     "keep_last": dg.Field(
         int,
         default_value=5,
-        description="Versions to keep of each asset and target, with all that they were made from.",
+        description="Versions to keep per asset and target, with everything they were made from.",
     ),
-    "grace_minutes": dg.Field(float, default_value=60.0, description="Age up to which everything stays."),
+    "grace_minutes": dg.Field(float, default_value=60.0, description="Minutes to keep every new version."),
     "unused_days": dg.Field(
-        float, default_value=30.0, description="Age from which parsed files that no run has read are removed."
+        float,
+        default_value=30.0,
+        description="Days after which unread parsed files are removed.",
     ),
-    "dry_run": dg.Field(
-        bool, default_value=False, description="Remove nothing; only say what would be removed."
-    ),
+    "dry_run": dg.Field(bool, default_value=False, description="Only report what would be removed."),
 }
 
 
 @dg.op(
-    description="Frees old versions, their exports, and what killed processes left behind.",
+    description="Removes old versions, their exports, and what killed processes left behind.",
     config_schema=_RETENTION,
 )
 def free_old_versions(context: dg.OpExecutionContext, run: RunResource) -> None:
-    """Remove what the rule lets go; what a process reads just now stays until the next time."""
+    """Remove what the retention rule allows; what a process is reading stays until the next run."""
     keep_last, grace, unused_days, dry_run = (context.op_config[name] for name in _RETENTION)
     if keep_last < 1 or not (grace >= 0 and unused_days >= 0):
         raise dg.Failure(
@@ -58,9 +58,9 @@ def free_old_versions(context: dg.OpExecutionContext, run: RunResource) -> None:
     )
 
 
-@dg.job(description="Frees old versions by a retention rule; what a kept selection was made from stays.")
+@dg.job(description="Removes old versions; keeps everything that the kept selections were made from.")
 def prune() -> None:
-    """Free old versions."""
+    """Remove old versions."""
     free_old_versions()
 
 
@@ -69,5 +69,5 @@ weekly_pruning = dg.ScheduleDefinition(
     job=prune,
     cron_schedule="0 4 * * 0",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="For people who want old versions freed without a hand: Sundays at 4.",
+    description="Removes old versions every Sunday at 04:00.",
 )

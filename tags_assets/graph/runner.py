@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DAMAGED_AT_MOST = 3
-"""Damaged versions that are made anew before it is given up."""
+"""Damaged versions that are rebuilt before the run gives up."""
 
 _EVALUATED = "ASSET_CHECK_EVALUATION"
 
 
 @dataclass(frozen=True)
 class AssetRun:
-    """What became of one asset in a run."""
+    """Outcome of one asset in a run."""
 
     asset: str
     data_version: str
@@ -54,37 +54,36 @@ class AssetRun:
     peak_mb: float
 
 
-def made_anew(work: Callable[[], T], say: Callable[[str], None]) -> T:
-    """Do some work, and again where a version turned out to be damaged: it is out of the way by then."""
+def with_rebuild(work: Callable[[], T], warn: Callable[[str], None]) -> T:
+    """Do some work, and repeat it if a version was damaged: reading it has moved it to quarantine."""
     for _ in range(_DAMAGED_AT_MOST):
         try:
             return work()
         except DamagedArtifactError as error:
-            say(str(error))
+            warn(str(error))
     return work()
 
 
 def run_target(
     home: Home, target: str, watcher: Watcher, settings: RunSettings | None = None
 ) -> list[AssetRun]:
-    """Materialize every asset for one target; what exists already returns at once.
+    """Materialize every asset for one target; existing versions are reused.
 
     Parameters
     ----------
     home
-        Where everything is.
+        The home of the run.
     target
-        Name of the target: the partition.
+        Name of the target, which is the partition.
     watcher
-        Who sees the progress.
+        Receives the progress.
     settings
-        Of the run; those of the active pool if None. What changes in the home meanwhile does not reach the
-        run.
+        Settings of the run; those of the active pool if None. Later changes in the home have no effect.
 
     Returns
     -------
     list[AssetRun]
-        One per asset, in the order in which they came.
+        One per asset, in the order of execution.
 
     Raises
     ------
@@ -98,7 +97,7 @@ def run_target(
 
 
 def _has_new_examples(home: Home, target: str, settings: RunSettings) -> bool:
-    """Whether examples that were not read before are all that there is to tag."""
+    """Whether new examples are all that needs tagging."""
     if settings.pool.tagger == "llm":
         return False
     store = open_store(home.path)
@@ -108,13 +107,13 @@ def _has_new_examples(home: Home, target: str, settings: RunSettings) -> bool:
         registry = TargetRegistry(home)
         examples = registry.examples(settings.targets.get(target) or registry.load(target))
     except UserError:
-        return False  # the asset says what is wrong
+        return False  # the asset reports the error
     known = store.current("target_distribution", target)
     return bool(examples) and (known is None or known.config.get("examples") != examples)
 
 
 def run_reading(home: Home, watcher: Watcher, settings: RunSettings) -> Run:
-    """Read the pool and no more; the run leaves no trace in the UI. Returns the run, which knows its rows.
+    """Read the pool only, in a run that the UI does not show, and return that run.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def _execute(
         instance=instance,
         run_id=run_id,
         partition_key=target,
-        # Said in full, so that a daemon knows that the run made its assets from one another.
+        # Listed in full, so that a daemon knows that the run made these assets from each other.
         asset_selection=sorted(job.asset_layer.executable_asset_keys),
         raise_on_error=False,
         tags={PROCESS_TAG: process_mark()},
@@ -185,9 +184,7 @@ def _execute(
         if event.is_step_failure:
             raise _blocked(result.all_events) if _is_blocked(event) else _failure(event)
         if event.is_failure and not result.success:
-            raise UserError(
-                f"the run failed: {event.message}", fix="Look at the run in the UI: tags-assets ui."
-            )
+            raise UserError(f"the run failed: {event.message}", fix="Open the run in the UI: tags-assets ui.")
     return result
 
 
@@ -204,11 +201,11 @@ def _failure(event: dg.DagsterEvent) -> UserError:
     data = event.step_failure_data
     if data.error and data.error.cls_name == "DagsterExecutionInterruptedError":
         raise KeyboardInterrupt
-    said = data.user_failure_data
-    if said is not None and said.description:
-        damaged = said.metadata.get(DAMAGED)
+    failure = data.user_failure_data
+    if failure is not None and failure.description:
+        damaged = failure.metadata.get(DAMAGED)
         kind = DamagedArtifactError if damaged is not None and damaged.value else UserError
-        return kind(said.description)
+        return kind(failure.description)
     if os.environ.get("TAGS_DEBUG"):
         sys.stderr.write(data.error_display_string)
     cause = data.error.cause if data.error and data.error.cause else data.error
@@ -217,7 +214,7 @@ def _failure(event: dg.DagsterEvent) -> UserError:
     first = cause.message.strip().splitlines()[0] if cause else "unknown error"
     return UserError(
         f"{event.step_key} failed: {first}",
-        fix="This is a defect of tags-assets; set TAGS_DEBUG=1 to see where, and please report it.",
+        fix="This is a bug in tags-assets. Set TAGS_DEBUG=1 for the traceback, and please report it.",
     )
 
 
@@ -227,13 +224,16 @@ def _is_blocked(event: dg.DagsterEvent) -> bool:
 
 
 def _blocked(events: Sequence[dg.DagsterEvent]) -> UserError:
-    """Say which check stopped the run, and what it saw."""
-    told = [event.asset_check_evaluation_data for event in events if event.event_type_value == _EVALUATED]
-    failed = [one for one in told if not one.passed and one.severity.value == "ERROR"]
-    lines = [f"{one.asset_key.to_user_string()}: check {one.check_name}: {one.description}" for one in failed]
+    """Build the error that names the checks that stopped the run, and their findings."""
+    checks = [event.asset_check_evaluation_data for event in events if event.event_type_value == _EVALUATED]
+    failed = [check for check in checks if not check.passed and check.severity.value == "ERROR"]
+    lines = [
+        f"{check.asset_key.to_user_string()}: check {check.check_name}: {check.description}"
+        for check in failed
+    ]
     return UserError(
-        "stopped by a check that blocks: " + "; ".join(lines),
-        fix="What was selected before stays. Fix the data, or move the limit: --limit NAME=VALUE.",
+        "stopped by a blocking check: " + "; ".join(lines),
+        fix="The previous selection is unchanged. Fix the data, or change the limit: --limit NAME=VALUE.",
     )
 
 

@@ -220,7 +220,7 @@ def test_a_check_that_blocks_keeps_the_selection_that_there_was(project):
     limits = pool.limits.model_copy(update={"rejected": 0.2, "blocking": ["few_rejected"]})
     home.save_pool("default", pool.model_copy(update={"limits": limits, "paths": [*pool.paths, str(bad)]}))
     with pytest.raises(
-        UserError, match="stopped by a check that blocks: raw_instances: check few_rejected"
+        UserError, match="stopped by a blocking check: raw_instances: check few_rejected"
     ) as stop:
         runs_of(home, "maths")
     assert "36.5% of the rows could not be read (limit 20%)" in str(stop.value)
@@ -241,9 +241,7 @@ def test_a_target_whose_own_limit_fails_keeps_its_selection_and_others_go_on(pro
     home, first = project
     strict = {"kl_above_floor": 0.0, "blocking": ["kl_above_floor"]}
     write_target(home.targets_folder, "maths", limits=strict)
-    with pytest.raises(
-        UserError, match="stopped by a check that blocks: selected_subset: check kl_above_floor"
-    ):
+    with pytest.raises(UserError, match="stopped by a blocking check: selected_subset: check kl_above_floor"):
         runs_of(home, "maths")
     write_target(home.targets_folder, "maths", limits={"kl_above_floor": 9})
     again = runs_of(home, "maths")

@@ -117,7 +117,7 @@ def test_a_dry_run_asks_nothing_and_says_what_the_run_will_take(server, capsys):
     assert home.pool().tagger == "keyphrase"  # nothing of it is remembered
     assert "tagging with test: 74 of 74 questions" in said  # 72 rows, 2 examples of the target
     assert "judging with test: 144 of 144 questions" in said  # each once, and each audited at most
-    assert "naming with test: can be said once the rows are tagged" in said
+    assert "naming with test: cannot be estimated before the rows are tagged" in said
     assert "USD" in said
     assert said.endswith("nothing was asked and nothing was paid\n")
     tokens = int(re.search(r"tagging .*?: ([\d,]+) prompt", said).group(1).replace(",", ""))

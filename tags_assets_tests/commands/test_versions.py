@@ -18,7 +18,7 @@ from tags_assets.commands.versions import (
     run_versions,
 )
 from tags_assets.errors import UserError
-from tags_assets.graph.runner import made_anew, run_target
+from tags_assets.graph.runner import run_target, with_rebuild
 from tags_assets.settings.home import Home
 from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.opening import open_store
@@ -251,7 +251,7 @@ def test_damaged_rows_are_read_anew_within_one_run(project, home):
         content[start : start + 64] = bytes(64 * [0xA5])
     version.path.write_bytes(content)
     said = []
-    manifest = made_anew(
+    manifest = with_rebuild(
         lambda: write_outputs(home, "maths", run_target(home, "maths", Silent()), project / "out2"),
         said.append,
     )

@@ -127,4 +127,4 @@ def test_an_address_that_is_no_address_is_never_shown(url):
 def test_the_alarms_are_off_unless_an_address_is_set():
     for sensor in (alarm_on_failed_run, alarm_on_failed_check):
         assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
-    assert post("file:///etc/passwd", "x") == f"{WEBHOOK_VARIABLE} is no http address"
+    assert post("file:///etc/passwd", "x") == f"{WEBHOOK_VARIABLE} is not an http address"

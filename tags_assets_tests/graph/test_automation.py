@@ -316,7 +316,7 @@ def test_a_file_is_left_until_it_no_longer_changes(home):
         assert "rows.jsonl" in sensor.tick().skip_message
         (event,) = sensor.tick().asset_events
         first = event.tags["dagster/data_version"]
-        assert "none of them new" in sensor.tick().skip_message
+        assert "none new or changed" in sensor.tick().skip_message
         write_row(file, 3)
         assert not sensor.tick().asset_events
         (event,) = sensor.tick().asset_events
@@ -351,7 +351,7 @@ def test_many_targets_are_one_run_and_edited_ones_are_asked_for_alone(home, monk
         (request,) = data.run_requests
         assert {key.to_user_string() for key in request.asset_selection} == TARGET_ASSETS
         assert len(instance.get_dynamic_partitions("targets")) == 100
-        assert "none of them new" in sensor.tick().skip_message
+        assert "none new or changed" in sensor.tick().skip_message
 
         write_target(home.targets_folder, "target_042", budget={"rows": 3})
         assert requested(sensor.tick()) == [("target_042", "target_042")]

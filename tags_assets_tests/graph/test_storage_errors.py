@@ -35,7 +35,7 @@ def test_a_full_disk_is_told_as_one(home):
 def test_a_damaged_storage_may_be_moved_away(home):
     (home.dagster / "runs.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(
-        UserError, match=r"file is not a database.*it holds the history of runs and no artifact"
+        UserError, match=r"file is not a database.*it holds the history of runs, but no artifacts"
     ):
         fill(home, ["select * from runs"])
 
