@@ -8,7 +8,7 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.llm.sampling import tag_sample
 from tags_assets.llm.tagger import FAILURES_SCHEMA, NOTES_SCHEMA, TaggingResult
@@ -55,7 +55,7 @@ def atomic_tags(context: dg.AssetExecutionContext, run: RunResource) -> Material
             tags, failures, notes, figures = result.tags, result.failures, result.notes, result.figures
         else:
             keyphrases = CachedKeyphrases(run.home.cache)
-            total = len(kept_rows(inputs, ["instance_id"])) - len(taken)
+            total = len(participating_rows(inputs, ["instance_id"])) - len(taken)
             tags = keyphrases.tag(_open_texts(inputs, taken), total=total, progress=inputs.progress)
             tags = tags.with_columns(origin=pl.lit("extracted"))
         tags = pl.concat([given, tags.select(*SCHEMA).cast(SCHEMA)])
@@ -79,7 +79,9 @@ def atomic_tags(context: dg.AssetExecutionContext, run: RunResource) -> Material
 def _ask(model: LanguageModel, inputs: Inputs, taken: set[str], run: RunResource) -> TaggingResult:
     """Have the model tag the rows, or a sample of them whose tags are carried over to the others."""
     settings = run.pool
-    rows = kept_rows(inputs, ["content_hash", "messages"]).filter(~pl.col("instance_id").is_in(list(taken)))
+    rows = participating_rows(inputs, ["content_hash", "messages"]).filter(
+        ~pl.col("instance_id").is_in(list(taken))
+    )
     if settings.tag_share >= 1:
         return model.tagger().tag(
             rows["instance_id"], rows["messages"], status=inputs.status, retry_failed=run.retry_failed
@@ -104,13 +106,15 @@ def _ask(model: LanguageModel, inputs: Inputs, taken: set[str], run: RunResource
 
 def _open_texts(inputs: Inputs, taken: set[str]) -> Iterator[pl.DataFrame]:
     """Texts of the rows that bring no tags of their own."""
-    for batch in kept_texts(inputs, ["content_hash", "language"]):
+    for batch in participating_texts(inputs, ["content_hash", "language"]):
         yield batch.filter(~pl.col("instance_id").is_in(list(taken))) if taken else batch
 
 
 def _given(inputs: Inputs) -> pl.DataFrame:
     """Tags that the rows brought along, all of equal weight."""
-    rows = kept_rows(inputs, ["given_tags"]).drop_nulls("given_tags").explode("given_tags").drop_nulls()
+    rows = (
+        participating_rows(inputs, ["given_tags"]).drop_nulls("given_tags").explode("given_tags").drop_nulls()
+    )
     return rows.select(
         "instance_id",
         pl.col("given_tags").alias("tag"),

@@ -6,7 +6,7 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.selection.near_texts import TEXT_SCHEMA, text_groups
 from tags_assets.method.text.templates import TEMPLATE_SCHEMA, templates
@@ -29,7 +29,7 @@ def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> M
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tree = read_tree(inputs)
-        order = kept_rows(inputs, ["instance_id"])["instance_id"]
+        order = participating_rows(inputs, ["instance_id"])["instance_id"]
         masses = ground(inputs.read("instance_tags", columns=["instance_id", "tag", "weight"]), tree, order)
         total = np.asarray(masses.sum(axis=1)).ravel()
         held = total > 0
@@ -40,7 +40,7 @@ def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> M
         at = rows.join(place, on="instance_id", how="left", maintain_order="left")["place"].to_numpy()
         groups = pl.Series("text_group", text_groups(masses, vectors.matrix[at]))
         texts = rows.with_columns(groups).filter(groups >= 0)
-        prompts = pl.concat([batch.select("instance_id", "prompt") for batch in kept_texts(inputs)])
+        prompts = pl.concat([batch.select("instance_id", "prompt") for batch in participating_texts(inputs)])
         alike = templates(prompts)
         names = inputs.read("knowledge_tree", columns=["node_id", "path"])
         return Artifact(

@@ -7,7 +7,7 @@ import polars as pl
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, spent
-from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
 from tags_assets.method.concepts.student import (
@@ -53,7 +53,7 @@ def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         rows = pl.DataFrame(schema={"instance_id": pl.String(), "content_hash": pl.String()})
         texts: list[str] = []
-        for batch in kept_texts(inputs, ["content_hash"]):
+        for batch in participating_texts(inputs, ["content_hash"]):
             rows = rows.vstack(batch.select(rows.columns))
             texts += row_texts(batch["prompt"], batch["response"])
         if not texts:
@@ -85,7 +85,7 @@ def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> 
             return False
         if canonical({**base.config, GROWN_FROM: None}) != canonical({**config(""), GROWN_FROM: None}):
             return False
-        n_rows = len(kept_rows(inputs, ["instance_id"]))
+        n_rows = len(participating_rows(inputs, ["instance_id"]))
         fitted_among = int(inputs.store.read_version(base, "student_fit", columns=["n_rows"])["n_rows"][0])
         return N_TEACHER < n_rows <= OUTGROWN * fitted_among
 

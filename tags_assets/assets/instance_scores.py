@@ -8,7 +8,7 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.scoring.scores import SCORE_SCHEMA, ScoringConfig, score
 from tags_assets.method.scoring.text_signals import SIGNALS, TEXT_SIGNAL_SCHEMA, TEXT_SIGNALS_VERSION
@@ -42,14 +42,14 @@ def instance_scores(context: dg.AssetExecutionContext, run: RunResource) -> Mate
         tree = read_tree(inputs)
         empty = pl.DataFrame(schema=TEXT_SIGNAL_SCHEMA)
         text_signals = CachedTextSignals(run.home.cache)
-        signals = pl.concat([empty, *(text_signals(batch) for batch in kept_texts(inputs))])
+        signals = pl.concat([empty, *(text_signals(batch) for batch in participating_texts(inputs))])
         grounding = from_frame(inputs.read("grounded_instances"), tree, signals["instance_id"])
         scores = score(
             grounding,
             tree,
             signals,
             judgements=inputs.read("quality_judgements", columns=["instance_id", "rating"]),
-            given_score=kept_rows(inputs, ["given_score"])["given_score"],
+            given_score=participating_rows(inputs, ["given_score"])["given_score"],
             config=scoring,
         )
         defects = {name: int((scores[name] > 0.5).sum()) for name in SIGNALS}

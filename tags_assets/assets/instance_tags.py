@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.kept import kept_rows
+from tags_assets.assets.participating import participating_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.concepts.assignment import (
     INSTANCE_TAG_SCHEMA,
@@ -66,7 +66,7 @@ def instance_tags(context: dg.AssetExecutionContext, run: RunResource) -> Materi
             instance_ids=row_vectors.ids,
             tags=tag_vectors.ids,
         )
-        kept = kept_rows(inputs, ["instance_id"])
+        kept = participating_rows(inputs, ["instance_id"])
         rows = len(kept)
         tagged = tags["instance_id"].n_unique()
         return Artifact(

@@ -8,7 +8,7 @@ import polars as pl
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.kept import kept_rows
+from tags_assets.assets.participating import participating_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
 from tags_assets.llm.tagger import FAILURES_SCHEMA
@@ -39,7 +39,7 @@ def quality_judgements(context: dg.AssetExecutionContext, run: RunResource) -> M
             }
             tables = {name: pl.DataFrame(schema=schema) for name, schema in empty.items()}
             return Artifact(tables, {"rows_judged": 0}, told)
-        rows = kept_rows(inputs, ["messages"])
+        rows = participating_rows(inputs, ["messages"])
         with run.language_model("judge") as model:
             result = model.judge().judge(
                 rows["instance_id"],

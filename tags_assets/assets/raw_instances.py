@@ -1,4 +1,4 @@
-"""`raw_instances` and `rejected_rows`: what came in, in one normal form, and what could not be read."""
+"""`raw_instances`: the rows of the pool, in one normal form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def pool_configuration(run: Run) -> Mapping[str, Any]:
 
 @dg.asset(deps=["landing"], code_version="2", **declare("raw_instances", INSTANCE_SCHEMA))
 def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
-    """Read the files of the pool; bad rows are told in `rejected_rows`, duplicates are marked here."""
+    """Read the files of the pool and mark duplicates; `rejected_rows` lists the lines that cannot be read."""
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         read = read_pool(

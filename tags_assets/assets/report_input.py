@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tags_assets.assets.kept import kept_rows
+from tags_assets.assets.participating import participating_rows
 from tags_assets.formats.conversation import texts
 from tags_assets.method.selection.attribution import WHOLE_TEXT
 from tags_assets.report.content import (
@@ -71,7 +71,7 @@ def report_input(inputs: Inputs, spec: TargetSpec) -> ReportInput:
     snippets = _snippets(inputs, {*shown, *carried, *runners["instance_id"], *beaten_by})
     frontier = inputs.read("selected_subset", "frontier", columns=["rows", "value"])
     leaves = tree.filter(pl.col("level") == 0).select("node_id")
-    scored = kept_rows(inputs, ["source", "language", "prompt_tokens", "response_tokens"]).join(
+    scored = participating_rows(inputs, ["source", "language", "prompt_tokens", "response_tokens"]).join(
         inputs.read("instance_scores", columns=["instance_id", "quality"]), on="instance_id"
     )
     return ReportInput(
@@ -178,7 +178,7 @@ def _drivers(found: pl.DataFrame, snippets: pl.DataFrame, tree: pl.DataFrame) ->
 
 
 def _nearly(inputs: Inputs, runners: pl.DataFrame, snippets: pl.DataFrame) -> pl.DataFrame:
-    facts = kept_rows(inputs, ["id", "source"]).join(
+    facts = participating_rows(inputs, ["id", "source"]).join(
         inputs.read("instance_scores", columns=["instance_id", "quality"]), on="instance_id"
     )
     beaten = snippets.select(pl.col("instance_id").alias("beaten_by"), pl.col("prompt").alias("winner"))

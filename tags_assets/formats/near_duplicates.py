@@ -219,7 +219,7 @@ def outside_slots(pairs: NDArray[np.int64], places: NDArray[np.int64]) -> NDArra
     return np.asarray((fillers[place_of.reshape(2, -1)] <= MAX_FILLERS).all(axis=0) | (places < 0))
 
 
-def kept_rows(pairs: NDArray[np.int64]) -> dict[int, int]:
+def representatives(pairs: NDArray[np.int64]) -> dict[int, int]:
     """Map each near-duplicate to the earlier row that is kept in its place.
 
     Rows are gone through in order, and a row is a near-duplicate if one that was kept is near to it, so no

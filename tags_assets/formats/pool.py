@@ -236,7 +236,7 @@ def _kept_of(pool: Sequence[_PoolFile], distinct: NDArray[np.int64], n_rows: int
     pairs = near_duplicates.proposed((_column(pool, band)[standing] for band in BANDS), n_words)
     near, places = _confirm(pool, standing[pairs])
     pairs, places = pairs[near], places[near]
-    replaced = near_duplicates.kept_rows(pairs[near_duplicates.outside_slots(pairs, places)])
+    replaced = near_duplicates.representatives(pairs[near_duplicates.outside_slots(pairs, places)])
     if replaced:
         later, earlier = np.array(list(replaced.items()), dtype=np.int64).T
         kept[standing[later]] = standing[earlier]

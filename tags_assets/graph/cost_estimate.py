@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets.examples import read_examples
-from tags_assets.assets.kept import kept_rows, kept_texts
+from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.previews import as_metadata, table
 from tags_assets.errors import UserError
 from tags_assets.llm.client import CostEstimate
@@ -85,7 +85,7 @@ def estimate_jobs(run: Run, target: str | None = None) -> list[JobEstimate]:
 
 def _tagging(inputs: Inputs, run: Run, target: str | None) -> JobEstimate:
     settings = run.pool
-    rows = kept_rows(inputs, ["content_hash", "messages", "given_tags"]).filter(
+    rows = participating_rows(inputs, ["content_hash", "messages", "given_tags"]).filter(
         pl.col("given_tags").list.drop_nulls().list.len().fill_null(0) == 0
     )
     with run.language_model("tag") as model:
@@ -106,7 +106,7 @@ def _tagging(inputs: Inputs, run: Run, target: str | None) -> JobEstimate:
 
 
 def _judging(inputs: Inputs, run: Run) -> JobEstimate:
-    rows = kept_rows(inputs, ["messages"])
+    rows = participating_rows(inputs, ["messages"])
     with run.language_model("judge") as model:
         judging = model.judge().estimate(rows["messages"], retry_failed=run.retry_failed)
     remark = "upper bound: assumes that every row is rated perfect and audited"
@@ -137,7 +137,7 @@ def _naming(inputs: Inputs, run: Run) -> JobEstimate:
 
 def _embedding(inputs: Inputs, run: Run) -> JobEstimate:
     texts: list[str] = []
-    for batch in kept_texts(inputs):
+    for batch in participating_texts(inputs):
         texts += row_texts(batch["prompt"], batch["response"])
     if len(texts) > N_TEACHER:
         order = np.random.default_rng(run.pool.seed).permutation(len(texts))

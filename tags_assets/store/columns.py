@@ -22,7 +22,7 @@ GENERAL: Mapping[str, str] = {
     "given_as": "Words that the tagger used for the tag; empty where the row never says it.",
     "id": "The row's own id, as text; empty where it has none.",
     "instance_id": "Id of the row, made from its source, file, line and content; unique.",
-    "language": "Language of the row, as a code (`en`); `und` where it cannot be told.",
+    "language": "Language of the row, as a code (`en`, which also stands where no language is recognized).",
     "leaf": "Name of the leaf of the tree that holds the tag.",
     "leaf_id": "Id of that leaf.",
     "level": "Level in the tree; 0 holds the leaves.",

@@ -34,7 +34,7 @@ def duplicates(rows):
     pairs = nd.proposed(sketches.bands[standing].T, sketches.n_words[standing])
     near, places = nd.confirmed([rows[n] for n in standing], pairs)
     pairs, places = pairs[near], places[near]
-    near_rows = nd.kept_rows(pairs[nd.outside_slots(pairs, places)])
+    near_rows = nd.representatives(pairs[nd.outside_slots(pairs, places)])
     return kept | {int(standing[later]): int(standing[earlier]) for later, earlier in near_rows.items()}
 
 
@@ -124,15 +124,15 @@ def test_thousands_of_rows_under_one_template_are_proposed_few_pairs():
 
 def test_no_chain_leads_away_from_the_kept_row():
     # 1 is near 0 and 2 is near 1, but 2 is not near 0.
-    assert nd.kept_rows(np.array([[0, 1], [1, 2]])) == {1: 0}
-    assert nd.kept_rows(np.array([[0, 1], [1, 2], [0, 2], [2, 3], [1, 3]])) == {1: 0, 2: 0}
+    assert nd.representatives(np.array([[0, 1], [1, 2]])) == {1: 0}
+    assert nd.representatives(np.array([[0, 1], [1, 2], [0, 2], [2, 3], [1, 3]])) == {1: 0, 2: 0}
 
 
 def test_no_rows_give_no_pairs():
     none = np.empty((0, 2), dtype=np.int64)
     assert nd.proposed(iter([np.empty(0, dtype=np.uint64)]), np.empty(0, dtype=np.int32)).shape == (0, 2)
     assert nd.outside_slots(none, np.empty(0, dtype=np.int64)).shape == (0,)
-    assert nd.kept_rows(none) == {}
+    assert nd.representatives(none) == {}
 
 
 TEXT = st.text("ab 1.", max_size=12)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tags_assets.formats.language import DEFAULT
 from tags_assets.store.artifacts import ArtifactStore
-from tags_assets.store.columns import FURTHER_TABLES, GENERAL, OWN
+from tags_assets.store.columns import FURTHER_TABLES, GENERAL, OWN, meaning
 from tags_assets.store.warehouse import Warehouse
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -42,3 +43,8 @@ def test_nothing_is_described_that_is_not_there(columns):
     assert described - there == set()
     assert set(GENERAL) - {column for _, column in there} <= {"data_version"}
     assert set(FURTHER_TABLES) <= columns.keys()
+
+
+def test_the_language_of_a_row_that_shows_none_is_described_as_it_is_stored():
+    assert f"`{DEFAULT}`" in meaning("raw_instances", "language")
+    assert "`und`" not in meaning("raw_instances", "language")

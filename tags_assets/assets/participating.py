@@ -17,14 +17,14 @@ BATCH_ROWS = 20_000
 """Rows whose texts are in memory at once."""
 
 
-def kept_rows(inputs: Inputs, columns: Sequence[str]) -> pl.DataFrame:
+def participating_rows(inputs: Inputs, columns: Sequence[str]) -> pl.DataFrame:
     """Read columns of the kept rows of `raw_instances`, in their order."""
     wanted = dict.fromkeys(["instance_id", "duplicate_of", *columns])
     rows = inputs.read("raw_instances", columns=list(wanted))
     return _kept(rows, inputs).select("instance_id", *(name for name in columns if name != "instance_id"))
 
 
-def kept_texts(inputs: Inputs, columns: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+def participating_texts(inputs: Inputs, columns: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
     """Read the texts of the kept rows, batch by batch: ``instance_id, prompt, response``, columns."""
     wanted = list(dict.fromkeys(["instance_id", "duplicate_of", "messages", *columns]))
     batches = inputs.store.read_batches(inputs.versions["raw_instances"], columns=wanted, rows=BATCH_ROWS)
