@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
 from tags_assets.method.target.distribution import find_node, nodes_named, resembling_nodes
 from tags_assets.method.tree.heirs import heirs
-from tags_assets.method.tree.knowledge_tree import KnowledgeTree
+from tags_assets.method.tree.knowledge_tree import PATH_SEPARATOR, KnowledgeTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,9 @@ CLEAR_WORDS = 0.37
 """Cosine from which on words mean the concept nearest to them: on the sample "mathematics" and "astronomy"
 lie just above it, words for what the pool does not hold ("football", "quantum chromodynamics") below."""
 
+MISSPELT = 0.85
+"""Likeness of spelling from which on a name is a misspelt one: "algebre" for "algebra", not "sums" for it."""
+
 LISTED = 3
 
 
@@ -41,6 +45,7 @@ def resolve_nodes(
 
     A name, a path or an id is taken as it is. What an earlier tree of the store held is read as the node that
     holds its tags now, where that is clear, and other words as the concept nearest to them; a note says so.
+    A name that is spelt nearly like a node's is a mistake and not words.
 
     Returns
     -------
@@ -50,7 +55,8 @@ def resolve_nodes(
     Raises
     ------
     UserError
-        For a name that means several nodes, a node whose tags are scattered now, and words near no concept.
+        For a name that means several nodes or is misspelt, a node whose tags are now scattered,
+        and words near no concept.
     """
     resolved: dict[str, float] = {}
     notes: list[str] = []
@@ -84,19 +90,21 @@ def _from_earlier(name: str, now: KnowledgeTree, inputs: Inputs, where: str) -> 
         called = f"{name!r}" if name not in before.number_of else f"{name!r} ({before.paths[node]!r})"
         if before.node_ids[node] in now.number_of:
             lives = now.number_of[before.node_ids[node]]
-            return lives, f"The weight on {called} goes to {now.paths[lives]!r}: so that node is called now."
+            path = now.paths[lives]
+            return lives, f"The weight on {called} goes to {path!r}, the current name of that node."
         found = heirs(node, before, now)
         if found and found[0][1] >= CLEAR_HEIR:
             heir, share = found[0]
             return heir, (
                 f"The weight on {called} goes to {now.paths[heir]!r}: since the tree was rebuilt, "
-                f"{share:.0%} of its tags are there."
+                f"that node has {share:.0%} of its tags."
             )
         listed = ", ".join(f"{now.paths[heir]!r} ({share:.0%})" for heir, share in found)
+        fix = f"Its tags are now under {listed}: name these nodes instead."
         raise UserError(
-            f"the node {called} ceased to exist when the tree was rebuilt",
+            f"the node {called} no longer exists since the tree was rebuilt",
             where=where,
-            fix=f"Its tags are now under {listed}: name these." if listed else "Its tags are gone too.",
+            fix=fix if listed else "Its tags no longer exist either.",
         )
     return None
 
@@ -105,10 +113,13 @@ def _in_words(
     name: str, tree: KnowledgeTree, supply: NDArray[np.float64], embed: Embed, where: str
 ) -> tuple[int, str]:
     """Read words as the concept nearest to them."""
+    names = {part for path in tree.paths for part in (path, path.rsplit(PATH_SEPARATOR, 1)[-1])}
+    if get_close_matches(name, names, n=1, cutoff=MISSPELT):
+        raise UserError.unknown("node of the tree", name, names, where=where)
     nodes, cosines = resembling_nodes(embed([name])[0], tree, supply, most=LISTED)
     if len(nodes) and cosines[0] >= CLEAR_WORDS:
         path = tree.paths[nodes[0]]
-        return int(nodes[0]), f"The weight on {name!r} goes to the concept nearest to these words: {path!r}."
+        return int(nodes[0]), f"The weight on {name!r} goes to the concept nearest in meaning: {path!r}."
     try:
         find_node(name, tree, where=where)
     except UserError as error:

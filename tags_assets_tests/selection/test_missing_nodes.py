@@ -51,7 +51,7 @@ def test_nodes_that_there_are_keep_their_weights_without_a_note(inputs):
     assert not notes
 
 
-def test_a_node_that_ceased_hands_its_weight_to_a_clear_heir_and_else_is_named_with_its_heirs(inputs):
+def test_a_missing_node_hands_its_weight_to_a_clear_heir_and_else_is_named_with_its_heirs(inputs):
     tree = tree_of(inputs)
     gone = sorted(set(BEFORE.node_ids) - set(tree.node_ids))
     seen = set()
@@ -64,12 +64,12 @@ def test_a_node_that_ceased_hands_its_weight_to_a_clear_heir_and_else_is_named_w
             assert found == {tree.node_ids[held[0][0]]: 0.7}
             assert tree.paths[held[0][0]] in note
             continue
-        with pytest.raises(UserError, match="ceased to exist when the tree was rebuilt") as error:
+        with pytest.raises(UserError, match="no longer exists since the tree was rebuilt") as error:
             resolve({tree.node_ids[0]: 1.0, node_id: 1.0}, inputs)
         text = str(error.value)
         assert text.startswith("maths.yaml: target.weights: ")
         assert "\n" not in text
-        assert "name these" in text or "Its tags are gone too" in text
+        assert "name these nodes" in text or "Its tags no longer exist" in text
     assert seen == {True, False}
 
 
@@ -86,3 +86,13 @@ def test_words_near_no_concept_are_an_unknown_name(inputs):
     with pytest.raises(UserError, match="there is no node of the tree named 'quark'") as error:
         resolve({"quark": 1.0}, inputs, lambda texts: -tree_of(inputs).vectors[[-1]].repeat(len(texts), 0))
     assert "Nearest in meaning" in str(error.value)
+
+
+def test_a_misspelt_name_is_an_error_even_where_its_meaning_is_near(inputs):
+    tree = tree_of(inputs)
+    inner = int(np.flatnonzero(tree.level == 1)[0])
+    name = tree.paths[inner].rsplit(" > ", 1)[-1]
+    wrong = name[:-1] + "_"
+    with pytest.raises(UserError, match=f"named '{wrong}'.*Did you mean") as error:
+        resolve({wrong: 1.0}, inputs, lambda _: tree.vectors[[inner]])
+    assert repr(name) in str(error.value)
