@@ -1,4 +1,4 @@
-"""Heirs: where the tags of a node that ceased to exist are now."""
+"""Heirs: where the tags of a node that no longer exists are now."""
 
 from __future__ import annotations
 
