@@ -38,6 +38,14 @@ def test_every_variable_that_the_code_reads_is_in_the_reference():
     assert "TAGS_HOME" in read
 
 
+def test_every_knob_is_on_the_page_on_python():
+    from tags_assets.explain.knobs import KNOBS
+
+    page = (CHECKOUT / "docs" / "python.md").read_text(encoding="utf-8")
+    listed = page.partition("The knobs\nare those")[2].partition("Knobs that you leave out")[0]
+    assert [knob for knob in KNOBS if f"`{knob}`" not in listed] == []
+
+
 @pytest.mark.filterwarnings("ignore")  # typer's, of click
 def test_picture_keeps_what_leads_where():
     """Arrows that follow from others are left out, and every way stays a way."""
