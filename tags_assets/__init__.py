@@ -5,6 +5,8 @@ The Python API is here: ``from tags_assets import select, explain``. See ``docs/
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +46,18 @@ __all__ = [
     "what_if",
     "why_not",
 ]
+
+
+class _Package(ModuleType):
+    """The package, in which the room `explain` does not replace the function of that name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Ignore the import system when it sets a module under the name of a function."""
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:
