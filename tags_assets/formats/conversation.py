@@ -28,10 +28,10 @@ def texts(instances: pl.DataFrame) -> pl.DataFrame:
     pl.DataFrame
         ``TEXTS_SCHEMA``, rows in the order of ``instances``.
     """
-    said = pl.element().struct.field("role") == "assistant"
+    is_answer = pl.element().struct.field("role") == "assistant"
 
     def joined(of_whom: pl.Expr) -> pl.Expr:
         contents = pl.col("messages").list.eval(pl.element().filter(of_whom).struct.field("content"))
         return contents.list.join(TURN_SEPARATOR)
 
-    return instances.select("instance_id", prompt=joined(~said), response=joined(said))
+    return instances.select("instance_id", prompt=joined(~is_answer), response=joined(is_answer))

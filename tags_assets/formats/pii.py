@@ -140,14 +140,14 @@ class PIIMarker:
     def mark(self, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Mark rows of ``instance_id, messages``: `PII_SCHEMA`, a frame per batch."""
         for batch in batches:
-            told: list[tuple[str, str, str, int]] = []
+            findings: list[tuple[str, str, str, int]] = []
             for name, messages in batch.select("instance_id", "messages").iter_rows():
                 counts: Counter[tuple[str, str]] = Counter()
                 for turn in messages:
                     for kind, count in self.count(turn["content"] or "").items():
                         counts[turn["role"], kind] += count
-                told += [(name, role, kind, count) for (role, kind), count in sorted(counts.items())]
-            yield pl.DataFrame(told, schema=PII_SCHEMA, orient="row")
+                findings += [(name, role, kind, count) for (role, kind), count in sorted(counts.items())]
+            yield pl.DataFrame(findings, schema=PII_SCHEMA, orient="row")
 
     def _phones(self, text: str) -> int:
         if not _LIKE_PHONE.search(text):

@@ -127,8 +127,8 @@ def transcript(text: str) -> list[Message] | None:
         return None
     roles: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
     return [
-        {"role": roles[who], "content": said.strip()}
-        for who, said in zip(parts[1::2], parts[2::2], strict=True)
+        {"role": roles[who], "content": part.strip()}
+        for who, part in zip(parts[1::2], parts[2::2], strict=True)
     ]
 
 
@@ -184,12 +184,12 @@ def _calls(item: dict[Any, Any]) -> list[object]:
 def _content(value: object, calls: list[object], role: Role, where: str) -> str:
     """Return what is said in a turn as text, tool calls as a JSON object each on a line of its own."""
     if value is None and (calls or role == "tool"):
-        said = ""
+        text = ""
     elif isinstance(value, list):
-        said = "\n".join(_part(part, where) for part in value)
+        text = "\n".join(_part(part, where) for part in value)
     else:
-        said = text_of(value, f"the content of {where}")
-    return "\n".join(filter(None, [said, *(_call(call, where) for call in calls)]))
+        text = text_of(value, f"the content of {where}")
+    return "\n".join(filter(None, [text, *(_call(call, where) for call in calls)]))
 
 
 def _part(part: object, where: str) -> str:

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWERS = "answers.sqlite"
-"""Name of the file in the folder of a home's caches."""
+"""Name of the file in a home's cache folder."""
 
 BEAT_S = 5.0
-"""Seconds between two signs of life of a process that has calls under way."""
+"""Seconds between two heartbeats of a process with calls in flight."""
 
 STALE_S = 60.0
-"""Seconds without a sign of life after which a claim is void."""
+"""Seconds without a heartbeat after which a claim expires."""
 
 _KEYS_PER_QUERY = 900
 _CONFIRM = "update {} set checksum = ? where key = ? and checksum is null"
@@ -175,7 +175,7 @@ class AnswerCache:
             raise UserError(
                 f"the answer cache can't be opened ({error})",
                 where=str(self.path),
-                fix="Give another place on a local disk, or move the file away if it is damaged.",
+                fix="Choose another folder on a local disk, or move the file away if it is damaged.",
             ) from error
         self._writer = Writer(self.path)
         self.write_now(self.void_stale_claims)

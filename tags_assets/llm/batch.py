@@ -129,9 +129,9 @@ class BatchRun:
         granted = await self._cache.write(self._cache.claim(lock, self._resolver.account, 0.0, 0.0))
         if isinstance(granted, Elsewhere):
             raise UserError(
-                "another process is handing over or collecting batches for this model",
+                "another process is submitting or collecting batches for this model",
                 where=self._settings.endpoint,
-                fix="Wait for it; it collects for both.",
+                fix="Wait for it: it collects the answers for both.",
             )
         beat = asyncio.create_task(self._show_life())
         try:
@@ -168,7 +168,7 @@ class BatchRun:
         while chunk := await asyncio.to_thread(self._resolver.look_up, stream, start, retry_failed=False):
             start += len(chunk)
             for item, outcome in chunk:
-                settled = outcome or Failure("the batches brought no answer")
+                settled = outcome or Failure("the batches returned no answers")
                 if isinstance(settled, Answer) and self._resolver.key(item) in self._asked:
                     settled = replace(settled, cached=False)
                 self._settlement.settle(item, settled)
@@ -365,9 +365,9 @@ class BatchRun:
         reasons = batch.reasons
         if any(code == "token_limit_exceeded" for code, _ in reasons) and len(self._store.open()):
             return  # handed over again when the batches before it are done
-        said = scrub(reasons[0][1] if reasons else "no reason given", self._server.key)
+        cause = scrub(reasons[0][1] if reasons else "no reason given", self._server.key)
         raise UserError(
-            f"the batch {batch.id} failed: {said}",
+            f"the batch {batch.id} failed: {cause}",
             where=self._settings.endpoint,
             fix="Fix the cause (see batch_rows for limits on size) and run again; answers so far are kept.",
         )
@@ -462,13 +462,13 @@ class BatchRun:
                 raise UserError(
                     f"asks to wait {wait_in_words(wait)} ({fault})",
                     where=self._settings.endpoint,
-                    fix="Run again then; what was handed over is found again.",
+                    fix="Run again then: submitted batches are found again.",
                 )
             await asyncio.sleep(wait)
         raise UserError(
             f"failed {_TRIES} times: {fault}",
             where=self._settings.endpoint,
-            fix="Run again later; what was handed over is found again.",
+            fix="Run again later: submitted batches are found again.",
         )
 
 

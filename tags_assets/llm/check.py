@@ -98,11 +98,11 @@ async def _look(settings: ClientSettings) -> ServerReport:
 
 def _fix(fault: Fault, settings: ClientSettings, names: tuple[str, ...]) -> str:
     if fault.kind is FaultKind.DOWN:
-        return "Start the server, or set OPENAI_BASE_URL to where it is."
+        return "Start the server, or set OPENAI_BASE_URL to its address."
     if fault.reason.startswith("3"):
         return "If you trust the address that it redirects to, give that one."
     if fault.kind is FaultKind.REFUSED and names and settings.model not in names:
         return f"It has these models: {', '.join(names[:8])}."
     if fault.kind is FaultKind.REFUSED:
-        return "See OPENAI_API_KEY and that the address ends as the server wants it (often /v1)."
-    return "See the server's own log."
+        return "Check OPENAI_API_KEY, and that the address ends as the server expects (often /v1)."
+    return "Check the server's log."

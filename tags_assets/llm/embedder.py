@@ -252,7 +252,7 @@ class APIEmbedder:
                 vectors, counted = await server.post(
                     "/embeddings",
                     self._body(texts),
-                    lambda said: read_vectors(said, len(texts), self._length),
+                    lambda content: read_vectors(content, len(texts), self._length),
                 )
             except Fault as fault:
                 await cache.write(cache.release(key, maybe_paid=fault.maybe_paid))

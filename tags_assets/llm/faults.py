@@ -12,7 +12,7 @@ from tags_assets.llm.scrub import scrub
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tags_assets.llm.replies import ErrorSaid
+    from tags_assets.llm.replies import ErrorReport
 
 
 class FaultKind(Enum):
@@ -111,14 +111,14 @@ def _fault_of_connection(error: Exception, secret: str | None) -> Fault:
 
 def fault_of_status(status: int, reply: object, headers: Mapping[str, str], secret: str | None) -> Fault:
     """Sort an HTTP error into a `Fault`."""
-    said = read_error(reply)
-    line = scrub(f"{status} {said.message}".strip(), secret)
-    if status == 413 or _says_too_long(said):
-        return Fault(FaultKind.TOO_LONG, line, context_tokens=said.context_tokens)
-    if status == 429 and ("insufficient_quota" in said.code or "billing" in said.code):
+    report = read_error(reply)
+    line = scrub(f"{status} {report.message}".strip(), secret)
+    if status == 413 or _says_too_long(report):
+        return Fault(FaultKind.TOO_LONG, line, context_tokens=report.context_tokens)
+    if status == 429 and ("insufficient_quota" in report.code or "billing" in report.code):
         return Fault(FaultKind.REFUSED, f"the account's quota is used up: {line}")
     if status in {400, 422, 501}:
-        return _fault_of_words(said, line)
+        return _fault_of_words(report, line)
     kind = _KIND_OF_STATUS.get(status, _kind_of(status))
     return Fault(kind, line, retry_after_s=wait_asked_s(headers))
 
@@ -136,14 +136,14 @@ def _kind_of(status: int) -> FaultKind:
     return FaultKind.BAD_REQUEST if 400 <= status < 500 else FaultKind.BROKEN
 
 
-def _fault_of_words(said: ErrorSaid, line: str) -> Fault:
-    lowered, parameter = said.message.lower(), said.parameter or ""
+def _fault_of_words(report: ErrorReport, line: str) -> Fault:
+    lowered, parameter = report.message.lower(), report.parameter or ""
     if any(word in lowered for word in ("response_format", "schema", "grammar", "json mode")):
         return Fault(FaultKind.SCHEMA, line)
     if parameter.startswith("response_format"):
         return Fault(FaultKind.SCHEMA, line)
     unsupported = ("unsupported", "not supported", "unrecognized", "unknown", "not permitted", "extra")
-    if any(word in lowered for word in unsupported) or "unsupported" in said.code:
+    if any(word in lowered for word in unsupported) or "unsupported" in report.code:
         # Only what can be done without: a server must not talk us into leaving the messages out.
         named = next((name for name in _PARAMETERS if name in (parameter or lowered)), None)
         if named:
@@ -161,11 +161,11 @@ _PARAMETERS = (
 )
 
 
-def _says_too_long(said: ErrorSaid) -> bool:
-    lowered = said.message.lower()
+def _says_too_long(report: ErrorReport) -> bool:
+    lowered = report.message.lower()
     return (
-        "context_length" in said.code
-        or "exceed_context" in said.code
+        "context_length" in report.code
+        or "exceed_context" in report.code
         or "context length" in lowered
         or "context window" in lowered
         or "context size" in lowered

@@ -165,7 +165,7 @@ class Judge:
         failure_limit: float = 0.2,
     ) -> None:
         if samples < 1:
-            raise UserError(f"judge.samples is {samples}, it must be at least 1")
+            raise UserError(f"judge.samples is {samples}; it must be at least 1")
         self.client = client
         self.weights = checked_weights(weights)
         self.samples, self.audit, self.failure_limit = samples, audit, failure_limit

@@ -95,7 +95,7 @@ class _GuardedClient(httpx2.AsyncClient):
             await response.aclose()
             raise
         await response.aclose()
-        headers = {name: said for name in _WAITS if (said := response.headers.get(name, "")).isascii()}
+        headers = {name: value for name in _WAITS if (value := response.headers.get(name, "")).isascii()}
         return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 
@@ -136,12 +136,12 @@ def _refuse_redirect(response: httpx2.Response) -> None:
 
 
 def _refuse_encoding(response: httpx2.Response) -> None:
-    said = response.headers.get("content-encoding", "identity")
-    encodings = [encoding.strip().lower() for encoding in said.split(",")]
+    value = response.headers.get("content-encoding", "identity")
+    encodings = [encoding.strip().lower() for encoding in value.split(",")]
     if len(encodings) > 2 or not {*encodings} <= {*_ENCODINGS, "identity", ""}:
         raise Fault(
             FaultKind.BROKEN,
-            scrub(f"the reply is encoded in a way that was not asked for ({said})"),
+            scrub(f"the reply is encoded in a way that was not asked for ({value})"),
             maybe_paid=True,
         )
 

@@ -140,15 +140,15 @@ def read_completion(content: bytes | object) -> Reply:
     UnreadableReplyError
         If it is an error in disguise, or no completion.
     """
-    said = _read(_Completion, content)
-    if said.error:
-        reason = f"an error inside a reply: {read_error(said.error).message}"
+    body = _read(_Completion, content)
+    if body.error:
+        reason = f"an error inside a reply: {read_error(body.error).message}"
         raise UnreadableReplyError(reason, maybe_paid=False)
     try:
-        choice = _Choice.model_validate((said.choices or [])[0])
+        choice = _Choice.model_validate((body.choices or [])[0])
     except (IndexError, ValidationError):
         raise UnreadableReplyError("the reply holds no choice") from None
-    message, usage = choice.message or _Message(), said.usage or _Usage()
+    message, usage = choice.message or _Message(), body.usage or _Usage()
     answer, finish = message.content or "", choice.finish_reason or "stop"
     if message.refusal:
         answer, finish = message.refusal, "refusal"
@@ -196,22 +196,22 @@ def read_vectors(content: bytes, n: int, length: int | None) -> tuple[list[bytes
     UnreadableReplyError
         If there is not exactly one finite vector of that length, other than zero, for each text.
     """
-    said = _read(_Embeddings, content)
-    if sorted(vector.index for vector in said.data) != list(range(n)):
+    body = _read(_Embeddings, content)
+    if sorted(vector.index for vector in body.data) != list(range(n)):
         raise UnreadableReplyError(f"the reply does not hold one vector for each of {n} texts")
-    lengths = {len(vector.embedding) for vector in said.data}
+    lengths = {len(vector.embedding) for vector in body.data}
     if len(lengths) > 1 or (length and lengths != {length}):
         wanted = f"{length} numbers" if length else "one length"
         raise UnreadableReplyError(
             f"vectors of {', '.join(map(str, sorted(lengths)[:3]))} numbers, not {wanted}"
         )
-    rows = [vector.embedding for vector in sorted(said.data, key=lambda vector: vector.index)]
+    rows = [vector.embedding for vector in sorted(body.data, key=lambda vector: vector.index)]
     with np.errstate(over="ignore"):
         vectors = np.asarray(rows, dtype=np.float64).astype("<f4")
         norms = np.linalg.norm(vectors, axis=1)
     if not np.isfinite(norms).all() or not (norms > 0).all():
         raise UnreadableReplyError("a vector is zero or too large")
-    return [vector.tobytes() for vector in vectors], (said.usage or _Usage()).prompt_tokens or None
+    return [vector.tobytes() for vector in vectors], (body.usage or _Usage()).prompt_tokens or None
 
 
 class _Meta(_Said):
@@ -362,7 +362,7 @@ def read_line(content: bytes) -> Line | None:
 # Errors and headers
 
 
-class ErrorSaid(_Said):
+class ErrorReport(_Said):
     """An error as a server words it, whatever its form."""
 
     message: str = ""
@@ -384,18 +384,21 @@ class _ErrorBody(_Said):
 _MAX_MESSAGE = 4096
 
 
-def read_error(body: object) -> ErrorSaid:
+def read_error(body: object) -> ErrorReport:
     """Read an error: an object, a text, or whatever else came."""
     if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
         body = body["error"]
     if not isinstance(body, Mapping):
-        return ErrorSaid(message=_sentence(body))
-    said = _ErrorBody.model_validate(dict(body))
+        return ErrorReport(message=_sentence(body))
+    fields = _ErrorBody.model_validate(dict(body))
     # FastAPI and vLLM say "detail" or put the sentence straight into "error".
-    message = _sentence(said.message or said.detail or said.error)
-    code = f"{said.code or ''} {said.type or ''}".strip().lower()[:_MAX_LABEL]
-    return ErrorSaid(
-        message=message, code=code, parameter=said.param, context_tokens=said.n_ctx or _context_in(message)
+    message = _sentence(fields.message or fields.detail or fields.error)
+    code = f"{fields.code or ''} {fields.type or ''}".strip().lower()[:_MAX_LABEL]
+    return ErrorReport(
+        message=message,
+        code=code,
+        parameter=fields.param,
+        context_tokens=fields.n_ctx or _context_in(message),
     )
 
 
@@ -429,9 +432,9 @@ def wait_asked_s(headers: Mapping[str, str]) -> float | None:
     Seconds from 0 to `MAX_WAIT_S`; None where the server asks for nothing that can be understood.
     """
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        said = headers.get(name, "").strip()
-        if _SECONDS.fullmatch(said):
-            return _bounded_wait(float(said) / unit)
+        value = headers.get(name, "").strip()
+        if _SECONDS.fullmatch(value):
+            return _bounded_wait(float(value) / unit)
     try:
         date = parsedate_to_datetime(headers["retry-after"])
         return _bounded_wait((date - datetime.now(UTC)).total_seconds())

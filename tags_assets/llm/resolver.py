@@ -158,8 +158,8 @@ class Resolver:
     def _key_head(self, task: Task) -> bytes:
         """Write endpoint, model, task and parameters as the start of every key."""
         s = self.settings
-        said = [s.endpoint, s.model, task.fingerprint(), dict(s.parameters), s.row_tokens]
-        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+        inputs = [s.endpoint, s.model, task.fingerprint(), dict(s.parameters), s.row_tokens]
+        return orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
 
     def key(self, item: Item) -> bytes:
         """Key of the item's present attempt."""

@@ -198,7 +198,7 @@ class Run:
             if cuts > _MAX_CUTS or (fix.cut and isinstance(item.question.subject, str)):
                 return Failure(f"too long for the context even when cut: {got.reason}")
             mode = fix.mode
-        return Failure("the server refuses the request, however it is put")
+        return Failure("the server refuses the request in every form")
 
     async def _call(self, item: Item, scope: Scope, request: Request) -> Stored | Fault | None:
         """Claim the call, make it, keep what it brings."""
@@ -322,9 +322,7 @@ def refusal(fault: Fault, settings: ClientSettings) -> UserError:
     elif fault.reason.startswith("3"):
         fix = "If you trust the address that it redirects to, give that one as base_url"
     elif fault.reason.startswith("404"):
-        fix = (
-            f"See that the address ends as the server wants it (often /v1) and that it has {settings.model!r}"
-        )
+        fix = f"Check that the address is complete (often it ends in /v1) and has {settings.model!r}"
     return UserError(
         f"refuses: {fault.reason}",
         where=settings.endpoint,

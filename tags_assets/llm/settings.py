@@ -72,19 +72,21 @@ class ModelSettings(_Settings):
     key_variable: str = Field(
         default=KEY_VARIABLE, description="Environment variable that holds the key.", min_length=1
     )
-    concurrency: PositiveWhole = Field(default=16, description="Calls in flight at the same time.")
-    requests_per_minute: Positive | None = Field(default=None, description="Limit of the account.")
-    tokens_per_minute: Positive | None = Field(
-        default=None, description="Limit of the account; counts prompt and completion."
+    concurrency: PositiveWhole = Field(default=16, description="Calls in flight at once.")
+    requests_per_minute: Positive | None = Field(
+        default=None, description="Requests that the account allows."
     )
-    timeout_s: Positive = Field(default=120.0, description="For one call, to the last byte.")
-    connect_timeout_s: Positive = Field(default=10.0, description="For reaching the server.")
+    tokens_per_minute: Positive | None = Field(
+        default=None, description="Prompt and completion tokens that the account allows."
+    )
+    timeout_s: Positive = Field(default=120.0, description="Seconds for one call, including the whole reply.")
+    connect_timeout_s: Positive = Field(default=10.0, description="Seconds to connect to the server.")
     patience_s: Positive = Field(
         default=180.0,
-        description="How long a server that has answered may be down or refuse calls before the run stops.",
+        description="How long a server that has answered may fail or refuse calls before the run stops.",
     )
     startup_patience_s: Positive = Field(
-        default=10.0, description="The same for a server that has never answered."
+        default=10.0, description="The same, for a server that has never answered."
     )
     attempts: PositiveWhole = Field(
         default=5, description="Calls for a row that may end in a server error before the row fails."
@@ -111,7 +113,7 @@ class ModelSettings(_Settings):
         default=None, description="The model's context size. Default: what the server reports."
     )
     row_tokens: PositiveWhole = Field(
-        default=6000, description="Tokens of a row that the model sees; a longer row is cut in the middle."
+        default=6000, description="Tokens of a row that the model reads; a longer row is cut in the middle."
     )
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of the request body, such as reasoning_effort."
@@ -122,8 +124,8 @@ class ModelSettings(_Settings):
     batch_wait: bool = Field(
         default=True, description="Wait for a pending batch; otherwise stop and say that it is pending."
     )
-    batch_poll_s: Positive = Field(default=30.0, description="Seconds between two looks at a pending batch.")
-    batch_rows: int = Field(default=20_000, description="Most rows in one batch.", gt=0, le=50_000)
+    batch_poll_s: Positive = Field(default=30.0, description="Seconds between two checks of a pending batch.")
+    batch_rows: int = Field(default=20_000, description="Maximum rows in one batch.", gt=0, le=50_000)
     judge_weights: dict[str, float] = Field(
         default_factory=lambda: dict(DEFAULT_WEIGHTS), description="Weight of each dimension in a rating."
     )
@@ -175,9 +177,9 @@ class ModelSettings(_Settings):
             )
         if not name or not name.strip():
             raise UserError("no model is named", fix="Name one with --model, as the server knows it.")
-        said = {field: getattr(self, field) for field in self.model_fields_set}
-        said |= {"base_url": address, "model": name, "price": self.prices.get(name, self.price)}
-        settings = ClientSettings(**said, api_key=key)
+        fields = {field: getattr(self, field) for field in self.model_fields_set}
+        fields |= {"base_url": address, "model": name, "price": self.prices.get(name, self.price)}
+        settings = ClientSettings(**fields, api_key=key)
         settings.check_key()
         return settings
 
@@ -195,7 +197,7 @@ class ClientSettings(ModelSettings):
             raise UserError(
                 f"a spending cap of {self.spending_cap:g} needs a price",
                 where="spending_cap",
-                fix="State price.prompt and price.completion of a million tokens (0 for your own server).",
+                fix="Set price.prompt and price.completion per million tokens (0 for your own server).",
             )
         return self
 

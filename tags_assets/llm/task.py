@@ -109,8 +109,8 @@ class Task:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(p) for p in first["loc"])
-            said = f"{place}: {first['msg']}" if place else str(first["msg"])
-            raise InvalidAnswerError(f"wrong form of answer ({said})") from None
+            problem = f"{place}: {first['msg']}" if place else str(first["msg"])
+            raise InvalidAnswerError(f"wrong form of answer ({problem})") from None
 
 
 @dataclass(frozen=True)

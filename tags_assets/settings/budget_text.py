@@ -28,17 +28,17 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
     match = _BUDGET.fullmatch(text.strip())
     if match is None:
         raise UserError(
-            f"{shown(text)} is no budget",
+            f"{shown(text)} is not a budget",
             where=where,
             fix="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
         )
     amount = float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2].lower()]
     unit = (match[3] or "").lower()
     if amount > MOST:
-        raise UserError(f"{shown(text)} is more than there can be", where=where)
+        raise UserError(f"{shown(text)} is too large", where=where)
     if unit == "%":
         if match[2]:
-            raise UserError(f"{text!r} is no budget: a percentage has no {match[2]}", where=where)
+            raise UserError(f"{text!r} is not a budget: a percentage has no {match[2]}", where=where)
         if not 0 < amount <= 100:
             raise UserError(f"{text!r} is not between 0% and 100%", where=where)
         return Budget(fraction=amount / 100)
@@ -47,7 +47,7 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
             f"{text!r} is less than one row", where=where, fix=f"For a fraction write {amount:.2%}."
         )
     if amount != int(amount):
-        raise UserError(f"{text!r} is no whole number", where=where)
+        raise UserError(f"{text!r} is not a whole number", where=where)
     if amount < 1:
         raise UserError(f"{text!r} selects nothing", where=where, fix="Ask for at least 1.")
     return Budget(tokens=int(amount)) if unit.startswith("tok") else Budget(rows=int(amount))

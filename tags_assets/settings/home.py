@@ -43,40 +43,40 @@ class PoolSettings(BaseModel):
     columns: dict[str, str] = Field(default_factory=dict)
     """Columns of the user's own, as ``{"tags": "my_tags", "score": "reward"}``."""
     filters: dict[str, str] = Field(default_factory=dict)
-    """Rules that take rows out: name -> SQL condition on the normal form."""
+    """Rules that remove rows: name -> SQL condition on the normal form."""
     tagger: Literal["keyphrase", "llm"] = "keyphrase"
-    """Who extracts the concepts of a row."""
+    """What extracts the concepts of a row."""
     judge: Literal["none", "llm"] = "none"
-    """Who rates the answers."""
+    """What rates the answers."""
     namer: Literal["own-tags", "llm"] = "own-tags"
-    """Who names and refines the tree's nodes."""
+    """What names and refines the tree's nodes."""
     embedder: Literal["minilm", "api"] = "minilm"
-    """Who embeds rows and tags."""
+    """What embeds rows and tags."""
     tag_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of the rows that the LLM tagger is asked for; their tags are carried over to the others."""
+    """Share of the rows that the LLM tagger tags; the other rows take over their tags."""
     llm: ModelSettings = Field(default_factory=ModelSettings)
     """Settings of the language model: see below."""
     retries: int = 0
-    """How often failed rows were asked for again: part of versions, as each time may bring other tags."""
+    """How often failed rows were retried: part of versions, because each retry may return other tags."""
     max_drift: float = Field(default=0.15, ge=0)
     """Drift of the tags (figure ``drift`` of `knowledge_tree`) above which the tree is built anew instead of
     grown; 0 builds it anew whenever a tag is new."""
     limits: Limits = Field(default_factory=Limits)
-    """Where the checks draw the line; no part of versions."""
+    """Limits of the checks; not part of versions."""
     freshness_hours: float | None = Field(default=None, gt=0)
     """Age of data and of selections from which the UI shows them as stale; never, unless set."""
     decontaminate: list[str] = Field(default_factory=list)
-    """Files of benchmarks: rows that repeat one of theirs are taken out."""
+    """Benchmark files: rows that repeat a text of theirs are removed."""
     contamination_words: int = Field(default=13, ge=4)
     """Words in a row that a row and a benchmark must share to count as the same text."""
     pii: Literal["off", "mark", "filter"] = "off"
-    """Whether personal data is looked for, and whether rows that hold some are taken out."""
+    """Whether to look for personal data, and whether to remove the rows that contain it."""
     pii_kinds: list[str] = Field(default_factory=list)
     """Kinds of personal data to look for; empty: all that `tags_assets.formats.pii` knows."""
     pii_region: str = "US"
     """Country, as in ISO 3166, in whose form a telephone number without a + is read."""
     seed: int = 0
-    """Of whatever is drawn at random on the way to tags."""
+    """Seed of all random choices before and during tagging."""
 
     @property
     def asks_a_server(self) -> bool:

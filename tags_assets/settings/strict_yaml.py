@@ -169,7 +169,7 @@ def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
     finally:
         loader.dispose()
     if not isinstance(document, dict):
-        raise UserError("is no mapping", where=str(path), fix="Write one `field: value` a line.")
+        raise UserError("is not a mapping", where=str(path), fix="Write one `field: value` per line.")
     return YamlFile(path, {str(key): value for key, value in document.items()}, node)
 
 
@@ -215,7 +215,7 @@ def _refuse_bombs(root: yaml.Node, path: Path) -> None:
         raise UserError(
             f"its aliases stand for more than {MAX_BYTES >> 20} MB of text",
             where=str(path),
-            fix="Write out what you mean.",
+            fix="Write the values out instead.",
         )
 
 

@@ -143,7 +143,7 @@ class Wish(_Strict):
                 f"one of examples, weights, description and pool, not {' and '.join(given) or 'none of them'}"
             )
         if self.weights is not None and not any(self.weights.values()):
-            raise ValueError("every weight is 0: give at least one concept more")
+            raise ValueError("every weight is 0: give at least one concept a weight above 0")
         return self
 
     @property
@@ -451,7 +451,7 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
         "less_than_equal": f"{given} is too high: it must be at most {limit}",
         "too_short": "is empty",
         "string_too_short": "is empty",
-        "int_from_float": f"{given} is no whole number",
+        "int_from_float": f"{given} is not a whole number",
         "int_parsing_size": f"{given} is too large",
         "finite_number": f"{given} is not a finite number",
         "value_error": first["msg"].removeprefix("Value error, "),

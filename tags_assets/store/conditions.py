@@ -101,7 +101,7 @@ def _explained(error: ConfinedError, frame: pl.DataFrame, condition: str, where:
         fix = "Guard it with try_cast or a condition that comes first in a case."
     elif _ROW in error.message:  # DuckDB asks to group by it
         reason, fix = (
-            "it sums rows up",
+            "it aggregates rows",
             "Write a sub-query, as: (select avg(response_tokens) from instances).",
         )
     return UserError(f"{condition!r} cannot be evaluated: {reason}", where=where, fix=fix)

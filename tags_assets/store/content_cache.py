@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _REFUSED = "Change the folder's permissions, or name another with --home or TAGS_HOME."
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FIXES = {
-    sqlite3.SQLITE_FULL: "The disk is full: free some space, then run again; what was stored is not lost.",
+    sqlite3.SQLITE_FULL: "The disk is full: free some space, then run again. Nothing stored is lost.",
     sqlite3.SQLITE_READONLY: _REFUSED,
     sqlite3.SQLITE_CANTOPEN: _REFUSED,
-    sqlite3.SQLITE_BUSY: "Another process held it for a minute: end that one or wait for it.",
+    sqlite3.SQLITE_BUSY: "Another process has locked it for a minute: wait for it, or end it.",
 }
 
 _T = TypeVar("_T")
@@ -142,7 +142,7 @@ class ContentCache:
             with suppress(sqlite3.OperationalError), connection:
                 connection.executemany(_CONFIRM, unchecked)
         if damaged:
-            _log.warning("%s: %d damaged entries are made anew", self.path, damaged)
+            _log.warning("%s: %d damaged entries are rebuilt", self.path, damaged)
         return found
 
     def put_many(self, namespace: str, entries: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
@@ -214,7 +214,7 @@ class ContentCache:
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + suffix).replace(self.path.with_name(away + suffix))
-        _log.warning("%s: damaged; it was moved to %s and is made anew", self.path, away)
+        _log.warning("%s: damaged; moved to %s and rebuilt", self.path, away)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -252,7 +252,7 @@ class ContentCache:
 
     def _explained(self, error: sqlite3.DatabaseError) -> UserError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        fix = _FIXES.get(code, "Delete the file to start anew if this stays.")
+        fix = _FIXES.get(code, "If this persists, delete the file.")
         return UserError(f"the cache cannot be used: {error}", where=str(self.path), fix=fix)
 
 

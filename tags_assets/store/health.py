@@ -63,9 +63,7 @@ class Health:
         if self.moved_from is not None:
             found.append(f"{self.home}: was moved or copied from {self.moved_from}. Run: tags-assets repair.")
         elif self.exists and self.warehouse_is_stale:
-            found.append(
-                f"{self.home}: warehouse.duckdb does not show all that there is. Run: tags-assets repair."
-            )
+            found.append(f"{self.home}: warehouse.duckdb is not up to date. Run: tags-assets repair.")
         if self.abandoned:
             size = total_bytes(self.abandoned)
             found.append(
@@ -73,7 +71,7 @@ class Health:
             )
         if self.quarantined:
             found.append(
-                f"{self.home / 'quarantine'}: {len(self.quarantined)} damaged artifacts. Delete them at will."
+                f"{self.home / 'quarantine'}: {len(self.quarantined)} damaged artifacts. You can delete them."
             )
         if self.assets:  # before the first run there is nothing to show
             found.extend(

@@ -68,7 +68,7 @@ def locked(path: Path, *, timeout: float = 120.0) -> Iterator[None]:
             raise UserError(
                 f"another process held this lock for {timeout:.0f} s",
                 where=str(path),
-                fix="See with `fuser` or `lsof` which one, and end it or wait for it.",
+                fix="Find it with `fuser` or `lsof`, then wait for it or end it.",
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)

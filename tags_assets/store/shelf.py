@@ -61,7 +61,7 @@ class Shelf:
         """As `load`; `deep` compares the whole file with its checksum."""
         version = self.load(path)
         if version is not None and deep and artifact_file.digest_file(version.path) != version.file_digest:
-            raise self.damaged(version.path, "its content does not fit its checksum")
+            raise self.damaged(version.path, "its content does not match its checksum")
         return version
 
     def _load(self, path: Path) -> ArtifactVersion | None:
@@ -147,7 +147,7 @@ class Shelf:
         except FileNotFoundError:
             done = "Another process has moved it away; run again and it is made anew."
         except OSError as error:
-            done = f"It could not be moved away ({error.strerror}): delete it and run again."
+            done = f"It could not be moved to quarantine ({error.strerror}): delete it and run again."
         return DamagedArtifactError(
             f"damaged: {why}", where=str(path.relative_to(self._layout.home)), fix=done
         )

@@ -216,7 +216,7 @@ class Warehouse:
             away = self._layout.quarantine / f"warehouse-{secrets.token_hex(8)}"
             away.parent.mkdir(exist_ok=True)
             path.replace(away)
-            _log.warning("%s: not a database that can be read; moved to %s", path, away)
+            _log.warning("%s: not a readable database; moved to %s", path, away)
             return
         if not is_ours:
             raise UserError(
@@ -299,7 +299,7 @@ class Warehouse:
                 views = update_views(cursor, self._world(known, without), before)
                 cursor.execute("use memory")
         except duckdb.Error as error:  # a damaged artifact, say: building from nothing puts it away
-            _log.info("the warehouse is built anew: %s", error)
+            _log.info("rebuilding the warehouse: %s", error)
             views = None
         if views is None:
             for file in (beside, beside.with_name(f"{beside.name}.wal")):

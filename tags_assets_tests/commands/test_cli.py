@@ -103,7 +103,7 @@ def test_explain_tree_targets_export_and_diff_answer(project):
     [
         (("select", "no_such_file.jsonl"), "no_such_file.jsonl"),
         (("select", "data", "--target", "mathss"), "Did you mean"),
-        (("select", "data", "--budget", "lots"), "'lots' is no budget"),
+        (("select", "data", "--budget", "lots"), "'lots' is not a budget"),
         (("select", "data", "--target", "maths", "--budget", "5000"), "5,000"),
         (("select", "data", "--tagger", "llm"), "--model"),
         (("explain", "nobody"), "nobody"),

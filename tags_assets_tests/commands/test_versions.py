@@ -203,7 +203,7 @@ def test_a_corrupt_artifact_is_found_by_its_checksum_and_made_again_row_for_row(
     with pytest.raises(UserError, match="need a hand"):
         run_doctor(home, None, None, deep=True)
     said = " ".join(capsys.readouterr().out.split())
-    assert "damaged: its content does not fit its checksum" in said
+    assert "damaged: its content does not match its checksum" in said
     assert "run again and it is made anew" in said
     statuses = {run.asset: run.status for run in run_target(home, "maths", Silent())}
     assert statuses.pop("instance_scores") == "ran"

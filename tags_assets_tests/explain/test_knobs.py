@@ -90,7 +90,7 @@ def test_python_values_are_taken_as_they_are():
         (["certificate=1.2"], "--what-if certificate: 1.2 is too high: it must be at most 1"),
         (["certificate=0"], "--what-if certificate: 0 is too low: it must be above 0"),
         (["certificate=true"], "--what-if certificate"),
-        (["seed=1.5"], "1.5 is no whole number"),
+        (["seed=1.5"], "1.5 is not a whole number"),
         (["max_share=0.3"], "Write max_share.source.alpaca=0.3."),
         (["min_share.source=0.3"], "min_share.source is no knob"),
         (["budget.rows=3"], "budget has nothing below it"),

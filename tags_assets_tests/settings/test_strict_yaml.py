@@ -57,7 +57,7 @@ def test_what_nests_too_deeply_is_one_line(read, text):
         ("a: 1\n---\nb: 2", "is not valid YAML"),
         ("a: *nothing", "is not valid YAML: found undefined alias"),
         ("a: \x00", r"U\+0000"),
-        ("1", "is no mapping"),
+        ("1", "is not a mapping"),
         ("", "is empty"),
     ],
 )

@@ -60,7 +60,7 @@ def test_a_condition_holds_as_in_a_where_clause_row_by_row(frame, condition, exp
         ("1=1; drop table instances", "more than one statement"),
         ("1=1) from instances; drop table instances; --", "syntax error"),
         ("unnest([true, false])", "8 values for 4 rows"),
-        ("response_tokens > avg(response_tokens)", "sums rows up. Write a sub-query"),
+        ("response_tokens > avg(response_tokens)", "aggregates rows. Write a sub-query"),
         ("language::int > 1", "Could not convert.*try_cast"),
         ("regexp_matches(language, '[')", "missing ]"),
         ("instance_id = ?", "has a parameter: write its value"),

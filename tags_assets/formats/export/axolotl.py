@@ -9,7 +9,7 @@ import yaml
 
 from tags_assets.formats.export.files import ExportedFile, described, write_json_lines
 from tags_assets.formats.export.trl import write_messages
-from tags_assets.formats.export.turns import left_out, told
+from tags_assets.formats.export.turns import left_out, left_out_notes
 from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def write_dpo(pairs: pl.DataFrame, folder: Path, name: str) -> tuple[list[Export
     )
     path = folder / f"{name}.jsonl"
     write_json_lines(path, body)
-    notes = told(dropped, "because they are no pair of answers to one prompt")
+    notes = left_out_notes(dropped, "because they are no pair of answers to one prompt")
     source = {"path": path.name, "ds_type": "json", "split": "train", "type": "chat_template.default"}
     config: dict[str, object] = {
         "rl": "dpo",

@@ -19,7 +19,7 @@ import polars as pl
 
 from tags_assets.errors import UserError
 from tags_assets.formats.export.files import ExportedFile, described, write_json_lines
-from tags_assets.formats.export.turns import left_out, told, why_not_alternating
+from tags_assets.formats.export.turns import left_out, left_out_notes, why_not_alternating
 from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def write_sft(
     taken = rows.filter(reason.is_null())
     dropped = left_out(rows, reason)
     body = _as_alpaca(taken) if form == "alpaca" else taken.select("messages")
-    notes = told(dropped, LACKS if form == "alpaca" else SKIPPED) + _media_notes(taken)
+    notes = left_out_notes(dropped, LACKS if form == "alpaca" else SKIPPED) + _media_notes(taken)
     return [
         _write(body, folder, name, _entry(name, form), left=dropped.height, notes=notes, form=form)
     ], dropped
@@ -94,7 +94,7 @@ def write_dpo(pairs: pl.DataFrame, folder: Path, name: str) -> tuple[list[Export
     body = taken.select(pl.col("prompt").alias("messages"), "chosen", "rejected")
     entry = _entry(name, "sharegpt") | {"ranking": True}
     entry["columns"] = {"messages": "messages", "chosen": "chosen", "rejected": "rejected"}
-    notes = told(dropped, SKIPPED)
+    notes = left_out_notes(dropped, SKIPPED)
     return [_write(body, folder, name, entry, left=dropped.height, notes=notes)], dropped
 
 

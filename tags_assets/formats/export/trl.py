@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tags_assets.formats.export.files import ExportedFile, described, write_json_lines
-from tags_assets.formats.export.turns import left_out, told, why_nothing_to_learn
+from tags_assets.formats.export.turns import left_out, left_out_notes, why_nothing_to_learn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def write_messages(
     dropped = left_out(rows, reason)
     taken = rows.filter(reason.is_null())
     write_json_lines(path, taken.select("messages"))
-    notes = told(dropped, "because they have nothing to learn from")
+    notes = left_out_notes(dropped, "because they have nothing to learn from")
     return described(format_name, path, taken.height, left_out=dropped.height, notes=notes), dropped
 
 
@@ -41,7 +41,7 @@ def write_prompt_completion(rows: pl.DataFrame, path: Path) -> tuple[ExportedFil
         pl.col("messages").list.slice(-1).alias("completion"),
     )
     write_json_lines(path, body)
-    notes = told(dropped, "because they have no last answer")
+    notes = left_out_notes(dropped, "because they have no last answer")
     return described(
         "trl-prompt-completion", path, body.height, left_out=dropped.height, notes=notes
     ), dropped
@@ -54,5 +54,5 @@ def write_preferences(pairs: pl.DataFrame, path: Path) -> tuple[ExportedFile, pl
         "prompt", pl.concat_list("chosen").alias("chosen"), pl.concat_list("rejected").alias("rejected")
     )
     write_json_lines(path, body)
-    notes = told(dropped, "because they are no pair of answers to one prompt")
+    notes = left_out_notes(dropped, "because they are no pair of answers to one prompt")
     return described("trl", path, body.height, left_out=dropped.height, notes=notes), dropped

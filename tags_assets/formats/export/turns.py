@@ -30,14 +30,14 @@ def turns(rows: pl.DataFrame) -> pl.DataFrame:
     """One row per turn after the leading system turn: ``row`` (position in ``rows``), ``turn`` (from 0),
     ``role``.
     """
-    told = (
+    turn_roles = (
         rows.select(pl.col("messages").list.eval(pl.element().struct.field("role")).alias("role"))
         .with_row_index("row")
         .explode("role", empty_as_null=False)
         .with_columns(turn=pl.int_range(pl.len()).over("row"))
     )
     opens = (pl.col("turn") == 0) & (pl.col("role") == "system")
-    led = told.with_columns(led=opens.any().over("row"))
+    led = turn_roles.with_columns(led=opens.any().over("row"))
     return led.filter(~opens).select("row", pl.col("turn") - pl.col("led").cast(pl.Int64), "role")
 
 
@@ -56,14 +56,14 @@ def why_not_alternating(rows: pl.DataFrame, *, answered: bool = True, join_tools
     )
     wanted = pl.when(pl.col("turn") % 2 == 0).then(pl.lit("user or tool")).otherwise(pl.lit("assistant"))
     ends = 0 if answered else 1
-    said = turns(rows)
+    turn_rows = turns(rows)
     if join_tools:
         follows = (pl.col("role") == "tool") & (pl.col("role").shift().over("row") == "tool")
-        said = said.filter(~follows.fill_null(value=False)).with_columns(
+        turn_rows = turn_rows.filter(~follows.fill_null(value=False)).with_columns(
             turn=pl.int_range(pl.len()).over("row")
         )
     judged = (
-        said.group_by("row")
+        turn_rows.group_by("row")
         .agg(
             pl.len().alias("n"),
             pl.format("turn {} is {} where {} is due", pl.col("turn") + 1, "role", wanted)
@@ -120,8 +120,8 @@ def left_out(rows: pl.DataFrame, reason: pl.Series) -> pl.DataFrame:
     )
 
 
-def told(dropped: pl.DataFrame, why: str) -> tuple[str, ...]:
-    """Name the rows that were left out in a note or two; nothing where there is none."""
+def left_out_notes(dropped: pl.DataFrame, why: str) -> tuple[str, ...]:
+    """Describe the rows that were left out in a note; empty if there are none."""
     if dropped.is_empty():
         return ()
     reasons = dropped["reason"].value_counts(sort=True, name="n").head(3)
