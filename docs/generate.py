@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import operator
@@ -10,7 +9,6 @@ import os
 import re
 import sys
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -123,6 +121,8 @@ def _parameters(command: click.Command, context: click.Context) -> Iterator[str]
     arguments, options = [], []
     hints = get_type_hints(inspect.unwrap(command.callback), include_extras=True)  # type: ignore[arg-type]
     for parameter in command.params:
+        if getattr(parameter, "hidden", False):
+            continue
         said = next(iter(getattr(hints.get(parameter.name), "__metadata__", ())), parameter)
         text = _plain(said.help)
         if parameter.param_type_name == "argument":
@@ -158,7 +158,7 @@ def _target_file() -> str:
                 "## An example",
                 f"`targets/grade_school_math.yaml` of the checkout:\n\n```yaml\n{example}```",
                 "## Knobs",
-                "What `tags-assets select --what-if` and [the Python API](../python.md) turn, by these names. An empty value takes a "
+                "What `tags-assets what-if` and [the Python API](../python.md) turn, by these names. An empty value takes a "
                 "knob back to its default.",
                 _table(("knob", "takes"), knobs),
             ]
@@ -283,10 +283,10 @@ def _configuration() -> str:
                 _table(("variable", "meaning"), variables),
                 "## A pool",
                 "`HOME/pools/NAME.yaml`; the options of `tags-assets select` write it. `HOME/pools/active` names the pool that is read.",
-                _table(("field", "takes", "default", "meaning"), _settings(home.PoolSettings)),
+                _table(("field", "takes", "default", "meaning"), _described(home.PoolSettings)),
                 "## Targets named on the command line",
                 "`HOME/targets.yaml`: name to file and budget. Files in `targets/` need not be named.",
-                _table(("field", "takes", "default", "meaning"), _settings(home.TargetEntry)),
+                _table(("field", "takes", "default", "meaning"), _described(home.TargetEntry)),
                 "## The language model",
                 "Each is set by `--llm NAME=VALUE` and kept in the pool's `llm` field.",
                 _table(("setting", "takes", "default", "meaning"), _described(ModelSettings)),
@@ -303,23 +303,6 @@ def _configuration() -> str:
         )
         + "\n"
     )
-
-
-def _settings(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
-    """Fields of a model whose meaning stands below them, as a string."""
-    tree = ast.parse(inspect.getsource(model))
-    body = tree.body[0].body  # type: ignore[attr-defined]
-    said = {}
-    for one, after in pairwise(body):
-        if isinstance(one, ast.AnnAssign) and isinstance(after, ast.Expr):
-            said[one.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[union-attr]
-    for name, field in model.model_fields.items():
-        yield (
-            f"`{name}`",
-            _annotation(field.annotation),
-            _default(field),
-            said.get(name, "").replace("``", "`"),
-        )
 
 
 def _described(model: Any) -> Iterator[tuple[str, str, str, str]]:

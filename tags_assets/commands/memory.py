@@ -56,7 +56,7 @@ def check_memory() -> None:
 def _check_open_files() -> None:
     """Take as many open files as the system lets this process have, up to what large runs need."""
     try:
-        import resource  # noqa: PLC0415 - there is none on Windows
+        import resource
     except ImportError:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -74,7 +74,7 @@ def address_space() -> int | None:
     """Bytes of address space that this process may have; None where nothing limits it."""
     if sys.platform != "linux":  # other systems do not hold a process to the limit
         return None
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource
 
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if limit == resource.RLIM_INFINITY else limit

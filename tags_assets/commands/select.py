@@ -2,59 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+import typer
 
 from tags_assets.commands.console import err, out, terminal_watcher
-from tags_assets.commands.outputs import check_outputs, write_outputs
+from tags_assets.commands.memory import check_memory
+from tags_assets.commands.select_options import SelectOptions
 from tags_assets.errors import UserError
-from tags_assets.graph.runner import run_reading, run_target, with_rebuild
-from tags_assets.llm.settings import ModelSettings
-from tags_assets.settings.limits import Limits
-from tags_assets.settings.pool import landed_files, not_read
-from tags_assets.settings.run_record import RunSettings
-from tags_assets.settings.target_registry import TargetRegistry
-from tags_assets.settings.validation import pairs, validated, value_of
+from tags_assets.settings.home import Home
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tags_assets.graph.runner import AssetRun
-    from tags_assets.settings.home import Home, PoolSettings
+    from tags_assets.settings.run_record import RunSettings
     from tags_assets.settings.target_registry import NamedTarget
 
-
-@dataclass(frozen=True)
-class Choices:
-    """What the command line chose; None and empty leave things as they were chosen before."""
-
-    pool: tuple[str, ...]
-    pool_name: str
-    target: str | None
-    budget: str | None
-    tagger: Literal["keyphrase", "llm"] | None
-    judge: Literal["none", "llm"] | None
-    namer: Literal["own-tags", "llm"] | None
-    model: str | None
-    base_url: str | None
-    llm: tuple[str, ...]
-    embedder: Literal["minilm", "api"] | None
-    tag_share: str | None
-    retry_failed: bool
-    columns: tuple[str, ...]
-    filters: tuple[str, ...]
-    decontaminate: tuple[str, ...]
-    pii: Literal["off", "mark", "filter"] | None
-    limits: tuple[str, ...]
+STOPPED = "tags-assets: stopped; finished steps are kept, and the same command continues from there\n"
 
 
-def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
-    """Remember the choices, run the graph for the target, write the results."""
-    settings, target = _resolved(home, choices)
-    where = folder or Path("out") / target.name
+def select(options: SelectOptions) -> None:
+    """Select a subset of POOL.
+
+    Writes `subset.jsonl` (the rows, unchanged), `selection.parquet`, `report.html` and `manifest.json` to
+    `--out`. Results of earlier runs are reused: a second target takes seconds.
+
+    Examples
+    --------
+    - `tags-assets select data/ --budget 5% --out out/`
+
+    - `tags-assets select data/*.jsonl.gz --target targets/maths.yaml --out out/maths`
+
+    - `tags-assets select data/ --target examples.jsonl --budget 2Mtok --tagger llm --model gpt-4o-mini`
+    """
+    if options.what_if:
+        _what_if(options)
+        return
+    check_memory()
+    home = Home.resolve(options.home).prepare()
+    try:
+        if options.dry_run:
+            run_dry(home, options)
+        else:
+            run_select(home, options)
+    except KeyboardInterrupt:  # before typer sees it, which ends without a word
+        sys.stderr.write(STOPPED)
+        raise typer.Exit(130) from None
+
+
+def _what_if(options: SelectOptions) -> None:
+    """Run `tags-assets what-if`, which this option was before it became a command."""
+    from tags_assets.commands.what_if import what_if
+
+    meant = {"what_if", "pool", "target", "budget", "home", "pool_name"}
+    for name, field in SelectOptions.model_fields.items():
+        if name not in meant and getattr(options, name) != field.default:
+            raise UserError(
+                f"--{name.replace('_', '-')} does not go with --what-if",
+                fix="See: tags-assets what-if --help",
+            )
+    err.print("note: `select --what-if` is now the command `tags-assets what-if`", markup=False)
+    budget = [] if options.budget is None else [f"budget={options.budget}"]
+    what_if([*options.pool, *budget], options.target, options.home)
+
+
+def run_select(home: Home, options: SelectOptions) -> None:
+    """Store the settings, run the graph for the target, and write the results."""
+    from tags_assets.commands.outputs import check_outputs, write_outputs
+    from tags_assets.graph.runner import run_target, with_rebuild
+    from tags_assets.settings.pool import not_read
+    from tags_assets.settings.target_registry import TargetRegistry
+
+    settings, target = _resolved(home, options)
+    where = options.out or Path("out") / target.name
     check_outputs(where)
     home.save_pool(settings.pool_name, settings.pool)
     TargetRegistry(home).remember(target)
@@ -70,131 +94,48 @@ def run_select(home: Home, choices: Choices, folder: Path | None) -> None:
         err.print(f"note: {line}", markup=False, soft_wrap=True)
 
 
-def run_dry(home: Home, choices: Choices) -> None:
-    """Read the pool and say what the language model would be asked, and for how much; ask nothing."""
-    from tags_assets.graph.cost_estimate import estimate_jobs, total_cost  # noqa: PLC0415 - other runs need none of it
+def run_dry(home: Home, options: SelectOptions) -> None:
+    """Read the pool and estimate the questions to the language model and their cost; send none."""
+    from tags_assets.graph.cost_estimate import estimate_jobs, total_cost
+    from tags_assets.graph.runner import run_reading
 
-    settings, target = _resolved(home, choices)
+    settings, target = _resolved(home, options)
     with terminal_watcher() as watcher:
         run = run_reading(home, watcher, settings.model_copy(update={"dry_run": True}))
     jobs, cap = estimate_jobs(run, target.name), run.pool.llm.spending_cap
     for job in jobs:
         out.print(str(job), markup=False)
     if not jobs:
-        out.print("no language model would be asked: tagging, judging and naming need none", markup=False)
+        out.print("No language model is needed: tagger, judge and namer run without one.", markup=False)
         return
     total = total_cost(jobs)
     if total is not None:
-        out.print(f"in all: {total}" + ("" if cap is None else f" (spending cap {cap:g})"), markup=False)
-    out.print("nothing was asked and nothing was paid", markup=False)
+        out.print(f"total: {total}" + ("" if cap is None else f" (spending cap {cap:g})"), markup=False)
+    out.print("Dry run: no question was sent.", markup=False)
 
 
-def _resolved(home: Home, choices: Choices) -> tuple[RunSettings, NamedTarget]:
-    """Resolve the settings of a run once; what is wrong with them is said before any is remembered."""
-    pool = _settings(home.pool(choices.pool_name), choices)
+def _resolved(home: Home, options: SelectOptions) -> tuple[RunSettings, NamedTarget]:
+    """Resolve the settings of a run once; errors in them are raised before any is stored."""
+    from tags_assets.commands.pool_settings import changed_pool
+    from tags_assets.settings.pool import landed_files
+    from tags_assets.settings.run_record import RunSettings
+    from tags_assets.settings.target_registry import TargetRegistry
+
+    pool = changed_pool(home.pool(options.pool_name), options)
     landed_files(home, pool)
-    target = TargetRegistry(home).find(choices.target, choices.budget)
+    target = TargetRegistry(home).find(options.target, options.budget)
     settings = RunSettings(
-        pool_name=choices.pool_name,
+        pool_name=options.pool_name,
         pool=pool,
         targets={target.name: target.spec},
-        retry_failed=choices.retry_failed,
+        retry_failed=options.retry_failed,
     )
     return settings, target
 
 
-def _settings(before: PoolSettings, choices: Choices) -> PoolSettings:
-    chosen: dict[str, Any] = {
-        "paths": [_absolute(path) for path in choices.pool],
-        "columns": pairs(choices.columns, "--column", "tags=my_tags"),
-        "filters": pairs(choices.filters, "--filter", "long=response_tokens > 4096"),
-        "decontaminate": [_absolute(path) for path in choices.decontaminate],
-        "pii": choices.pii,
-        "limits": _limits(before, choices),
-        "tagger": choices.tagger,
-        "judge": choices.judge,
-        "namer": choices.namer,
-        "embedder": choices.embedder,
-        "tag_share": choices.tag_share and _share(choices.tag_share),
-        "llm": _language_model(before, choices),
-    }
-    if choices.retry_failed:
-        chosen["retries"] = before.retries + 1
-    settings = before.model_copy(update={name: value for name, value in chosen.items() if value})
-    needs = [what for what in ("tagger", "judge", "namer") if getattr(settings, what) == "llm"]
-    if needs and not settings.llm.model:
-        raise UserError(
-            f"--{needs[0]} llm needs a model", fix="Name one with --model, as its server calls it."
-        )
-    if settings.embedder == "api" and not settings.llm.embedding_model:
-        raise UserError(
-            "--embedder api needs a model for embeddings", fix="Name one: --llm embedding_model=NAME."
-        )
-    if settings.tag_share < 1 and settings.tagger != "llm":
-        raise UserError(
-            "only what a language model gives is carried over", where="--tag-share", fix="Say --tagger llm."
-        )
-    return settings
-
-
-def _share(text: str) -> float:
-    """Read ``10%`` or ``0.1``."""
-    digits, percent, rest = text.strip().partition("%")
-    try:
-        share = float(digits) / (100 if percent else 1)
-    except ValueError:
-        share = 0.0
-    if rest or not 0 < share <= 1:
-        raise UserError(f"{text!r} is no share of the rows", where="--tag-share", fix="Write 10% or 0.1.")
-    return share
-
-
-def _limits(before: PoolSettings, choices: Choices) -> Limits:
-    """Lay the limits of the command line over those of the pool."""
-    values: dict[str, Any] = {}
-    for name, text in pairs(choices.limits, "--limit", "rejected=5%").items():
-        if name == "blocking":
-            values[name] = [part.strip() for part in text.split(",")]
-        else:
-            values[name] = _percent(text) if text.endswith("%") else text
-    from tags_assets.assets.checks import check_limits  # noqa: PLC0415 - loads Dagster
-
-    limits = validated(
-        Limits,
-        before.limits.model_dump(exclude_unset=True) | values,
-        kind="limit",
-        where=lambda field: f"--limit {field}",
-    )
-    return check_limits(limits)
-
-
-def _percent(text: str) -> float | str:
-    try:
-        return float(text.removesuffix("%")) / 100
-    except ValueError:
-        return text
-
-
-def _language_model(before: PoolSettings, choices: Choices) -> ModelSettings:
-    """Lay what the command line says of the language model over the pool's settings."""
-    said = pairs(choices.llm, "--llm", "concurrency=32")
-    values = {name: value_of(value, f"--llm {name}") for name, value in said.items()}
-    named = {"model": choices.model, "base_url": choices.base_url}
-    values |= {name: value for name, value in named.items() if value}
-    return validated(
-        ModelSettings,
-        before.llm.model_dump(exclude_unset=True) | values,
-        kind="setting of the language model",
-        where=lambda field: f"--llm {field}",
-    )
-
-
-def _absolute(path: str) -> str:
-    file, separator, query = path.partition("::")
-    return str(Path(file).expanduser().absolute()) + separator + query
-
-
 def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -> None:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in (("asset", "left"), ("", "left"), ("seconds", "right"), ("peak MB", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
@@ -203,16 +144,16 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
     err.print(table)
     for message in manifest["messages"]:
         err.print(f"note: {message}", markup=False, soft_wrap=True)
+    m = manifest
     out.print(
-        "{rows_in:,} rows in = {rows_kept:,} kept + {rows_rejected:,} rejected + "
-        "{rows_duplicate:,} duplicates".format(**manifest),
+        f"{counted(m['rows_in'], 'row')} read: {m['rows_kept']:,} kept, {m['rows_rejected']:,} rejected, "
+        f"{counted(m['rows_duplicate'], 'duplicate')}",
         markup=False,
     )
-    random = manifest["kl_random"]
-    against = "" if random is None else f"as many random rows: {random:.3f}; "
+    random = "" if m["kl_random"] is None else f"; {m['kl_random']:.3f} for as many random rows"
     out.print(
-        "{rows_selected:,} rows selected; KL to the target {kl:.3f} ({against}none of this size is below "
-        "{kl_floor:.3f}), certificate {certificate:.4f}".format(**manifest, against=against),
+        f"{counted(m['rows_selected'], 'row')} selected: KL to the target {m['kl']:.3f} "
+        f"(lower bound {m['kl_floor']:.3f}{random}), certificate {m['certificate']:.4f}",
         markup=False,
     )
     out.print(f"subset  {folder / 'subset.jsonl'}", markup=False)

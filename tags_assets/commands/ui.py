@@ -12,22 +12,23 @@ import urllib.error
 import urllib.request
 import webbrowser
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
+import typer
 
 from tags_assets.commands.console import out
+from tags_assets.commands.memory import check_memory
+from tags_assets.commands.options import HomeOption
 from tags_assets.errors import UserError
-from tags_assets.graph.instance import open_instance
 from tags_assets.safe_start import safe_environment
+from tags_assets.settings.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tags_assets.settings.home import Home
 
 HOST = "127.0.0.1"
 
@@ -39,11 +40,30 @@ _STOP_S = 20.0
 """How long a process may take to stop before it is killed: a run says first that it was stopped."""
 
 
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000,
+    browse: Annotated[bool, typer.Option("--open", help="Open the browser once the UI is ready.")] = False,
+    public_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a reverse proxy in front of the UI, as https://tags.example.org. Requests for "
+            "any host or from any page other than this and the loopback address are refused."
+        ),
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Serve the Dagster UI on HOME: the graph, its runs, and the daemon that watches for new data."""
+    check_memory()
+    run_ui(Home.resolve(home).prepare(), port, browse=browse, public_address=public_address)
+
+
 def run_ui(home: Home, port: int, *, browse: bool = False, public_address: str | None = None) -> None:
     """Serve HOME on the loopback address until stopped.
 
     What Dagster logs goes to a file: the terminal keeps the address in sight.
     """
+    from tags_assets.graph.instance import open_instance
+
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise UserError(f"port {port} of {HOST} is taken", fix="Name another with --port.")

@@ -1,4 +1,4 @@
-"""The knobs of a target, turned by name: what `--what-if` and the Python API take."""
+"""The knobs of a target, turned by name: what `tags-assets what-if` and the Python API take."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def parse_changes(texts: Sequence[str]) -> dict[str, object]:
         name, value = name.strip(), value.strip()
         if not separator or not name:
             raise UserError(
-                f"{text!r} is not name=value", where="--what-if", fix="Write it as 'alignment=0.8'."
+                f"{text!r} is not name=value", where="what-if", fix="Write it as 'alignment=0.8'."
             )
         if name in changes:
-            raise UserError(f"{name} is given twice", where="--what-if")
+            raise UserError(f"{name} is given twice", where="what-if")
         changes[name] = value
     return changes
 
@@ -103,18 +103,18 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
         if knob == "target":
             raise UserError(
                 "what a target asks for cannot be turned",
-                where="--what-if target",
+                where="what-if target",
                 fix="Edit the target's file and select again: it takes seconds.",
             )
         if knob not in KNOBS:
-            raise UserError.unknown("knob", knob, KNOBS, where="--what-if")
+            raise UserError.unknown("knob", knob, KNOBS, where="what-if")
         if knob in _CONSTRAINTS:
             _turn_constraint(constraints, knob, steps, value)
             continue
         field = "alignment" if knob == "max_kl" else knob
         ceiling = knob == "max_kl" or steps == ["max_kl"]
         if steps and not (field == "alignment" and ceiling):
-            raise UserError(f"{knob} has nothing below it", where=f"--what-if {name}")
+            raise UserError(f"{knob} has nothing below it", where=f"what-if {name}")
         if _is_empty(value):
             document.pop(field, None)
         else:
@@ -130,7 +130,7 @@ class _Knobs:
         return len(field)
 
     def place(self, field: Sequence[int | str]) -> str:
-        return "--what-if " + ".".join(str(step) for step in field if step != "constraints")
+        return "what-if " + ".".join(str(step) for step in field if step != "constraints")
 
 
 def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], value: object) -> None:
@@ -146,7 +146,7 @@ def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], v
         constraints[knob] = {name: of for name, of in shares.items() if of}
     elif steps and steps != ["where"]:
         raise UserError(
-            f"{'.'.join([knob, *steps])} is no knob", where="--what-if", fix=f"Write {_example(knob)}."
+            f"{'.'.join([knob, *steps])} is no knob", where="what-if", fix=f"Write {_example(knob)}."
         )
     elif _is_empty(value):
         constraints.pop(knob, None)
@@ -157,7 +157,7 @@ def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], v
         constraints[knob] = {"where": value} if isinstance(value, str) else value
     elif isinstance(value, str):
         raise UserError(
-            f"{value!r} is a share of what?", where=f"--what-if {knob}", fix=f"Write {_example(knob)}."
+            f"{value!r} is a share of what?", where=f"what-if {knob}", fix=f"Write {_example(knob)}."
         )
     else:
         constraints[knob] = value

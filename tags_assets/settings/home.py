@@ -30,53 +30,61 @@ POOL_TARGET = "pool"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
+Tagger = Literal["keyphrase", "llm"]
+Judge = Literal["none", "llm"]
+Namer = Literal["own-tags", "llm"]
+Embedder = Literal["minilm", "api"]
+PersonalData = Literal["off", "mark", "filter"]
+
+
 class PoolSettings(BaseModel):
     """A named pool: which files it reads and how its rows are tagged and judged.
 
     The file ``HOME/pools/<name>.yaml`` holds it, so that the UI, the schedules and the command line agree.
+    What stands below a field is also the help of its option and its line in the reference.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     paths: list[str] = Field(default_factory=list)
-    """Files, folders, globs, or ``db.duckdb::table``; empty: the landing folder ``HOME/landing``."""
+    """Files, folders, globs or ``db.duckdb::table``. Without any, the folder ``HOME/landing`` is read."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Columns of the user's own, as ``{"tags": "my_tags", "score": "reward"}``."""
+    """Your own columns, by what they hold: ``tags``, ``score``, ``id``, ``source``."""
     filters: dict[str, str] = Field(default_factory=dict)
-    """Rules that remove rows: name -> SQL condition on the normal form."""
-    tagger: Literal["keyphrase", "llm"] = "keyphrase"
-    """What extracts the concepts of a row."""
-    judge: Literal["none", "llm"] = "none"
-    """What rates the answers."""
-    namer: Literal["own-tags", "llm"] = "own-tags"
-    """What names and refines the tree's nodes."""
-    embedder: Literal["minilm", "api"] = "minilm"
-    """What embeds rows and tags."""
+    """Rules that remove rows: a name, and an SQL condition on the columns of ``raw_instances``."""
+    tagger: Tagger = "keyphrase"
+    """What extracts the concepts of a row: ``keyphrase`` needs no server, ``llm`` is a language model."""
+    judge: Judge = "none"
+    """What rates the responses: ``none`` or a language model."""
+    namer: Namer = "own-tags"
+    """What names and refines the nodes of the tree: the tags themselves or a language model."""
+    embedder: Embedder = "minilm"
+    """What embeds rows and tags: ``minilm`` runs here, ``api`` is the server's ``embedding_model``."""
     tag_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of the rows that the LLM tagger tags; the other rows take over their tags."""
+    """Share of the rows that the LLM tags; the other rows get their tags from similar rows."""
     llm: ModelSettings = Field(default_factory=ModelSettings)
-    """Settings of the language model: see below."""
+    """Settings of the language model, listed below."""
     retries: int = 0
-    """How often failed rows were retried: part of versions, because each retry may return other tags."""
+    """How often failed rows were retried; part of versions, since each retry may bring other tags."""
     max_drift: float = Field(default=0.15, ge=0)
     """Drift of the tags (figure ``drift`` of `knowledge_tree`) above which the tree is built anew instead of
     grown; 0 builds it anew whenever a tag is new."""
     limits: Limits = Field(default_factory=Limits)
-    """Limits of the checks; not part of versions."""
+    """Thresholds of the checks; not part of versions."""
     freshness_hours: float | None = Field(default=None, gt=0)
-    """Age of data and of selections from which the UI shows them as stale; never, unless set."""
+    """Age at which the UI shows data and selections as stale. Without it, never."""
     decontaminate: list[str] = Field(default_factory=list)
-    """Benchmark files: rows that repeat a text of theirs are removed."""
+    """Benchmark files: rows that overlap with a benchmark are removed."""
     contamination_words: int = Field(default=13, ge=4)
-    """Words in a row that a row and a benchmark must share to count as the same text."""
-    pii: Literal["off", "mark", "filter"] = "off"
-    """Whether to look for personal data, and whether to remove the rows that contain it."""
+    """Length, in words, of the shared passage that counts as an overlap with a benchmark."""
+    pii: PersonalData = "off"
+    """Personal data: ``mark`` marks rows that contain some, ``filter`` removes them."""
     pii_kinds: list[str] = Field(default_factory=list)
-    """Kinds of personal data to look for; empty: all that `tags_assets.formats.pii` knows."""
+    """Kinds of personal data to look for. Without any, all that `tags_assets.formats.pii` knows."""
     pii_region: str = "US"
-    """Country, as in ISO 3166, in whose form a telephone number without a + is read."""
+    """Country (ISO 3166) whose format is assumed for telephone numbers without a +."""
     seed: int = 0
-    """Seed of all random choices before and during tagging."""
+    """Seed of everything random up to the tags."""
 
     @property
     def asks_a_server(self) -> bool:
@@ -92,12 +100,12 @@ class PoolSettings(BaseModel):
 class TargetEntry(BaseModel):
     """A target named on the command line: its file, and the budget in place of the file's."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     file: str | None = None
-    """The target's file; none for the pool itself."""
+    """The target's file; the pool itself has none."""
     budget: str | None = None
-    """As `--budget` had it."""
+    """The budget as given with `--budget`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import re
@@ -15,7 +14,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tags_assets.commands.select import Choices, run_dry, run_select
+from tags_assets.commands.select import run_dry, run_select
+from tags_assets.commands.select_options import SelectOptions
 from tags_assets.errors import UserError
 from tags_assets.graph.instance import open_instance
 from tags_assets.settings.home import Home
@@ -83,14 +83,10 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def choices(server, **chosen) -> Choices:
-    llm = chosen.pop("llm", ())
-    unsaid = {field.name: () if "tuple" in field.type else None for field in dataclasses.fields(Choices)}
-    every = unsaid | {
-        "pool": ("data",), "pool_name": "default", "target": "maths", "model": "test",
-        "base_url": server.url, "retry_failed": False,
-    }  # fmt: skip
-    return Choices(**{**every, **chosen, "llm": ("concurrency=4", "price={prompt: 1, completion: 2}", *llm)})
+def choices(server, **chosen) -> SelectOptions:
+    llm = ["concurrency=4", "price={prompt: 1, completion: 2}", *chosen.pop("llm", ())]
+    given = {"pool": ["data"], "target": "maths", "model": "test", "base_url": server.url} | chosen
+    return SelectOptions(**given, llm=llm)
 
 
 def figures(asset):
@@ -104,7 +100,7 @@ def asked(server):
 
 
 def select(server, **chosen):
-    run_select(Home.resolve().prepare(), choices(server, **chosen), None)
+    run_select(Home.resolve().prepare(), choices(server, **chosen))
 
 
 @pytest.mark.slow
@@ -119,7 +115,7 @@ def test_a_dry_run_asks_nothing_and_says_what_the_run_will_take(server, capsys):
     assert "judging with test: 144 of 144 questions" in said  # each once, and each audited at most
     assert "naming with test: cannot be estimated before the rows are tagged" in said
     assert "USD" in said
-    assert said.endswith("nothing was asked and nothing was paid\n")
+    assert said.endswith("Dry run: no question was sent.\n")
     tokens = int(re.search(r"tagging .*?: ([\d,]+) prompt", said).group(1).replace(",", ""))
     select(server, tagger="llm")
     assert figures("atomic_tags")["prompt_tokens"] == pytest.approx(tokens * 72 / 74, rel=0.3)

@@ -111,7 +111,7 @@ def test_settings_that_are_edited_during_a_run_do_not_reach_it(project, server):
         return obliging(call)
 
     server.behave = editing
-    run_select(home, choices(server, pool=("public",), tagger="llm"), project / "out")
+    run_select(home, choices(server, pool=["public"], tagger="llm", out=project / "out"))
     rows = (project / "out" / "subset.jsonl").read_text().splitlines()
     assert len(rows) == 12
     assert not [row for row in rows if MARK in row]
@@ -122,7 +122,7 @@ def test_settings_that_are_edited_during_a_run_do_not_reach_it(project, server):
 @pytest.mark.slow
 def test_a_dry_run_leaves_what_is_current_as_it_is_and_two_at_once_count_their_own_rows(project, server):
     home = Home.resolve()
-    run_select(home, choices(server, pool=("public",), base_url=None, model=None), None)
+    run_select(home, choices(server, pool=("public",), base_url=None, model=None))
     before = {key: version.data_version for key, version in open_store(home.path).snapshot().items()}
     (project / "few").mkdir()
     [file] = (project / "private").rglob("*.jsonl")
@@ -144,7 +144,7 @@ def test_rows_of_another_pool_are_not_shown_to_this_pool_s_server(server):
     from tags_assets.graph.definitions import graph_of
 
     home = Home.resolve()
-    run_select(home, choices(server, pool=("private",), base_url=None, model=None), None)
+    run_select(home, choices(server, pool=("private",), base_url=None, model=None))
     pool = home.pool("default")
     llm = ModelSettings(base_url=server.url, model="test")
     home.save_pool("b", pool.model_copy(update={"tagger": "llm", "llm": llm}))
@@ -183,7 +183,7 @@ def test_rows_of_another_pool_are_not_shown_to_this_pool_s_server(server):
 def test_what_is_wrong_is_one_line_and_nothing_of_it_is_remembered(chosen, said):
     home = Home.resolve()
     every = {"pool": ("public",), "base_url": None, "model": None, **chosen}
-    for run in (lambda: run_select(home, as_written(every), None), lambda: run_dry(home, as_written(every))):
+    for run in (lambda: run_select(home, as_written(every)), lambda: run_dry(home, as_written(every))):
         with pytest.raises(UserError, match=re.escape(said)) as error:
             run()
         assert "\n" not in str(error.value)
@@ -196,9 +196,8 @@ def as_written(chosen):
     class NoServer:
         url = None
 
-    llm = chosen.get("llm", ())
-    made = choices(NoServer(), **{**chosen, "llm": ()})
-    return made.__class__(**{**made.__dict__, "llm": llm})
+    made = choices(NoServer(), **chosen)
+    return made.model_copy(update={"llm": list(chosen.get("llm", ()))})
 
 
 def test_words_of_yaml_1_1_mean_in_a_pool_s_file_what_they_mean_in_a_target_s(project):

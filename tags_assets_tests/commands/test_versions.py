@@ -7,16 +7,14 @@ import shutil
 
 import pytest
 
-from tags_assets.commands.look import run_explain
+from tags_assets.commands.doctor import doctor
+from tags_assets.commands.explain import explain
 from tags_assets.commands.outputs import check_outputs, write_outputs
-from tags_assets.commands.project import run_doctor
-from tags_assets.commands.versions import (
-    run_prune,
-    run_repair,
-    run_report,
-    run_reproduce,
-    run_versions,
-)
+from tags_assets.commands.prune import prune
+from tags_assets.commands.repair import repair
+from tags_assets.commands.report import report
+from tags_assets.commands.reproduce import reproduce
+from tags_assets.commands.versions import versions
 from tags_assets.errors import UserError
 from tags_assets.graph.runner import run_target, with_rebuild
 from tags_assets.settings.home import Home
@@ -83,7 +81,7 @@ def test_a_copied_home_is_used_as_it_is(home):
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_selection_of_the_past_is_reproduced_exactly_from_its_manifest(project, home, capsys, number):
-    run_reproduce(home, project / f"out{number}")
+    reproduce(project / f"out{number}", home=home.path)
     said = capsys.readouterr().out
     assert "reproduced exactly" in said
     assert "DIFFERENT" not in said
@@ -99,10 +97,10 @@ def test_a_selection_that_kept_rows_is_reproduced_after_the_one_before_it_was_du
     write_outputs(home, "maths", runs, project / "stable")
     version = open_store(home.path).require("selected_subset", None, "maths")
     assert version.config["grown_from"] == first
-    run_prune(home, 1, dry_run=False, grace_minutes=0, unused_days=30)
+    prune(1, home=home.path, dry_run=False, grace_minutes=0, unused_days=30)
     left = {one.data_version for one in open_store(home.path).versions("selected_subset", "maths")}
     assert left == {first, version.data_version}
-    run_reproduce(home, project / "stable")
+    reproduce(project / "stable", home=home.path)
     assert "reproduced exactly" in capsys.readouterr().out
 
 
@@ -111,8 +109,8 @@ def test_a_report_says_with_which_selection_it_compares(home):
     old, middle, new = store.versions("selection_report", "maths")
     assert "grown_from" not in old.config
     assert [middle.config["grown_from"], new.config["grown_from"]] == [old.data_version, middle.data_version]
-    for report, told in ((old, False), (middle, True), (new, True)):
-        first = "This is the first version of this selection" in store.read_version(report)["html"][0]
+    for one, told in ((old, False), (middle, True), (new, True)):
+        first = "This is the first version of this selection" in store.read_version(one)["html"][0]
         assert first == (not told)
 
 
@@ -122,7 +120,7 @@ def test_a_manifest_that_tells_another_story_is_told_so(project, home):
     manifest["request"]["budget"] = {"rows": 11}
     file.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="the selection made now is another"):
-        run_reproduce(home, file)
+        reproduce(file, home=home.path)
 
 
 def test_code_of_another_version_is_said_before_anything_runs(project, home):
@@ -131,37 +129,37 @@ def test_code_of_another_version_is_said_before_anything_runs(project, home):
     manifest["selection"]["code_version"] = "0"
     file.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"code version 0 of selected_subset.*Install tags-assets 0"):
-        run_reproduce(home, file)
+        reproduce(file, home=home.path)
 
 
 def test_what_retention_freed_is_named_with_the_files_to_select_from_again(project, home):
-    run_prune(home, 1, dry_run=False, grace_minutes=0, unused_days=30)
-    run_reproduce(home, project / "out2")
+    prune(1, home=home.path, dry_run=False, grace_minutes=0, unused_days=30)
+    reproduce(project / "out2", home=home.path)
     with pytest.raises(
         UserError, match=r"5 of the 5 versions.*removed by retention.*raw_instances.*pool\.jsonl"
     ):
-        run_reproduce(home, project / "out0")
+        reproduce(project / "out0", home=home.path)
 
 
 def test_past_selections_are_listed_explained_and_reported_on(project, home, capsys):
-    run_versions(home, None)
-    assert capsys.readouterr().out.count("all there") == 3
+    versions(home=home.path)
+    assert capsys.readouterr().out.count("complete") == 3
     old = version_of(project / "out0")
-    run_report(home, "maths", old[:8], project / "old.html")
+    report("maths", old[:8], project / "old.html", home=home.path)
     assert (project / "old.html").read_bytes() == (project / "out0" / "report.html").read_bytes()
     capsys.readouterr()
     last = json.loads((project / "out0" / "subset.jsonl").read_text().splitlines()[-1])["id"]
-    run_explain(home, last, "maths", old[:8])
+    explain(last, "maths", old[:8], home=home.path)
     assert "pick 12 of 12" in capsys.readouterr().out
 
 
 def test_a_dry_run_frees_nothing_and_says_what_the_real_one_frees(home, capsys):
     before = sorted(home.path.rglob("*.duckdb"))
-    run_prune(home, 2, dry_run=True, grace_minutes=0, unused_days=30)
+    prune(2, home=home.path, dry_run=True, grace_minutes=0, unused_days=30)
     would = capsys.readouterr().out
     assert sorted(home.path.rglob("*.duckdb")) == before
-    run_prune(home, 2, dry_run=False, grace_minutes=0, unused_days=30)
-    assert capsys.readouterr().out == would.replace("would go", "went")
+    prune(2, home=home.path, dry_run=False, grace_minutes=0, unused_days=30)
+    assert capsys.readouterr().out == would.replace("would be removed", "removed")
     assert len(list(home.exports.glob("maths/*"))) == 2
     assert {run.status for run in run_target(home, "maths", Silent())} == {"reused"}
 
@@ -170,7 +168,7 @@ def test_parsed_files_that_no_run_read_for_long_go_and_are_made_again(home):
     kept = open_store(home.path).read("raw_instances")
     parsed = [folder.parent for folder in home.cache.glob("*/summary.json")]
     assert len(parsed) == 3  # two of the pool, one of examples
-    run_prune(home, 9, dry_run=False, grace_minutes=0, unused_days=0)
+    prune(9, home=home.path, dry_run=False, grace_minutes=0, unused_days=0)
     assert not list(home.cache.glob("*/summary.json"))
     shutil.rmtree(home.path / "artifacts" / "raw_instances")
     run_target(home, "maths", Silent())
@@ -185,7 +183,7 @@ def test_the_warehouse_is_built_again_from_the_artifacts_alone(home, capsys):
         lost.unlink()
     (home.path / "warehouse.duckdb").write_bytes(b"no database")
     (home.path / ".targets.yaml.999999999").write_text("half")
-    run_repair(home, deep=True)
+    repair(home=home.path, deep=True)
     assert "0 damaged" in capsys.readouterr().out
     with Warehouse(open_store(home.path)).open() as warehouse:
         assert warehouse.sql("select * from selected_subset_history order by all").pl().equals(before)
@@ -200,8 +198,8 @@ def test_a_corrupt_artifact_is_found_by_its_checksum_and_made_again_row_for_row(
     middle = len(content) // 2
     content[middle : middle + 64] = bytes(64 * [0xA5])
     version.path.write_bytes(content)
-    with pytest.raises(UserError, match="need a hand"):
-        run_doctor(home, None, None, deep=True)
+    with pytest.raises(UserError, match="found, listed above"):
+        doctor(home=home.path, deep=True)
     said = " ".join(capsys.readouterr().out.split())
     assert "damaged: its content does not match its checksum" in said
     assert "run again and it is made anew" in said
@@ -219,11 +217,11 @@ def test_a_dry_repair_changes_nothing_and_says_what_the_real_one_would(home, cap
     parsed.write_bytes(parsed.read_bytes()[:-9])
     (home.path / ".targets.yaml.999999999").write_text("half")
     before = {path: path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
-    run_repair(home, deep=True, dry_run=True)
+    repair(home=home.path, deep=True, dry_run=True)
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 artifact would go to quarantine; 1 leftover and 1 damaged cache entry would go" in said
+    assert "1 artifact would be quarantined; 1 leftover and 1 damaged cache entry would be removed" in said
     assert {path: path.read_bytes() for path in home.path.rglob("*") if path.is_file()} == before
-    run_repair(home, deep=True)
+    repair(home=home.path, deep=True)
     assert not parsed.exists()
     assert not version.path.exists()
 
@@ -235,10 +233,10 @@ def test_what_is_not_ours_is_not_overwritten_by_outputs_or_a_report(project, hom
     with pytest.raises(UserError, match=r"report.html: exists and was not written by tags-assets.*--out"):
         check_outputs(mine)
     with pytest.raises(UserError, match="exists and was not written by tags-assets"):
-        run_report(home, "maths", None, mine / "report.html")
+        report("maths", None, mine / "report.html", home=home.path)
     assert (mine / "report.html").read_text() == "theirs"
     check_outputs(project / "out0")
-    run_report(home, "maths", None, project / "out0" / "report.html")
+    report("maths", None, project / "out0" / "report.html", home=home.path)
 
 
 def test_damaged_rows_are_read_anew_within_one_run(project, home):

@@ -93,7 +93,7 @@ def test_what_cannot_be_met_is_one_line(selected_home):
 
 
 def run(*arguments, cwd):
-    command = [sys.executable, "-m", "tags_assets", "select", "--what-if", *arguments]
+    command = [sys.executable, "-m", "tags_assets", "what-if", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -108,11 +108,10 @@ def test_command_line_tells_what_would_change(selected_home):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no knob is turned"),
+        ([], "no knob is given"),
         (["data/"], "'data/' is not name=value"),
         (["alignment=2"], "alignment: 2 is too high"),
         (["alignment=.2", "--target", "math"], "Did you mean 'maths'"),
-        (["alignment=.2", "--out", "x"], "--out does not go with --what-if"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(selected_home, arguments, said):
@@ -131,3 +130,15 @@ def test_neither_dagster_nor_other_heavy_packages_are_imported(selected_home):
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+def test_the_option_of_select_still_works_and_names_the_command(selected_home):
+    command = [sys.executable, "-m", "tags_assets", "select", "--what-if", "--home", str(selected_home)]
+    done = subprocess.run(
+        [*command, "alignment=0.2", "--budget", "10%", "--target", "maths"],
+        cwd=selected_home, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert "budget 12 rows -> 10%" in done.stdout
+    assert done.stderr == "note: `select --what-if` is now the command `tags-assets what-if`\n"
+    done = subprocess.run([*command, "a=1", "--out", "x"], capture_output=True, text=True, check=False)
+    assert "--out does not go with --what-if" in done.stderr

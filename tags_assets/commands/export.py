@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
+import typer
 
 from tags_assets.commands.console import err, out
+from tags_assets.commands.options import HomeOption, TargetOption
 from tags_assets.errors import UserError
-from tags_assets.formats.export import FORMATS, export
-from tags_assets.method.selection.mixture import mixture_sizes
-from tags_assets.selection.selected_rows import selected_rows
-from tags_assets.selection.selected_targets import selected_target
-from tags_assets.store.opening import open_store
+from tags_assets.settings.home import Home
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from tags_assets.settings.home import Home
+    import polars as pl
+
     from tags_assets.store.artifacts import ArtifactStore
 
 
-def run_export(
-    home: Home, folder: Path, target: str | None, formats: Sequence[str], mixture: Sequence[str]
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    target: TargetOption = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="raw, parquet, llamafactory, llamafactory-alpaca, llamafactory-openai, trl, "
+            "trl-prompt-completion or axolotl; may be repeated. [default: all]",
+        ),
+    ] = None,
+    mixture: Annotated[
+        list[str] | None,
+        typer.Option(help="Export several targets as one mixture: `maths=0.7`, once per target."),
+    ] = None,
+    home: HomeOption = None,
 ) -> None:
-    """Write the current selection of a target, or several as one mixture."""
-    store = open_store(home.path)
+    """Write a selection in the formats that trainers load."""
+    from tags_assets.formats.export import FORMATS
+    from tags_assets.formats.export import export as write
+    from tags_assets.selection.selected_targets import selected_target
+    from tags_assets.store.opening import open_store
+
+    store = open_store(Home.resolve(home).path)
     if mixture and target:
         raise UserError("--target and --mixture exclude each other", fix="Name every target with --mixture.")
     if mixture:
@@ -34,20 +53,27 @@ def run_export(
     else:
         name = selected_target(store, target)
         rows = _rows_of(store, name)
-    for file in export(rows, folder, formats or list(FORMATS), name=name):
-        size = "" if file.rows is None else f", {file.rows:,} rows"
+    for file in write(rows, folder, formats or list(FORMATS), name=name):
+        size = "" if file.rows is None else f", {counted(file.rows, 'row')}"
         out.print(f"{file.format}: {file.path}{size}", markup=False)
         for note in file.notes:
             err.print(f"  note: {note}", markup=False, soft_wrap=True)
 
 
 def _rows_of(store: ArtifactStore, target: str) -> pl.DataFrame:
+    from tags_assets.selection.selected_rows import selected_rows
+
     made = store.require("selected_subset", None, target)
     return selected_rows(store, made, store.require("raw_instances", made.upstream["raw_instances"]))
 
 
 def _mixed(store: ArtifactStore, mixture: Sequence[str]) -> pl.DataFrame:
-    """Take the best rows of each target in proportion to its share; a row in several counts for the first."""
+    """Take the best rows of each target in proportion to its share; a row of several counts for the first."""
+    import polars as pl
+
+    from tags_assets.method.selection.mixture import mixture_sizes
+    from tags_assets.selection.selected_targets import selected_target
+
     shares: dict[str, float] = {}
     for text in mixture:
         name, _, share = text.partition("=")
@@ -65,5 +91,5 @@ def _mixed(store: ArtifactStore, mixture: Sequence[str]) -> pl.DataFrame:
         fresh = rows.filter(~pl.col("instance_id").is_in(list(seen))).head(sizes[name])
         seen |= set(fresh["instance_id"].to_list())
         taken.append(fresh)
-        err.print(f"{name}: {len(fresh):,} rows", markup=False)
+        err.print(f"{name}: {counted(len(fresh), 'row')}", markup=False)
     return pl.concat(taken)

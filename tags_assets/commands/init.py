@@ -1,27 +1,15 @@
-"""The commands about the project itself: ``init`` and ``doctor``."""
+"""`tags-assets init`."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated
 
-import duckdb
+import typer
 
 from tags_assets.commands.console import err, out
 from tags_assets.errors import UserError
-from tags_assets.graph.instance import DAGSTER_YAML
-from tags_assets.graph.leftovers import damaged_caches
-from tags_assets.store.durable import write_whole
-from tags_assets.store.health import home_health
-from tags_assets.store.opening import open_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tags_assets.settings.home import Home
 
 _EXAMPLE_TARGET = """\
 # What a selection should look like. The file's name is the target's name.
@@ -43,7 +31,6 @@ _README = """\
 
 Artifacts are in `.tags/`; query them with DuckDB: `duckdb -readonly .tags/warehouse.duckdb`.
 """
-
 
 _PYPROJECT = """\
 # For `dg dev`, which serves the graph while you develop on it. `tags-assets ui` does not read this file.
@@ -83,8 +70,11 @@ compute_logs:
 """
 
 
-def run_init(folder: Path) -> None:
-    """Make a project folder; what is there already is left alone."""
+def init(folder: Annotated[Path, typer.Argument(help="New project folder.")]) -> None:
+    """Make a project folder with an example target, a README, and the files that `dg dev` needs."""
+    from tags_assets.graph.instance import DAGSTER_YAML
+    from tags_assets.store.durable import write_whole
+
     files = {
         folder / "targets" / "example.yaml": _EXAMPLE_TARGET,
         folder / "README.md": _README,
@@ -104,38 +94,3 @@ def run_init(folder: Path) -> None:
     except OSError as error:
         raise UserError(f"the folder cannot be made: {error.strerror}", where=str(folder)) from None
     out.print(f"Next: cd {folder} && tags-assets select DATA... --target example --out out/", markup=False)
-
-
-def run_doctor(home: Home, model: str | None, base_url: str | None, *, deep: bool = False) -> None:
-    """Print what was looked at, a line each; anything wrong ends the command with exit code 1."""
-    troubles = 0
-    for package in ("tags-assets", "dagster", "duckdb", "polars", "openai", "numpy", "onnxruntime", "spacy"):
-        out.print(f"ok    {package} {version(package)}", markup=False)
-    out.print(f"ok    python {sys.version.split()[0]}, DuckDB {duckdb.__version__}", markup=False)
-    if not home.path.exists():
-        out.print(
-            f"ok    {home.path} does not exist yet; the first `tags-assets select` makes it", markup=False
-        )
-    else:
-        usage = shutil.disk_usage(home.path)
-        low = usage.free < 2e9
-        troubles += low
-        out.print(
-            f"{'LOW ' if low else 'ok  '}  {usage.free / 1e9:.1f} GB free below {home.path}", markup=False
-        )
-        found = home_health(open_store(home.path), deep=deep)
-        versions = sum(size.versions for size in found.assets.values())
-        checked = ", each equal to its checksum" if deep and not found.damaged else ""
-        out.print(f"ok    {versions} versions, {found.file_bytes / 1e6:,.1f} MB{checked}", markup=False)
-        damaged = [str(one) for one in damaged_caches(home)] if deep else []
-        for problem in [*found.problems, *damaged]:
-            troubles += 1
-            out.print(f"look  {problem}", markup=False)
-    if model or base_url:
-        from tags_assets.llm.check import check_server  # noqa: PLC0415
-
-        server = check_server(base_url=base_url, model=model)
-        troubles += not server.reachable
-        out.print(f"{'ok  ' if server.reachable else 'look'}  {server}", markup=False)
-    if troubles:
-        raise UserError(f"{troubles} of the points above need a hand")
