@@ -113,7 +113,7 @@ def opened_anew(home):
 
 
 def explain(home):
-    from tags_assets.explain.explainer import explain_row
+    from tags_assets.explanation.explainer import explain_row
     from tags_assets.store.artifacts import ArtifactStore
 
     store = ArtifactStore(home)

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 import tags_assets
 from tags_assets.commands import cli
-from tags_assets.explain.knobs import KNOBS
+from tags_assets.explanation.knobs import KNOBS
 from tags_assets.formats.export import FORMATS
 from tags_assets.settings import home, target_file
 from tags_assets.store.artifacts import ArtifactStore

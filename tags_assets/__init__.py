@@ -48,18 +48,6 @@ __all__ = [
 ]
 
 
-class _Package(ModuleType):
-    """The package, in which the room `explain` does not replace the function of that name."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Ignore the import system when it sets a module under the name of a function."""
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
-
 def __getattr__(name: str) -> object:
     """Import the Python API when it is asked for: the command line and Dagster need not wait for it."""
     if name in __all__:

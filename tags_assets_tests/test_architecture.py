@@ -27,12 +27,12 @@ METHOD = (
 )
 
 MAY_USE: dict[str, tuple[str, ...]] = {
-    "api": ("explain", "report", "selection", "settings", "store", *METHOD),
+    "api": ("explanation", "report", "selection", "settings", "store", *METHOD),
     "assets": ("formats", "llm", "report", "resources", "selection", "settings", "store", *METHOD),
     "commands": (
         "web",
         "assets",
-        "explain",
+        "explanation",
         "formats",
         "graph",
         "llm",
@@ -42,7 +42,7 @@ MAY_USE: dict[str, tuple[str, ...]] = {
         "store",
         *METHOD,
     ),
-    "explain": ("formats", "selection", "settings", "store", *METHOD),
+    "explanation": ("formats", "selection", "settings", "store", *METHOD),
     "confined": (),
     "formats": ("confined", "models", "store"),
     "graph": ("assets", "formats", "llm", "resources", "settings", "store", *METHOD),
@@ -75,7 +75,7 @@ FOREIGN = {
         "api",
         "assets",
         "commands",
-        "explain",
+        "explanation",
         "formats",
         "graph",
         "llm",

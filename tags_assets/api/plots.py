@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from tags_assets.api.reading import HomeLike, open_home
-from tags_assets.explain.lineage import Lineage
+from tags_assets.explanation.lineage import Lineage
 from tags_assets.report.charts import COLOUR_SCALE, Chart, asked_and_reached, gain_curve
 from tags_assets.report.concepts import concept_shares, partition
 from tags_assets.report.content import MASS_SCHEMA

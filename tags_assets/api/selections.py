@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tags_assets.api.reading import HomeLike, open_home
-from tags_assets.explain.diff import diff
-from tags_assets.explain.explainer import explain_row, why_node
-from tags_assets.explain.lineage import Lineage
-from tags_assets.explain.what_if import select_again
-from tags_assets.explain.what_if import what_if as turn
+from tags_assets.explanation.diff import diff
+from tags_assets.explanation.explainer import explain_row, why_node
+from tags_assets.explanation.lineage import Lineage
+from tags_assets.explanation.what_if import select_again
+from tags_assets.explanation.what_if import what_if as turn
 from tags_assets.selection.selected_targets import selected_target
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tags_assets.explain.diff import Diff
-    from tags_assets.explain.explanation import Explanation, NodeExplanation
-    from tags_assets.explain.knobs import Knobs
-    from tags_assets.explain.what_if import WhatIf
+    from tags_assets.explanation.diff import Diff
+    from tags_assets.explanation.explanation import Explanation, NodeExplanation
+    from tags_assets.explanation.knobs import Knobs
+    from tags_assets.explanation.what_if import WhatIf
     from tags_assets.selection.tables import Selected
 
 
@@ -33,7 +33,7 @@ def select(target: str | None = None, *, home: HomeLike = None, **knobs: Unpack[
     target
         A target that has a selection; the only one unless said.
     knobs
-        See `tags_assets.explain.knobs.KNOBS`; those left out are as in the target's current selection.
+        See `tags_assets.explanation.knobs.KNOBS`; those left out are as in the target's current selection.
 
     Returns
     -------

@@ -17,7 +17,7 @@ def diff(
     home: HomeOption = None,
 ) -> None:
     """Compare two selections: which rows stay, leave and arrive, and which shares shift."""
-    from tags_assets.explain.diff import diff as compare
+    from tags_assets.explanation.diff import diff as compare
     from tags_assets.store.opening import open_store
 
     out.print(compare(open_store(Home.resolve(home).path), a, b).to_text(), markup=False)

@@ -31,7 +31,7 @@ def explain(
 ) -> None:
     """Explain why ROW is in the selection, or why it is not."""
     from tags_assets.commands.selections import selection_of
-    from tags_assets.explain.explainer import explain_row, why_node
+    from tags_assets.explanation.explainer import explain_row, why_node
     from tags_assets.selection.selected_targets import selected_target
     from tags_assets.store.opening import open_store
 

@@ -8,7 +8,7 @@ import orjson
 
 from tags_assets import __version__
 from tags_assets.errors import UserError
-from tags_assets.explain.reproduction import facts_for_manifest
+from tags_assets.explanation.reproduction import facts_for_manifest
 from tags_assets.formats.export.mark import refuse_to_overwrite
 from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.selection.inferred import shows_inferred, tags_of

@@ -29,8 +29,8 @@ def reproduce(
     """Make a selection again from the versions in its MANIFEST and compare it row for row."""
     warnings.simplefilter("ignore")  # Dagster's, about options of its own that it calls beta
     from tags_assets.assets.selected_subset import selected_subset
-    from tags_assets.explain.reproduction import Manifest
-    from tags_assets.explain.reproduction import reproduce as make_again
+    from tags_assets.explanation.reproduction import Manifest
+    from tags_assets.explanation.reproduction import reproduce as make_again
     from tags_assets.selection.inputs import SelectionInputs
     from tags_assets.selection.tables import select_target
     from tags_assets.settings.target_file import TargetSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.explain.diff import resolve
-from tags_assets.explain.lineage import Lineage
+from tags_assets.explanation.diff import resolve
+from tags_assets.explanation.lineage import Lineage
 from tags_assets.selection.selected_targets import selected_target
 
 if TYPE_CHECKING:

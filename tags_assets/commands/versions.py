@@ -56,7 +56,7 @@ def versions(
 
 
 def _completeness(store: ArtifactStore, target: str, version: ArtifactVersion) -> str:
-    from tags_assets.explain.lineage import Lineage
+    from tags_assets.explanation.lineage import Lineage
 
     try:
         Lineage.of(store, target, version.data_version)

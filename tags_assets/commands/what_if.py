@@ -28,8 +28,8 @@ def what_if(
 
     - `tags-assets what-if max_share.source.web=0.2`
     """
-    from tags_assets.explain.knobs import KNOBS, parse_changes
-    from tags_assets.explain.what_if import what_if as changed
+    from tags_assets.explanation.knobs import KNOBS, parse_changes
+    from tags_assets.explanation.what_if import what_if as changed
     from tags_assets.selection.selected_targets import selected_target
     from tags_assets.store.opening import open_store
 

@@ -12,7 +12,7 @@ import pytest
 
 import tags_assets
 from tags_assets.errors import UserError
-from tags_assets.explain.knobs import KNOBS, Knobs
+from tags_assets.explanation.knobs import KNOBS, Knobs
 from tags_assets.report.charts import COLOUR_SCALE
 from tags_assets.store.opening import open_store
 from tags_assets_tests.requirements_of_tests import CHECKOUT

@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import tags_assets.explain.knobs; ", "from tags_assets import select; "]
+    "before", ["", "import tags_assets.explanation.knobs; ", "from tags_assets import select; "]
 )
 def test_every_exported_name_is_the_function_and_not_a_room(before):
     code = f"{before}import tags_assets; print([n for n in tags_assets.__all__ if n != '__version__' "

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tags_assets.explain.diff import diff
+from tags_assets.explanation.diff import diff
 from tags_assets.graph.runner import run_target
 from tags_assets.settings.home import Home
 from tags_assets.settings.target_registry import TargetRegistry

@@ -49,7 +49,7 @@ def test_help_loads_neither_dagster_nor_other_heavy_packages():
 
 def test_explain_is_the_function_though_a_room_has_its_name():
     import tags_assets
-    import tags_assets.explain.diff
+    import tags_assets.explanation.diff
 
     assert tags_assets.explain is explain
     assert callable(explain)

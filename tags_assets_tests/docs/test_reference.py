@@ -39,7 +39,7 @@ def test_every_variable_that_the_code_reads_is_in_the_reference():
 
 
 def test_every_knob_is_on_the_page_on_python():
-    from tags_assets.explain.knobs import KNOBS
+    from tags_assets.explanation.knobs import KNOBS
 
     page = (CHECKOUT / "docs" / "python.md").read_text(encoding="utf-8")
     listed = page.partition("The knobs\nare those")[2].partition("Knobs that you leave out")[0]

@@ -6,10 +6,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from tags_assets.explain.lineage import lineage_views, with_views
+from tags_assets.explanation.lineage import lineage_views, with_views
 from tags_assets.store.sql import load_sql, sql_names
 from tags_assets.store.warehouse import Warehouse
-from tags_assets_tests.explain.test_explainer import stored
+from tags_assets_tests.explanation.test_explainer import stored
 from tags_assets_tests.sql.pool import FATE, lineage_tables
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tags_assets.errors import printable
-from tags_assets.explain.knobs import turned
-from tags_assets.explain.lineage import Lineage
-from tags_assets.explain.terminal_text import short, styled
+from tags_assets.explanation.knobs import turned
+from tags_assets.explanation.lineage import Lineage
+from tags_assets.explanation.terminal_text import short, styled
 from tags_assets.selection.inputs import SelectionInputs
 from tags_assets.selection.tables import CODE_VERSION, Selected, select_target
 from tags_assets.settings.target_file import DEFAULT_BUDGET, NOT_ASKED, BudgetField
@@ -104,7 +104,7 @@ def what_if(store: ArtifactStore, target: str, changes: Mapping[str, object]) ->
     target
         Name of a target that has a selection.
     changes
-        See `tags_assets.explain.knobs.turned`.
+        See `tags_assets.explanation.knobs.turned`.
 
     Raises
     ------

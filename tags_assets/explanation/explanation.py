@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tags_assets.errors import printable
-from tags_assets.explain.terminal_text import short, styled
+from tags_assets.explanation.terminal_text import short, styled
 from tags_assets.selection.inferred import SHOWN_FROM
 
 if TYPE_CHECKING:

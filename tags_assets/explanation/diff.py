@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tags_assets.errors import UserError, printable
-from tags_assets.explain.lineage import Lineage
-from tags_assets.explain.terminal_text import short, styled
+from tags_assets.explanation.lineage import Lineage
+from tags_assets.explanation.terminal_text import short, styled
 from tags_assets.method.tree.share_changes import deepest_moves
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.store.upstream import GROWN_FROM

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tags_assets.errors import UserError
-from tags_assets.explain.explanation import Explanation, NodeExplanation
-from tags_assets.explain.lineage import Lineage
+from tags_assets.explanation.explanation import Explanation, NodeExplanation
+from tags_assets.explanation.lineage import Lineage
 from tags_assets.selection.inferred import shows_inferred
 from tags_assets.text import clipped
 

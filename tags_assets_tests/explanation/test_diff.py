@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.explain.diff import CALLED, _change, diff
-from tags_assets.explain.lineage import Lineage
+from tags_assets.explanation.diff import CALLED, _change, diff
+from tags_assets.explanation.lineage import Lineage
 from tags_assets.store.versions import VersionRecord
-from tags_assets_tests.explain.test_explainer import UPSTREAM, stored
+from tags_assets_tests.explanation.test_explainer import UPSTREAM, stored
 from tags_assets_tests.sql.pool import lineage_tables
 
 

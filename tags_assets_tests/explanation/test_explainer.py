@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from rich.console import Console
 
 from tags_assets.errors import UserError
-from tags_assets.explain.explainer import explain_row, why_node
+from tags_assets.explanation.explainer import explain_row, why_node
 from tags_assets.store.artifacts import ArtifactStore
 from tags_assets.store.versions import VersionRecord
 from tags_assets_tests.sql.pool import HOSTILE, lineage_tables

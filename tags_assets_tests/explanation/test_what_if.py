@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.explain.what_if import _apart, what_if
+from tags_assets.explanation.what_if import _apart, what_if
 from tags_assets.store.opening import open_store
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tags_assets.errors import UserError
-from tags_assets.explain.knobs import KNOBS, parse_changes, turned
+from tags_assets.explanation.knobs import KNOBS, parse_changes, turned
 from tags_assets.method.selection.request import Budget, MaxKL
 from tags_assets.settings.target_file import NOT_ASKED, ConstraintsField, TargetSpec
 
