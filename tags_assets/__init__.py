@@ -5,8 +5,6 @@ The Python API is here: ``from tags_assets import select, explain``. See ``docs/
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ import signal
 import struct
 import sys
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import duckdb
@@ -325,7 +326,7 @@ class Worker:
 
     def end(self, error: str | None = None, message: str = "") -> None:
         # Memory that was once used is not always given back.
-        again = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < RESTART_ABOVE_KB
+        again = _peak_kb() < RESTART_ABOVE_KB
         self.send(b"D", json.dumps({"again": again, "error": error, "message": message[:65536]}).encode())
 
 
@@ -367,6 +368,18 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]
         for schema, name in found
         if schema not in SYSTEM_SCHEMAS
     }
+
+
+def _peak_kb() -> int:
+    """Measure the most memory that this program has held, in kB.
+
+    `getrusage` also counts what the parent held when it started this process, which may be a gigabyte.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS has no /proc
 
 
 def _confine() -> None:

@@ -18,7 +18,7 @@ def tagger(embedder, threads):
         threads.append(threading.get_ident())
         return rows.select("instance_id", tag="prompt", weight=pl.lit(1.0))
 
-    return SimpleNamespace(home=SimpleNamespace(pool=lambda: SimpleNamespace(embedder=embedder)), tag=tag)
+    return SimpleNamespace(run=SimpleNamespace(pool=SimpleNamespace(embedder=embedder)), tag=tag)
 
 
 @pytest.mark.parametrize(("embedder", "beside"), [("minilm", True), ("api", False)])

@@ -365,6 +365,15 @@ def test_a_process_is_kept_and_one_that_was_left_is_killed(database):
     assert kept.popen.returncode is not None
 
 
+def test_the_memory_of_the_parent_does_not_count(database):
+    process.close()
+    large = bytearray(1_200_000_000)
+    large[::4096] = b"x" * len(large[::4096])
+    read(database, "rows")
+    del large
+    assert len(process._idle) == 1
+
+
 def test_a_process_that_used_much_memory_is_not_kept(database):
     process.close()
     read(
