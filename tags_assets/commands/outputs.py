@@ -15,6 +15,7 @@ from tags_assets.selection.inferred import shows_inferred, tags_of
 from tags_assets.selection.notes import notes_of
 from tags_assets.selection.selected_rows import selected_rows
 from tags_assets.store.durable import write_whole
+from tags_assets.store.mark import is_marked
 from tags_assets.store.opening import open_store
 from tags_assets.store.upstream import figures_of
 
@@ -35,16 +36,28 @@ MANIFEST = "manifest.json"
 _FILES = ("subset.jsonl", "selection.parquet", "report.html", MANIFEST)
 
 
+_HOMES_OWN = {"artifacts", "cache", "dagster", "exports", "pools", "quarantine", "runs"}
+"""Folders of a home whose content is ours alone."""
+
+
 def check_outputs(folder: Path) -> None:
-    """Make sure that nothing of somebody else's is overwritten: a folder of ours has our manifest.
+    """Make sure that the folder may be written to: nothing of somebody else's, and no folder of a home, is.
 
     Raises
     ------
     UserError
-        If a file that a selection writes is there and no selection wrote it.
+        If a file of that name is there and no selection wrote it, or the folder is a part of a home.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError("is not a folder", where=str(folder), fix="Name another with --out.")
+    whole = folder.resolve()
+    for home in filter(is_marked, whole.parents):
+        if whole.relative_to(home).parts[0] in _HOMES_OWN:
+            raise UserError(
+                f"belongs to the home {home}",
+                where=str(folder),
+                fix="Name a folder outside of it with --out.",
+            )
     if not _is_manifest(folder / MANIFEST):
         refuse_to_overwrite((folder / name for name in _FILES), "--out")
 
