@@ -199,7 +199,7 @@ def test_a_sample_is_tagged_and_its_tags_are_carried_over(server):
     assert set(kept["origin"]) == {"assigned"}  # nothing that was carried over passes for the model's own
     with pytest.raises(UserError, match="--tagger llm"):
         select(server, tagger="keyphrase")
-    with pytest.raises(UserError, match="no share"):
+    with pytest.raises(UserError, match="not a share"):
         select(server, tag_share="lots")
 
 
@@ -252,7 +252,7 @@ def test_ctrl_c_ends_a_run_that_waits_for_the_server_and_what_was_answered_is_ke
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "stopped; what was finished is kept" in said
+    assert "stopped; finished steps are kept" in said
     assert "defect" not in said
     server.behave = obliging
     n_calls = len(server.chats)
