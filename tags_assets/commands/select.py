@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tags_assets.commands.console import err, out, terminal_watcher
-from tags_assets.commands.memory import check_memory
 from tags_assets.commands.select_options import SelectOptions
 from tags_assets.errors import UserError
 from tags_assets.settings.home import Home
@@ -42,7 +41,6 @@ def select(options: SelectOptions) -> None:
     if options.what_if:
         _what_if(options)
         return
-    check_memory()
     home = Home.resolve(options.home).prepare()
     try:
         if options.dry_run:

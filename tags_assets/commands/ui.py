@@ -20,7 +20,6 @@ import psutil
 import typer
 
 from tags_assets.commands.console import out
-from tags_assets.commands.memory import check_memory
 from tags_assets.commands.options import HomeOption
 from tags_assets.errors import UserError
 from tags_assets.safe_start import safe_environment
@@ -53,7 +52,6 @@ def ui(
     home: HomeOption = None,
 ) -> None:
     """Serve the Dagster UI on HOME: the graph, its runs, and the daemon that watches for new data."""
-    check_memory()
     run_ui(Home.resolve(home).prepare(), port, browse=browse, public_address=public_address)
 
 
