@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import dagster as dg
+    from dagster_shared.error import SerializableErrorInfo
 
     from tags_assets.progress import Watcher
     from tags_assets.resources.run import Run
@@ -197,9 +198,18 @@ def _report_landing(instance: dg.DagsterInstance, event: dg.AssetMaterialization
         instance.report_runless_asset_event(event)
 
 
+def _is_interruption(error: SerializableErrorInfo) -> bool:
+    """Say whether Ctrl-C is behind an error: DuckDB raises one of its own when it is stopped in a query."""
+    signs = ("DagsterExecutionInterruptedError", "Query interrupted", "INTERRUPT Error")
+    texts = [error.cls_name or "", error.message]
+    if error.cause is not None:
+        texts += [error.cause.cls_name or "", error.cause.message]
+    return any(sign in text for sign in signs for text in texts)
+
+
 def _failure(event: dg.DagsterEvent) -> UserError:
     data = event.step_failure_data
-    if data.error and data.error.cls_name == "DagsterExecutionInterruptedError":
+    if data.error and _is_interruption(data.error):
         raise KeyboardInterrupt
     failure = data.user_failure_data
     if failure is not None and failure.description:

@@ -68,4 +68,4 @@ def test_what_is_wrong_is_said_one_line_each(store, rows, tmp_path):
 def test_a_version_that_was_not_published_is_said(store, rows):
     Warehouse(store).publish()
     store.write("tree", "v1", rows)
-    assert any("does not show all" in problem for problem in home_health(store).problems)
+    assert any("is not up to date" in problem for problem in home_health(store).problems)
