@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.errors import UserError
+from tags_assets.store.connections import interruptible
 from tags_assets.store.layout import VERSION_TABLE, check_identifier, quote_name
 from tags_assets.store.versions import StoredTable
 
@@ -151,10 +152,11 @@ def fetch(
 ) -> pl.DataFrame:
     """Run a query and return its rows."""
     try:
-        relation = cursor.sql(sql, params=params)
-        if relation is None:  # an empty text, or a comment
-            raise UserError("the query is empty", fix="Write one SELECT.")
-        frame: pl.DataFrame = relation.pl()
+        with interruptible(cursor):
+            relation = cursor.sql(sql, params=params)
+            if relation is None:  # an empty text, or a comment
+                raise UserError("the query is empty", fix="Write one SELECT.")
+            frame: pl.DataFrame = relation.pl()
     except RuntimeError as error:
         if str(error) == "Query interrupted":  # so DuckDB says what Python says otherwise
             raise KeyboardInterrupt from None
