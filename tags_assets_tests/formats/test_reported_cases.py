@@ -1,6 +1,6 @@
 """Inputs that people reported to other tools, beside the checkout: what becomes of each here.
 
-Every case has an ``expect.md`` that says what its user expects. Cases that are not met yet are marked as such.
+Every case has an ``expect.md`` that says what its user expects. Cases that are not met yet are marked.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def test_23_no_text_is_counted_as_a_handful_of_tokens():
 def test_24_a_name_is_no_contamination(case, tmp_path):
     bench = tmp_path / "bench.jsonl"
     quiz = [
-        ("下列哪一项是光合作用发生的主要细胞器？", ["叶绿体", "线粒体", "中华人民共和国国务院办公厅"]),
+        ("下列哪一项是光合作用发生的主要细胞器？", ["叶绿体", "线粒体", "中华人民共和国国务院办公厅"]),  # noqa: RUF001
         ("เมืองหลวงของประเทศไทยคือเมืองใดต่อไปนี้", ["กรุงเทพมหานคร", "เชียงใหม่", "ภูเก็ต"]),
         (
             "Which of these organelles is the main site of photosynthesis in the leaf of a plant?",
