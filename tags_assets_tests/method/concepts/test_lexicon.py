@@ -35,9 +35,20 @@ def test_no_concept_stands_twice_and_no_alias_is_of_two_concepts():
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_every_domain_and_field_has_a_description():
-    described = {(domain, field) for domain, field, text in lines("descriptions.tsv") if text}
+def test_the_descriptions_are_those_of_the_domains_and_fields():
+    described = [(domain, field) for domain, field, text in lines("descriptions.tsv") if text]
     slugs = {domain.replace(",", "").replace(" ", "-").lower(): domain for domain, _ in described}
-    for slug, rows in DOMAINS.items():
-        domain = slugs[slug]
-        assert {(domain, ""), *((domain, field) for field, _, _ in rows)} <= described
+    fields = {(slugs[slug], field) for slug, rows in DOMAINS.items() for field, _, _ in rows}
+    assert sorted(described) == sorted(fields | {(slugs[slug], "") for slug in DOMAINS})
+
+
+def test_the_readme_gives_the_size_of_the_lexicon():
+    rows = [row for domain in DOMAINS.values() for row in domain]
+    described = lines("descriptions.tsv")
+    domains = [domain for domain, field, _ in described if not field]
+    aliases = sum(len(aliases.split(";")) for _, _, aliases in rows if aliases)
+    size = (
+        f"{len(rows):,} concepts with {aliases:,} aliases, in {len(domains)} domains and "
+        f"{len(described) - len(domains)} fields."
+    )
+    assert size in FOLDER.joinpath("README.md").read_text(encoding="utf-8")
