@@ -23,14 +23,14 @@ from tags_assets.store.conditions import evaluate_condition
 
 SCHEMA = pl.Schema({"instance_id": pl.String(), "rule": pl.String(), "detail": pl.String()})
 
-CONTAMINATION, PERSONAL_DATA = "contamination", "personal_data"
+ATTACHMENTS, CONTAMINATION, PERSONAL_DATA = "attachments", "contamination", "personal_data"
 """Rules of ours; no filter of the user's may be called so."""
 
 MOST_SOURCES = 1_000
 BATCH_ROWS = 8_192
 
 
-@dg.asset(deps=["raw_instances"], code_version="2", **declare("filtered_rows", SCHEMA, pii=PII_SCHEMA))
+@dg.asset(deps=["raw_instances"], code_version="3", **declare("filtered_rows", SCHEMA, pii=PII_SCHEMA))
 def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """One row per instance that a filter, a benchmark or personal data took out, with the rule that did."""
     settings = run.pool
@@ -41,6 +41,7 @@ def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materi
         benchmarks = [[name, hashes[str(file)]] for name, file in zip(names_of(files), files, strict=True)]
         marker = PIIMarker(settings.pii_kinds, settings.pii_region)
         return {
+            "attachments": settings.attachments,
             "filters": settings.filters,
             "benchmarks": [CONTAMINATION_VERSION, settings.contamination_words, benchmarks] if files else [],
             "pii": [settings.pii, marker.fingerprint] if settings.pii != "off" else [],
@@ -74,7 +75,7 @@ def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materi
                 "pii_by_kind": dict(kinds.iter_rows()),
                 "rows_by_source": dict(sorted(sources.most_common(MOST_SOURCES))),
             },
-            pages.filtered_rows(inputs, taken, rules.said, kinds, rows=rows),
+            pages.filtered_rows(inputs, taken, rules.of(taken), kinds, rows=rows),
         )
 
     return materialize(context, run, compute, config=config)
@@ -85,7 +86,7 @@ class _Rules:
 
     def __init__(self, settings: PoolSettings) -> None:
         self.filters = settings.filters
-        for name in (CONTAMINATION, PERSONAL_DATA):
+        for name in (ATTACHMENTS, CONTAMINATION, PERSONAL_DATA):
             if name in self.filters:
                 raise UserError(
                     f"a filter cannot be called {name!r}: that is a rule of ours",
@@ -96,6 +97,7 @@ class _Rules:
         self.benchmarks = Benchmarks.read(files, settings.contamination_words) if files else None
         self.marker = PIIMarker(settings.pii_kinds, settings.pii_region) if settings.pii != "off" else None
         self.take_personal = settings.pii == "filter"
+        self.take_attachments = settings.attachments == "filter"
         self.said = dict(self.filters)
         """What each rule says, for people."""
         if self.benchmarks is not None:
@@ -105,6 +107,13 @@ class _Rules:
             self.said[PERSONAL_DATA] = "holds " + ", ".join(self.marker.kinds)
         self.read_texts = bool(self.filters or self.benchmarks or self.marker)
 
+    def of(self, taken: pl.DataFrame) -> dict[str, str]:
+        """Say the rules that are set, and that of attachments where it took rows out."""
+        attached = (
+            "the row has a picture, film, sound or file, which is not opened; --attachments keep keeps it"
+        )
+        return ({ATTACHMENTS: attached} if (taken["rule"] == ATTACHMENTS).any() else {}) | self.said
+
     def personal_data(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Mark what personal data the rows hold."""
         if self.marker is None:
@@ -113,6 +122,12 @@ class _Rules:
 
     def take_out(self, batch: pl.DataFrame, pii: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Yield the rows that each rule takes out."""
+        if self.take_attachments:
+            yield batch.filter(pl.col("attachments") > 0).select(
+                "instance_id",
+                pl.lit(ATTACHMENTS).alias("rule"),
+                pl.format("{} of them", "attachments").alias("detail"),
+            )
         if self.filters:
             rows = _for_conditions(batch, pii)
             for rule, condition in self.filters.items():

@@ -15,6 +15,7 @@ import polars as pl
 from tags_assets.assets import pictures
 from tags_assets.assets.previews import drawn_tree, table
 from tags_assets.formats.conversation import texts
+from tags_assets.formats.traits import TRAITS
 from tags_assets.llm.rating import RESPONSE_DIMENSIONS
 from tags_assets.report.charts import last_steps
 
@@ -57,9 +58,23 @@ def raw_instances(read: PoolRead) -> Page:
     return {
         "what_came_in": f"**{read.rows_in:,}** rows came in from {files}: **{read.rows_kept:,}** are kept, "
         f"{' and '.join(lost) if lost else 'none was lost'}.",
+        "what_rows_hold": table(_traits(read)),
+        **({"fields_not_used": table(_unused(read))} if read.unused else {}),
         "files_read": table(fates),
         "why_rejected": table(_reasons(read.rejected)) if read.rows_rejected else ALL_READ,
     }
+
+
+def _traits(read: PoolRead) -> pl.DataFrame:
+    """List the layouts that came in, and what rows hold beyond a conversation of text."""
+    traits = read.traits
+    rows = [(name, rows) for name, rows in sorted(traits.items()) if name.startswith("layout ")]
+    rows += [(words, traits[name]) for name, words in TRAITS.items() if name in traits]
+    return pl.DataFrame(rows, schema=["what", "rows"], orient="row")
+
+
+def _unused(read: PoolRead) -> pl.DataFrame:
+    return pl.DataFrame(list(read.unused.items()), schema=["field", "rows"], orient="row")
 
 
 def rejected_rows(read: PoolRead) -> Page:

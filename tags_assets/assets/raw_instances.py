@@ -19,7 +19,7 @@ def pool_configuration(run: Run) -> Mapping[str, Any]:
     return {"files": [list(file) for file in landed(run.home, run.pool).files], "columns": run.pool.columns}
 
 
-@dg.asset(deps=["landing"], code_version="2", **declare("raw_instances", INSTANCE_SCHEMA))
+@dg.asset(deps=["landing"], code_version="3", **declare("raw_instances", INSTANCE_SCHEMA))
 def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Read the files of the pool and mark duplicates; `rejected_rows` lists the lines that cannot be read."""
 
@@ -38,6 +38,8 @@ def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materi
                 "rows_rejected": read.rows_rejected,
                 "rows_duplicate": read.rows_duplicate,
                 "files": len(read.counts),
+                "traits": read.traits,
+                "unused": read.unused,
             },
             pages.raw_instances(read),
         )

@@ -12,7 +12,7 @@ from tags_assets.resources.run import RunResource
 from tags_assets.settings.pool import landed
 
 
-@dg.asset(deps=["landing"], code_version="2", **declare("rejected_rows", REJECTED_SCHEMA))
+@dg.asset(deps=["landing"], code_version="3", **declare("rejected_rows", REJECTED_SCHEMA))
 def rejected_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """List the lines that could not be read: file, line, reason and raw bytes."""
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tags_assets.commands.generated import pool_option
 from tags_assets.commands.options import HomeOption, TargetOption
-from tags_assets.settings.home import DEFAULT_POOL, Embedder, Judge, Namer, PersonalData, Tagger
+from tags_assets.settings.home import DEFAULT_POOL, Attachments, Embedder, Judge, Namer, PersonalData, Tagger
 
 
 class SelectOptions(BaseModel):
@@ -69,6 +69,7 @@ class SelectOptions(BaseModel):
     filters: Annotated[
         list[str], pool_option("filters", "--filter", example="long=response_tokens > 4096")
     ] = []
+    attachments: Annotated[Attachments | None, pool_option("attachments")] = None
     decontaminate: Annotated[list[str], pool_option("decontaminate", example="gsm8k_test.jsonl")] = []
     pii: Annotated[PersonalData | None, pool_option("pii")] = None
     limits: Annotated[

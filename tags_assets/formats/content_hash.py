@@ -26,14 +26,19 @@ def normalised(text: str) -> str:
     return " ".join(text.split())
 
 
-def content_hash(messages: Iterable[Message]) -> str:
-    """Hash a conversation: who says what, by `normalised` wording. 32 hexadecimal digits of BLAKE2b."""
+def content_hash(messages: Iterable[Message], more: str | None = None) -> str:
+    """Hash a conversation: who says what, by `normalised` wording. 32 hexadecimal digits of BLAKE2b.
+
+    ``more`` is what tells a row from others that say the same, such as its pictures; a plain row has none.
+    """
     digest = blake2b(digest_size=_HASH_BYTES)
     for message in messages:
         # Normalised text holds neither of these two: they count as white space.
         digest.update(
             f"{message['role']}\x1f{normalised(message['content'])}\x1e".encode(errors="surrogatepass")
         )
+    if more is not None:
+        digest.update(f"\x1d{more}".encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 

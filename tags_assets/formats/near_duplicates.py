@@ -17,6 +17,7 @@ first. Two rows are near-duplicates if
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -66,8 +67,14 @@ class Sketches:
     bands: NDArray[np.uint64]
 
 
-def sketch(conversations: Sequence[Sequence[Message]]) -> Sketches:
-    """Sketch conversations; each row's sketch depends on that row alone."""
+def sketch(
+    conversations: Sequence[Sequence[Message]], identities: Sequence[str | None] | None = None
+) -> Sketches:
+    """Sketch conversations; each row's sketch depends on that row alone.
+
+    ``identities`` tell rows that say the same apart, as `content_hash` takes them: two rows with other ones
+    never share a band.
+    """
     cut = _words_of(conversations)
     flat, offsets = shingles(cut.hashes, cut.word_rows)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(
@@ -75,7 +82,18 @@ def sketch(conversations: Sequence[Sequence[Message]]) -> Sketches:
     )
     digests = np.array(matrix.to_rows(), dtype=np.uint64).reshape(len(conversations), N_BANDS * HASHES_A_BAND)
     wording, bands = _hash_rows(cut.hashes, cut.exact, cut.turns, cut.roles, cut.rows, digests)
+    if identities is not None:
+        for row, identity in enumerate(identities):
+            if identity is not None:
+                salt = _salt(identity)
+                wording[row] ^= salt
+                bands[row] ^= salt
     return Sketches(wording, np.diff(cut.word_rows).astype(np.int32), bands)
+
+
+def _salt(identity: str) -> np.uint64:
+    digest = blake2b(identity.encode(errors="surrogatepass"), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
 
 
 @dataclass(frozen=True, eq=False)

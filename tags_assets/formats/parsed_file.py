@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b, file_digest
@@ -27,17 +28,18 @@ from tags_assets.formats.pool_files import Status, status_of
 from tags_assets.formats.readers import Position, Record, read_records
 from tags_assets.formats.readers.sniff import suffix_of
 from tags_assets.formats.recognise import recognise
+from tags_assets.formats.traits import traits_of
 from tags_assets.store.durable import refusals, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tags_assets.formats.column_map import ColumnMap, Given
 
-READER_VERSION = f"1, rensa {version('rensa')}"
+READER_VERSION = f"2, rensa {version('rensa')}"
 """Part of every key of the cache: raise it whenever the same file would give other rows or sketches."""
 
 BANDS = tuple(f"band_{number}" for number in range(near_duplicates.N_BANDS))
@@ -58,6 +60,7 @@ PARSED_SCHEMA: dict[str, pl.DataType] = {
 """
 
 _REJECTED_SCHEMA = {name: dtype for name, dtype in REJECTED_SCHEMA.items() if name != "file"}
+_UNUSED_NAMED = 100
 _ROWS_A_BATCH, _BYTES_A_BATCH = 4096, 8 * 2**20
 _LEFT_BEHIND_S = 24 * 3600
 _BESIDE = re.compile(r"\.parsing-[0-9a-z_]{8,16}")
@@ -80,12 +83,18 @@ class ParsedFile:
         Rows that were read, rows that could not be.
     columns_met
         The user's mapped columns that some row has.
+    traits
+        How many rows have what: reasoning, tools, attachments and so on.
+    unused
+        How many rows have a field that looks like content and is not used, by its name.
     """
 
     directory: Path
     n_rows: int
     n_rejected: int
     columns_met: tuple[str, ...]
+    traits: Mapping[str, int] = field(default_factory=dict)
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows in batches of at most 4,096."""
@@ -189,7 +198,14 @@ def _known(directory: Path) -> ParsedFile | None:
     if "digests" not in summary:  # of a home made before there were checksums
         with suppress(UserError):
             _write_summary(directory, summary)
-    return ParsedFile(directory, summary["rows"], summary["rejected"], tuple(summary["columns_met"]))
+    return ParsedFile(
+        directory,
+        summary["rows"],
+        summary["rejected"],
+        tuple(summary["columns_met"]),
+        summary.get("traits", {}),
+        summary.get("unused", {}),
+    )
 
 
 def _summary(directory: Path) -> dict[str, Any] | None:
@@ -260,6 +276,8 @@ def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int]
     position = Position()
     rows = rejected = 0
     met: set[str] = set()
+    traits: Counter[str] = Counter()
+    unused: Counter[str] = Counter()
     with (
         _Writer(beside / "rows.parquet", PARSED_SCHEMA) as good,
         _Writer(beside / "rejected.parquet", _REJECTED_SCHEMA) as bad,
@@ -270,9 +288,17 @@ def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int]
             rows += len(batch.recognised)
             rejected += len(batch.refused)
             met |= batch.met
+            traits += batch.traits()
+            unused += Counter(chain.from_iterable(row.unused for row in batch.recognised))
             if advance is not None:
                 advance(position.done)
-    _write_summary(beside, {"rows": rows, "rejected": rejected, "columns_met": sorted(met)})
+    summary = {"rows": rows, "rejected": rejected, "columns_met": sorted(met)}
+    _write_summary(beside, summary | {"traits": dict(sorted(traits.items())), "unused": _most(unused)})
+
+
+def _most(unused: Counter[str]) -> dict[str, int]:
+    """Keep the most frequent fields: files may have as many names as rows."""
+    return dict(sorted(unused.most_common(_UNUSED_NAMED)))
 
 
 @dataclass(eq=False)
@@ -308,6 +334,16 @@ class _Batch:
     def is_full(self) -> bool:
         return len(self.records) + len(self.refused) >= _ROWS_A_BATCH or self.n_bytes >= _BYTES_A_BATCH
 
+    def traits(self) -> Counter[str]:
+        """Count what the batch's rows hold beyond a conversation of text."""
+        found: Counter[str] = Counter(f"layout {row.format}" for row in self.recognised)
+        for row in self.recognised:
+            if row.label is not None:
+                found["label"] += 1
+            if row.structure is not None:
+                found.update(traits_of(row))
+        return found
+
     def rejected(self) -> pl.DataFrame:
         return pl.DataFrame(
             {
@@ -327,9 +363,10 @@ class _Batch:
         answered = [_said(messages, "assistant") for messages in conversations]
         around = [_said(messages, "system", "tool") for messages in conversations]
         counts = tokens.count([*asked, *around, *answered]).reshape(3, -1)
-        sketches = near_duplicates.sketch(conversations)
+        identities = [row.identity for row in self.recognised]
+        sketches = near_duplicates.sketch(conversations, identities)
         columns: dict[str, Any] = {
-            "content_hash": [content_hash(messages) for messages in conversations],
+            "content_hash": list(map(content_hash, conversations, identities)),
             "id": [row.id for row in self.recognised],
             "source": [row.source for row in self.recognised],
             "line": [record.line for record in self.records],
@@ -343,6 +380,11 @@ class _Batch:
             "given_tags": [given.tags for given in self.given],
             "given_score": [given.score for given in self.given],
             "given_embedding": [given.embedding for given in self.given],
+            "structure": [row.structure for row in self.recognised],
+            "attachments": [row.attachments for row in self.recognised],
+            "label": [row.label for row in self.recognised],
+            "pass_rate": [row.pass_rate for row in self.recognised],
+            "difficulty": [row.difficulty for row in self.recognised],
             "wording": sketches.wording,
             "n_words": sketches.n_words,
             **{name: sketches.bands[:, number] for number, name in enumerate(BANDS)},

@@ -67,6 +67,16 @@ class PoolRead:
     def rows_rejected(self) -> int:
         return sum(file.parsed.n_rejected for file in self._files)
 
+    @cached_property
+    def traits(self) -> dict[str, int]:
+        """How many rows have what, as `tags_assets.formats.traits` names it, and how many each layout."""
+        return dict(sum((Counter(file.parsed.traits) for file in self._files), Counter[str]()))
+
+    @cached_property
+    def unused(self) -> dict[str, int]:
+        """How many rows have a field that looks like content and is not used, the most frequent first."""
+        return dict(sum((Counter(file.parsed.unused) for file in self._files), Counter[str]()).most_common())
+
     @property
     def rows_duplicate(self) -> int:
         """Exact and near-duplicates."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from tags_assets.formats.instance import Message, Role, RowError
+from tags_assets.formats import attachments
+from tags_assets.formats.fields import CALL_IDS, REASONING, TURN_KEYS
+from tags_assets.formats.instance import Message, Role, RowError, Turn
+from tags_assets.formats.structured import as_json, decoded
+from tags_assets.formats.tool_calls import call_text, calls_in_text, calls_of
 from tags_assets.text import clipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CALLING_ROLES = ("function_call", "tool_call", "tool_calls")
+"""Roles of the assistant whose content is a call of a tool."""
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -24,16 +30,20 @@ ROLES: dict[str, Role] = {
     "bard": "assistant",
     "bing": "assistant",
     "model": "assistant",
-    "function_call": "assistant",
-    "tool_call": "assistant",
+    **dict.fromkeys(CALLING_ROLES, "assistant"),
     "tool": "tool",
     "tool_response": "tool",
+    "tool_result": "tool",
+    "tool_results": "tool",
     "function": "tool",
     "function_response": "tool",
+    "function_result": "tool",
     "observation": "tool",
     "ipython": "tool",
 }
 """Roles by their names in public dumps, in lower case; ``function_call`` is the assistant's."""
+
+_PLAIN_ROLES = {name: role for name, role in ROLES.items() if name not in CALLING_ROLES and role != "tool"}
 
 # A text of white space, control and zero-width characters, fillers and byte order marks alone is empty.
 _VISIBLE = re.compile(
@@ -41,6 +51,20 @@ _VISIBLE = re.compile(
     r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
 )
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant):[ \n]?")
+_CALLING_TRANSCRIPT = re.compile(r"(?:\A|\n+)[ \t]*(SYSTEM|USER|ASSISTANT|FUNCTION RESPONSE):[ \n]*")
+_SPEAKERS: dict[str, Role] = {
+    "Human": "user",
+    "Assistant": "assistant",
+    "SYSTEM": "system",
+    "USER": "user",
+    "ASSISTANT": "assistant",
+    "FUNCTION RESPONSE": "tool",
+}
+_END_OF_TEXT = "<|endoftext|>"
+# A switch of a model's reasoning, not what was thought.
+_SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high", "null"})
+_NOT_TRAINED = frozenset({"false", "0", "0.0", "no"})
+_TRAINED = frozenset({"true", "1", "1.0", "yes"})
 
 
 def is_empty(text: str) -> bool:
@@ -78,7 +102,7 @@ def text_of(value: object, where: str) -> str:
     raise RowError(f"{where} is {kind_of(value)}, not text")
 
 
-def turns(value: object, where: str) -> list[Message]:
+def turns(value: object, where: str) -> list[Turn]:
     """Read a list of turns with ``role`` and ``content`` or with ``from`` and ``value``.
 
     Raises
@@ -86,14 +110,31 @@ def turns(value: object, where: str) -> list[Message]:
     RowError
         If it is no such list, or a turn of it cannot be read.
     """
+    value = decoded(value, where)
     if not isinstance(value, list):
         raise RowError(f"{where} is {kind_of(value)}, not a list of turns")
     if not value:
         raise RowError(f"{where} is empty")
-    return [turn(item, f"turn {number} of {where}") for number, item in enumerate(value, start=1)]
+    return [
+        plain_turn(item) or turn(item, f"turn {number} of {where}")
+        for number, item in enumerate(value, start=1)
+    ]
 
 
-def turn(item: object, where: str) -> Message:
+def plain_turn(item: object) -> Turn | None:
+    """Read a turn that is who speaks and a text and nothing else, as nearly all are; None for any other."""
+    if item.__class__ is not dict or len(item) != 2:
+        return None
+    for role_key, content_key in TURN_KEYS:
+        content = item.get(content_key)
+        who = item.get(role_key)
+        if content.__class__ is str and who.__class__ is str:
+            role = _PLAIN_ROLES.get(who) or _PLAIN_ROLES.get(who.strip().casefold())
+            return {"role": role, "content": content} if role else None
+    return None
+
+
+def turn(item: object, where: str) -> Turn:
     """Read one turn.
 
     Raises
@@ -101,38 +142,129 @@ def turn(item: object, where: str) -> Message:
     RowError
         If its keys, its role or its content are not those of a turn.
     """
+    item = decoded(item, where)
     if not isinstance(item, dict):
         raise RowError(f"{where} is {kind_of(item)}, not an object")
-    for role_key, content_key in (("role", "content"), ("from", "value")):
-        if role_key in item and (content_key in item or _calls(item)):
-            break
-    else:
-        keys = ", ".join(_shown(key) for key in list(item)[:6]) or "no keys"
-        raise RowError(f"{where} needs role and content, or from and value; it has {keys}")
-    role = _role(item[role_key], where)
-    content = _content(item.get(content_key), _calls(item), role, where)
-    return {"role": role, "content": content}
+    given = {key: value for key, value in item.items() if value is not None}
+    calls = calls_of(given, where)
+    keys = _keys(item, given, calls)
+    if keys is None:
+        names = ", ".join(_shown(key) for key in list(item)[:6]) or "no keys"
+        raise RowError(f"{where} needs role and content, or from and value; it has {names}")
+    role = _role(item[keys[0]], where)
+    read: Turn = {"role": role, "content": ""}
+    who = str(item[keys[0]]).strip().casefold()
+    said = given.get(keys[1])
+    if who in CALLING_ROLES and (found := calls_in_text(said)) is not None:
+        calls, said = [*found, *calls], ""
+    reasoning = reasoning_of(given) if role == "assistant" else None
+    read["content"] = _content(said, read, role, where, may_be_null=bool(calls or reasoning))
+    reasoning = reasoning or read.get("reasoning")
+    if reasoning:
+        read["reasoning"] = reasoning
+    if calls := [*read.get("tool_calls", []), *calls]:
+        read["tool_calls"] = calls
+    _tell_more(read, given)
+    return read
+
+
+def _keys(item: dict[Any, Any], given: dict[Any, Any], calls: list[Any]) -> tuple[str, str] | None:
+    """Return the keys of a turn's speaker and content: those that are set, else those that are there."""
+    for fields in (given, item):
+        for role_key, content_key in TURN_KEYS:
+            if role_key in fields and (content_key in fields or calls or reasoning_of(given)):
+                return role_key, content_key
+    return None
+
+
+def _tell_more(read: Turn, given: dict[Any, Any]) -> None:
+    """Add which tool a result is of, and whether the turn is to be learnt."""
+    if read["role"] == "tool":
+        for key in CALL_IDS:
+            if isinstance(given.get(key), str) and given[key]:
+                read["tool_call_id"] = given[key]
+                break
+        if isinstance(given.get("name"), str) and given["name"]:
+            read["name"] = given["name"]
+    elif read["role"] == "assistant" and is_masked(given):
+        read["train"] = False
+
+
+def is_masked(given: Mapping[Any, Any]) -> bool:
+    """Say whether a turn's marks keep it from being learnt; ``mask`` alone says so by being true."""
+    for key in ("train", "loss", "weight", "loss_mask", "trainable"):
+        if key in given and _flag(given[key]) is False:
+            return True
+    return "mask" in given and _flag(given["mask"]) is True
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, str):
+        text = value.strip().casefold()
+        return False if text in _NOT_TRAINED else True if text in _TRAINED else None
+    return bool(value) if isinstance(value, bool | int | float) else None
+
+
+def reasoning_of(given: Mapping[Any, Any]) -> str | None:
+    """Return what a turn or a row holds as its reasoning, None where it holds none."""
+    for key in REASONING:
+        text = given.get(key)
+        if isinstance(text, str) and not is_empty(text) and text.strip().casefold() not in _SWITCHES:
+            return text
+    return None
 
 
 def is_sharegpt(value: object) -> bool:
     """Say whether a list's first turn is laid out as ShareGPT's are."""
     first = value[0] if isinstance(value, list) and value else None
-    return isinstance(first, dict) and "from" in first
+    return isinstance(first, dict) and first.get("from") is not None and first.get("role") is None
 
 
-def transcript(text: str) -> list[Message] | None:
-    r"""Read ``\n\nHuman: ...\n\nAssistant: ...`` as turns; None where the text is not laid out so."""
+def transcript(text: str) -> list[Turn] | None:
+    r"""Read a dialogue that is one text as turns; None where the text is not laid out so.
+
+    Known are ``\n\nHuman: ...\n\nAssistant: ...`` of hh-rlhf, and ``USER: ... ASSISTANT: ...`` with
+    ``FUNCTION RESPONSE: ...`` of Glaive, with its calls of tools.
+    """
     parts = _TRANSCRIPT.split(text.strip())
-    if len(parts) < 5 or parts[0]:
-        return None
-    roles: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
-    return [
-        {"role": roles[who], "content": part.strip()}
-        for who, part in zip(parts[1::2], parts[2::2], strict=True)
-    ]
+    calling = len(parts) < 5 or bool(parts[0])
+    if calling:
+        parts = _CALLING_TRANSCRIPT.split(text.strip())
+        if len(parts) < 5 or parts[0]:
+            return None
+    found: list[Turn] = []
+    for who, part in zip(parts[1::2], parts[2::2], strict=True):
+        said = part.strip()
+        if calling:
+            said = said.removesuffix(_END_OF_TEXT).strip()
+        read: Turn = {"role": _SPEAKERS[who], "content": said}
+        if calling and who == "ASSISTANT" and "<functioncall>" in said:
+            before, _, call = said.partition("<functioncall>")
+            calls = calls_in_text(f"<functioncall>{call}")
+            if calls is not None:
+                read["content"], read["tool_calls"] = before.strip(), calls
+        found.append(read)
+    return found
 
 
-def checked(messages: list[Message]) -> list[Message]:
+def as_text(turn: Turn, where: str) -> Message:
+    """Write a turn as text: what was thought, said and called."""
+    if len(turn) == 2:
+        return turn
+    text = "\n".join(
+        filter(None, [turn["content"], *(call_text(call, where) for call in turn.get("tool_calls", ()))])
+    )
+    if reasoning := turn.get("reasoning"):
+        text = with_reasoning(reasoning, text)
+    return {"role": turn["role"], "content": text}
+
+
+def with_reasoning(reasoning: str, said: str) -> str:
+    """Put what was thought before what is said, in the form that most models write."""
+    return f"<think>\n{reasoning}\n</think>\n\n{said}"
+
+
+def checked(conversation: list[Turn]) -> list[Turn]:
     """Return the conversation without empty system turns, having made sure that there is something to learn.
 
     Raises
@@ -141,17 +273,19 @@ def checked(messages: list[Message]) -> list[Message]:
         If the user or the assistant says nothing in one of their turns, if there is no user, or if no turn
         of the assistant follows the user's.
     """
-    kept: list[Message] = []
+    kept: list[Turn] = []
     asked = answered = False
-    for number, message in enumerate(messages, start=1):
+    for number, message in enumerate(conversation, start=1):
         role = message["role"]
-        if role in ("user", "assistant", "system") and is_empty(message["content"]):
+        if role != "tool" and is_empty(message["content"]) and not _says_more(message):
             if role == "system":
                 continue
+            what = "prompt" if role == "user" else "response"
+            trace = " but for its reasoning" if message.get("reasoning") else ""
             raise RowError(
-                f"the {'prompt' if role == 'user' else 'response'} is empty"
-                if len(messages) == 2
-                else f"turn {number} ({role}) is empty"
+                f"the {what} is empty{trace}"
+                if len(conversation) == 2
+                else f"turn {number} ({role}) is empty{trace}"
             )
         asked = asked or role == "user"
         answered = answered or (asked and role == "assistant")
@@ -163,6 +297,10 @@ def checked(messages: list[Message]) -> list[Message]:
     return kept
 
 
+def _says_more(turn: Turn) -> bool:
+    return bool(turn.get("tool_calls") or turn.get("attachments"))
+
+
 def _role(value: object, where: str) -> Role:
     role = ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
     if role is None:
@@ -172,63 +310,45 @@ def _role(value: object, where: str) -> Role:
     return role
 
 
-def _calls(item: dict[Any, Any]) -> list[object]:
-    """Return the tool calls of a turn; none where the keys are absent, null or of another kind."""
-    calls = item.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        return calls
-    call = item.get("function_call")
-    return [call] if isinstance(call, dict) else []
+def _content(value: object, read: Turn, role: Role, where: str, *, may_be_null: bool) -> str:
+    """Return what is said in a turn as text; what else its parts hold is added to the turn."""
+    if isinstance(value, str):
+        return value
+    if value is None and (may_be_null or role in ("tool", "system")):
+        return ""
+    if role == "tool" and not (isinstance(value, list) and all(map(_is_part, value))):
+        return as_json(value, f"the content of {where}")
+    if isinstance(value, list):
+        return "\n".join(text for text in [_part(part, read, where) for part in value] if text is not None)
+    return text_of(value, f"the content of {where}")
 
 
-def _content(value: object, calls: list[object], role: Role, where: str) -> str:
-    """Return what is said in a turn as text, tool calls as a JSON object each on a line of its own."""
-    if value is None and (calls or role == "tool"):
-        text = ""
-    elif isinstance(value, list):
-        text = "\n".join(_part(part, where) for part in value)
-    else:
-        text = text_of(value, f"the content of {where}")
-    return "\n".join(filter(None, [text, *(_call(call, where) for call in calls)]))
+def _is_part(part: object) -> bool:
+    return isinstance(part, str) or (isinstance(part, dict) and ("type" in part or part.keys() == {"text"}))
 
 
-def _part(part: object, where: str) -> str:
-    """Return the text of one part of a content that is a list of parts."""
+def _part(part: object, read: Turn, where: str) -> str | None:
+    """Return the text of one part of a content that is a list of parts; None where it is no text."""
     if isinstance(part, str):
         return part
-    if isinstance(part, dict):
-        text = part.get("text")
-        if part.get("type", "text") in ("text", "input_text", "output_text") and isinstance(text, str):
-            return text
-        raise RowError(f"{where} holds a part of type {_shown(part.get('type'))}; only text can be read")
-    raise RowError(f"{where} holds a part that is {kind_of(part)}, not text")
-
-
-def _call(call: object, where: str) -> str:
-    """Write a tool call as ``{"name": ..., "arguments": ...}``, the form of ShareGPT dumps."""
-    function = call.get("function", call) if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise RowError(f"a tool call in {where} names no function")
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        # What the model wrote as arguments, right or wrong, is what there is to learn.
-        with suppress(orjson.JSONDecodeError):
-            arguments = orjson.loads(arguments)
-    return as_json({"name": function["name"], "arguments": arguments}, where)
-
-
-def as_json(value: object, where: str) -> str:
-    """Write a value as JSON text.
-
-    Raises
-    ------
-    RowError
-        If it is nested too deeply for that.
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except RecursionError:
-        raise RowError(f"{where} is nested too deeply") from None
+    if not isinstance(part, dict):
+        raise RowError(f"{where} holds a part that is {kind_of(part)}, not text")
+    kind, text = part.get("type", "text"), part.get("text")
+    if kind in ("text", "input_text", "output_text") and isinstance(text, str):
+        return text
+    if kind in attachments.PART_KINDS:
+        attachment = attachments.of_part(part, attachments.PART_KINDS[kind])
+        read.setdefault("attachments", []).append(attachment)
+        return attachments.marker(attachment["kind"])
+    if kind in ("thinking", "reasoning") and (
+        thought := part.get("thinking") or text or part.get("reasoning")
+    ):
+        read["reasoning"] = "\n".join(filter(None, [read.get("reasoning"), str(thought)]))
+        return None
+    if kind in ("tool_use", "tool_call"):
+        read.setdefault("tool_calls", []).extend(calls_of({"tool_calls": [part]}, where))
+        return None
+    raise RowError(f"{where} holds a part of type {_shown(part.get('type'))}; only text can be read")
 
 
 def _shown(value: object) -> str:

@@ -57,7 +57,8 @@ class SelectionInputs:
         """
         tree = read_tree(inputs)
         scores = inputs.read("instance_scores", columns=["instance_id", "quality"])
-        details = inputs.read("raw_instances", columns=list(CONDITION_COLUMNS))
+        stored = {name for name, _ in inputs.versions["raw_instances"].tables["data"].columns}
+        details = inputs.read("raw_instances", columns=[n for n in CONDITION_COLUMNS if n in stored])
         rows = scores.join(details, on="instance_id", how="left", maintain_order="left")
         rows = _with_templates(inputs, rows)
         distribution = TargetDistribution.from_frame(

@@ -35,6 +35,7 @@ Judge = Literal["none", "llm"]
 Namer = Literal["own-tags", "llm"]
 Embedder = Literal["minilm", "api"]
 PersonalData = Literal["off", "mark", "filter"]
+Attachments = Literal["filter", "keep"]
 
 
 class PoolSettings(BaseModel):
@@ -73,6 +74,9 @@ class PoolSettings(BaseModel):
     """Thresholds of the checks; not part of versions."""
     freshness_hours: float | None = Field(default=None, gt=0)
     """Age at which the UI shows data and selections as stale. Without it, never."""
+    attachments: Attachments = "filter"
+    """Rows with pictures, films, sound or files: ``filter`` removes them, ``keep`` keeps them for trainers of
+    multimodal models."""
     decontaminate: list[str] = Field(default_factory=list)
     """Benchmark files: rows that overlap with a benchmark are removed."""
     contamination_words: int = Field(default=13, ge=4)

@@ -179,6 +179,11 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "given_tags": "Tags that came with the row.",
         "given_score": "Score that came with the row, of any scale.",
         "given_embedding": "Embedding that came with the row.",
+        "structure": "What it holds beyond text: turns, tools, the rejected answer (JSON).",
+        "attachments": "Number of its pictures, films, sounds and files; none is opened.",
+        "label": "Whether its answer is to be imitated, where the row says so (KTO).",
+        "pass_rate": "Pass rate that came with the row.",
+        "difficulty": "Difficulty that came with the row.",
     },
     "rejected_rows": {"reason": "Why the line could not be read.", "raw": "What stands there, as bytes."},
     "rivals": {
