@@ -21,7 +21,7 @@ EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
     deps=["raw_instances", "selected_subset"],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="2",
+    code_version="3",
     **declare("exported_subset", {"target": pl.String(), **EXPORT_SCHEMA}),
 )
 def exported_subset(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
@@ -33,7 +33,7 @@ def exported_subset(context: dg.AssetExecutionContext, run: RunResource) -> Mate
         rows = selected_rows(
             inputs.store, inputs.versions["selected_subset"], inputs.versions["raw_instances"]
         )
-        files = export(rows, folder, EXPORT_FORMATS, name=name, is_ours=True)
+        files = export(rows, folder, EXPORT_FORMATS, name=name, attachments="keep", is_ours=True)
         near = [replace(file, path=file.path.relative_to(home.path)) for file in files]
         frame = export_frame(near).select(pl.lit(name).alias("target"), pl.all())
         return Artifact(

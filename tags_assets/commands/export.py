@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
 
 
-def export(
+Reasoning = Literal["inline", "keep", "drop"]
+
+
+def export(  # noqa: PLR0917 - each is an option
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     target: TargetOption = None,
     formats: Annotated[
@@ -37,6 +40,13 @@ def export(
         list[str] | None,
         typer.Option(help="Export several targets as one mixture: `maths=0.7`, once per target."),
     ] = None,
+    reasoning: Annotated[
+        Reasoning,
+        typer.Option(
+            help="Where traces of reasoning go: `inline` into the text as `<think>`, `keep` into a field of "
+            "their own where the trainer has one, `drop` nowhere."
+        ),
+    ] = "inline",
     home: HomeOption = None,
 ) -> None:
     """Write a selection in the formats that trainers load."""
@@ -53,7 +63,9 @@ def export(
     else:
         name = selected_target(store, target)
         rows = _rows_of(store, name)
-    for file in write(rows, folder, formats or list(FORMATS), name=name):
+    # What the pool's settings keep of rows with pictures is in the selection on purpose.
+    files = write(rows, folder, formats or list(FORMATS), name=name, reasoning=reasoning, attachments="keep")
+    for file in files:
         size = "" if file.rows is None else f", {counted(file.rows, 'row')}"
         out.print(f"{file.format}: {file.path}{size}", markup=False)
         for note in file.notes:

@@ -70,7 +70,6 @@ def text_of(rows):
     return json.dumps(rows, ensure_ascii=False)
 
 
-@not_yet("fields of reasoning are not read")
 def test_01_reasoning_beside_the_content_is_part_of_the_answer(case, tmp_path):
     read = case(1)
     assert "0.04 square metres" in read.said("think-0")[1][1]
@@ -83,7 +82,6 @@ def test_01_reasoning_beside_the_content_is_part_of_the_answer(case, tmp_path):
         assert text_of(out).count("<think>") >= 7
 
 
-@not_yet("marks of turns are not read")
 def test_02_turns_that_must_not_be_learnt_keep_their_mark(case, tmp_path):
     read = case(2)
     out, reasons = read.exported(tmp_path / "a", "axolotl")
@@ -98,7 +96,6 @@ def test_02_turns_that_must_not_be_learnt_keep_their_mark(case, tmp_path):
     assert set(reasons) == {"w-all0"}
 
 
-@not_yet("labels are not read")
 def test_03_undesirable_answers_are_never_exported_to_be_imitated(case, tmp_path):
     read = case(3)
     assert read.rows["kto-1"]["label"] is False
@@ -116,7 +113,6 @@ def test_04_history_comes_first_in_every_layout(case):
     assert read.said("h-0")[0] == ("system", "You are a patient chess coach.")
 
 
-@not_yet("tool calls as JSON text are not read")
 def test_06_tool_calls_as_json_text_are_calls(case, tmp_path):
     read = case(6)
     assert read.n("js-") == 5
@@ -125,7 +121,7 @@ def test_06_tool_calls_as_json_text_are_calls(case, tmp_path):
     )
     assert "I look it up." in read.said("js-2")[1][1]
     out, _ = read.exported(tmp_path, "trl")
-    assert sum("tool_calls" in text_of(row) for row in out["subset"]) == 5
+    assert sum(any(turn["tool_calls"] for turn in row["messages"]) for row in out["subset"]) >= 5
 
 
 def test_09_system_prompts_have_many_names(case):
@@ -146,7 +142,6 @@ def test_10_results_of_tools_may_be_objects(case):
     assert '{"name": "rm", "arguments": "{\\"path\\": \\"a\\""}' in read.said("to-4")[1][1]
 
 
-@not_yet("columns of pictures are not read")
 def test_11_rows_with_pictures_are_treated_alike(case, tmp_path):
     read = case(11)
     has = {name: row["attachments"] for name, row in read.rows.items() if name.startswith("img")}
@@ -314,7 +309,6 @@ def test_31_repetition_is_read_in_seconds(tmp_path):
     assert time.process_time() - start < 10
 
 
-@not_yet("maps of columns do not reach pairs")
 def test_33_mapped_columns_reach_pairs(case, tmp_path):
     columns = {"chosen": "chosen_response", "rejected": "rejected_response"}
     read = case(33, "pool/pref.jsonl", columns=columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
@@ -55,6 +55,10 @@ class ExportedFile:
     sha256: str
     left_out: int = 0
     notes: tuple[str, ...] = ()
+
+
+Written: TypeAlias = tuple[list[ExportedFile], pl.DataFrame]
+"""What a trainer's form returns: its files, and the rows that were left out with their reasons."""
 
 
 def described(

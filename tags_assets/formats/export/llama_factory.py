@@ -13,18 +13,23 @@ what is written here:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from tags_assets.errors import UserError
-from tags_assets.formats.export.files import ExportedFile, described, write_json_lines
-from tags_assets.formats.export.turns import left_out, left_out_notes, why_not_alternating
+from tags_assets.formats.export import rich
+from tags_assets.formats.export.files import ExportedFile, Written, described
+from tags_assets.formats.export.turns import MESSAGE, left_out, left_out_notes, why_not_alternating
+from tags_assets.formats.turns import with_reasoning
 from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from tags_assets.formats.export.options import Options
+    from tags_assets.formats.instance import Turn
 
 Form = Literal["sharegpt", "alpaca", "openai"]
 
@@ -37,8 +42,7 @@ TAGS = {
     "function_tag": "function_call",
     "system_tag": "system",
 }
-"""All seven. ``function_call`` names no turn of ours: its content would have to be JSON, and one that is not
-would end the training run."""
+"""All seven. A turn of ``function_call`` holds the JSON of its calls, behind its reasoning if it has any."""
 
 MEDIA = ["<image>", "<video>", "<audio>"]
 SKIPPED = "because LLaMA-Factory would drop them with a line in its log"
@@ -46,8 +50,8 @@ LACKS = "because LLaMA-Factory would drop them with a line in its log, or the fo
 
 
 def write_sft(
-    rows: pl.DataFrame, folder: Path, name: str, form: Form = "sharegpt"
-) -> tuple[list[ExportedFile], pl.DataFrame]:
+    rows: pl.DataFrame, folder: Path, name: str, options: Options, form: Form = "sharegpt"
+) -> Written:
     """Write conversations for stage ``sft``.
 
     Parameters
@@ -59,31 +63,113 @@ def write_sft(
     name
         The data set's name there, and the file's stem.
     form
-        ``alpaca`` takes only rows without tool turns.
+        ``alpaca`` takes only rows without tools and attachments.
 
     Returns
     -------
     The files, and the rows that were left out with the reason.
     """
-    reason = why_not_alternating(rows, join_tools=form == "openai")
-    if form == "alpaca":
-        roles = pl.col("messages").list.eval(pl.element().struct.field("role"))
-        reason = rows.select(
-            pl.coalesce(
-                pl.lit(reason),
-                pl.when(roles.list.contains("tool")).then(pl.lit("the alpaca form has no tool turns")),
-            )
-        ).to_series()
+    alternates = why_not_alternating(rows, join_tools=form == "openai")
+    reason = rows.select(
+        pl.coalesce(
+            pl.lit(alternates),
+            _why_not(options, form),
+            pl.when("masked").then(pl.lit("a turn of it is not to be learnt, and the form has no mask")),
+        )
+    ).to_series()
     taken = rows.filter(reason.is_null())
     dropped = left_out(rows, reason)
-    body = _as_alpaca(taken) if form == "alpaca" else taken.select("messages")
-    notes = left_out_notes(dropped, LACKS if form == "alpaca" else SKIPPED) + _media_notes(taken)
-    return [
-        _write(body, folder, name, _entry(name, form), left=dropped.height, notes=notes, form=form)
-    ], dropped
+    entry = _entry(name, form)
+    body, bodies = taken.select("messages"), None
+    if taken["is_rich"].any():
+        talks = rich.talks(taken, options.reasoning)
+        if form == "alpaca":
+            taken = taken.with_columns(_texts(talks))
+        else:
+            bodies, columns = _bodies(talks)
+            entry["columns"] = {"messages": "messages", **columns}
+    if form == "alpaca":
+        body = _as_alpaca(taken)
+    notes = left_out_notes(dropped, LACKS if form == "alpaca" or rows["is_rich"].any() else SKIPPED)
+    notes += _media_notes(taken)
+    left = dropped.height
+    return [_write(body, folder, name, entry, bodies, left=left, notes=notes, form=form)], dropped
 
 
-def write_dpo(pairs: pl.DataFrame, folder: Path, name: str) -> tuple[list[ExportedFile], pl.DataFrame]:
+def _why_not(options: Options, form: Form) -> pl.Expr:
+    """Say why a row cannot be written, whatever its turns."""
+    media = ("image", "video", "audio") if options.attachments and form != "alpaca" else ()
+    common = rich.why_not_common(media)
+    both = pl.when("says_and_calls").then(
+        pl.lit("a turn speaks and calls a tool, and LLaMA-Factory takes one or the other")
+    )
+    if form != "alpaca":
+        return pl.coalesce(common, both)
+    roles = pl.col("messages").list.eval(pl.element().struct.field("role"))
+    tools = roles.list.contains("tool") | pl.col("calls")
+    return pl.coalesce(common, pl.when(tools).then(pl.lit("the alpaca form has no tool turns")))
+
+
+def _texts(talks: Sequence[rich.Talk]) -> pl.Series:
+    turns = [[{"role": t["role"], "content": t["content"]} for t in talk.turns] for talk in talks]
+    return pl.Series("messages", turns, dtype=pl.List(MESSAGE))
+
+
+def _bodies(
+    talks: Sequence[rich.Talk], *more: Mapping[str, Sequence[object]]
+) -> tuple[Iterator[dict[str, Any]], dict[str, str]]:
+    """Lay rows out, and name the columns beside their messages."""
+    kinds = [kind for kind in ("image", "video", "audio") if any(_of(talk, kind) for talk in talks)]
+    columns = {f"{kind}s": f"{kind}s" for kind in kinds}
+    if any(talk.tools for talk in talks):
+        columns["tools"] = "tools"
+
+    def bodies() -> Iterator[dict[str, Any]]:
+        for place, talk in enumerate(talks):
+            body: dict[str, Any] = {"messages": [turn_of(turn) for turn in talk.turns]}
+            if "tools" in columns:
+                tools = [rich.openai_tool(tool)["function"] for tool in talk.tools]
+                body["tools"] = rich.as_text(tools) if tools else ""
+            body |= {f"{kind}s": _of(talk, kind) for kind in kinds}
+            yield body | {name: values[place] for each in more for name, values in each.items()}
+
+    return bodies(), columns
+
+
+def _of(talk: rich.Talk, kind: str) -> list[str]:
+    return [each["reference"] for each in talk.media if each["kind"] == kind]
+
+
+def turn_of(turn: Turn) -> dict[str, str]:
+    """Write a turn: calls of tools are a turn of ``function_call`` that holds their JSON."""
+    content = turn["content"]
+    if calls := turn.get("tool_calls"):
+        named = [{"name": call["name"], "arguments": call["arguments"]} for call in calls]
+        content = "\n".join(
+            filter(None, [content.rstrip(), rich.as_text(named if len(named) > 1 else named[0])])
+        )
+        return {"role": TAGS["function_tag"], "content": content}
+    if thought := turn.get("reasoning"):  # its templates look for the trace in the text
+        content = with_reasoning(thought, content)
+    return {"role": turn["role"], "content": content}
+
+
+def write_kto(rows: pl.DataFrame, folder: Path, name: str, options: Options) -> Written:
+    """Write answers with their label for stage ``kto``; see `write_sft`."""
+    reason = rows.select(
+        pl.coalesce(pl.lit(why_not_alternating(rows)), _why_not(options, "sharegpt"))
+    ).to_series()
+    taken = rows.filter(reason.is_null())
+    dropped = left_out(rows, reason)
+    talks = rich.talks(taken, options.reasoning)
+    bodies, columns = _bodies(talks, {"label": taken["label"].to_list()})
+    entry = _entry(name, "sharegpt")
+    entry["columns"] = {"messages": "messages", "kto_tag": "label", **columns}
+    notes = left_out_notes(dropped, SKIPPED)
+    return [_write(taken, folder, name, entry, bodies, left=dropped.height, notes=notes)], dropped
+
+
+def write_dpo(pairs: pl.DataFrame, folder: Path, name: str, options: Options) -> Written:
     """Write preference pairs for stage ``dpo`` (and ``rm``); see `write_sft`."""
     prompts = pairs.with_columns(pl.col("prompt").alias("messages"))
     reason = pairs.select(
@@ -91,16 +177,27 @@ def write_dpo(pairs: pl.DataFrame, folder: Path, name: str) -> tuple[list[Export
     ).to_series()
     taken = pairs.filter(reason.is_null())
     dropped = left_out(pairs.drop("reason"), reason)
-    body = taken.select(pl.col("prompt").alias("messages"), "chosen", "rejected")
+    body, bodies = taken.select(pl.col("prompt").alias("messages"), "chosen", "rejected"), None
     entry = _entry(name, "sharegpt") | {"ranking": True}
-    entry["columns"] = {"messages": "messages", "chosen": "chosen", "rejected": "rejected"}
+    columns: dict[str, str] = {}
+    if taken["is_rich"].any():
+        rejected = [rich.placed(turn, options.reasoning) for turn in rich.rejected_turns(taken)]
+        whole = rich.talks(taken, options.reasoning)
+        sides = {
+            "chosen": [turn_of(talk.turns[-1]) for talk in whole],
+            "rejected": list(map(turn_of, rejected)),
+        }
+        talks = [rich.Talk(talk.turns[:-1], talk.tools, talk.media) for talk in whole]
+        bodies, columns = _bodies(talks, sides)
+    entry["columns"] = {"messages": "messages", "chosen": "chosen", "rejected": "rejected", **columns}
     notes = left_out_notes(dropped, SKIPPED)
-    return [_write(body, folder, name, entry, left=dropped.height, notes=notes)], dropped
+    return [_write(body, folder, name, entry, bodies, left=dropped.height, notes=notes)], dropped
 
 
 def describe(folder: Path, names: Sequence[str]) -> ExportedFile:
     """Measure ``dataset_info.json`` once all data sets have been named in it."""
-    sets = [f"`dataset: {name}`{' for stage `dpo`' if name.endswith('_dpo') else ''}" for name in names]
+    stages = {"dpo": " for stage `dpo`", "kto": " for stage `kto`"}
+    sets = [f"`dataset: {name}`{stages.get(name.rpartition('_')[2], '')}" for name in names]
     note = f"Train with `dataset_dir: {folder}` and {', or '.join(sets)}."
     return described("llamafactory", folder / "dataset_info.json", None, notes=(note,))
 
@@ -110,13 +207,14 @@ def _write(
     folder: Path,
     name: str,
     entry: Mapping[str, object],
+    bodies: Iterator[dict[str, Any]] | None = None,
     *,
     left: int,
     notes: tuple[str, ...],
     form: Form = "sharegpt",
 ) -> ExportedFile:
     path = folder / f"{name}.jsonl"
-    write_json_lines(path, body)
+    rich.write_rows(path, body, bodies)
     _register(folder / "dataset_info.json", name, entry)
     format_name = "llamafactory" if form == "sharegpt" else f"llamafactory-{form}"
     return described(format_name, path, body.height, left_out=left, notes=notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
@@ -12,9 +12,10 @@ import polars as pl
 from tags_assets.formats.export.turns import MESSAGE
 from tags_assets.formats.instance import RowError
 from tags_assets.formats.recognise import recognise
+from tags_assets.formats.turns import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tags_assets.formats.instance import Message
 
@@ -29,12 +30,12 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def pairs(rows: pl.DataFrame) -> pl.DataFrame:
-    """Read both sides of preference rows from the rows as they came.
+    """Lay out both sides of preference rows.
 
     Parameters
     ----------
     rows
-        Rows of the format ``preference`` with the column ``raw``.
+        Rows of the format ``preference`` with the columns ``messages``, ``structure`` and ``raw``.
 
     Returns
     -------
@@ -42,24 +43,31 @@ def pairs(rows: pl.DataFrame) -> pl.DataFrame:
     use, and is null where it is. This walks over the selected pairs one by one, as the reader of the pool
     does.
     """
-    read = [_pair(raw) for raw in rows["raw"]]
-    return rows.hstack(pl.DataFrame(read, schema=PAIR_SCHEMA, orient="row"))
+    held = [
+        _read_again(raw) if structure is None else structure
+        for structure, raw in rows.select("structure", "raw").iter_rows()
+    ]
+    read = [_pair(messages, structure) for messages, structure in zip(rows["messages"], held, strict=True)]
+    structures = pl.Series("structure", held, dtype=pl.String)
+    return rows.with_columns(structures).hstack(pl.DataFrame(read, schema=PAIR_SCHEMA, orient="row"))
 
 
-def _pair(raw: str) -> tuple[list[Message] | None, Message | None, Message | None, str | None]:
+def _pair(
+    messages: Sequence[Message], structure: str
+) -> tuple[list[Message] | None, Message | None, Message | None, str | None]:
+    held: dict[str, Any] = orjson.loads(structure)
+    if "rejected" not in held:
+        return None, None, None, held.get("unpaired", "the rejected side is empty")
+    turns = list(messages)
+    return turns[:-1], turns[-1], as_text(held["rejected"], "the rejected side"), None
+
+
+def _read_again(raw: str) -> str:
+    """Read the structure of a row that was stored before rows had one."""
     try:
-        row = parse(raw)
-        chosen = recognise(row).messages
-        rejected = recognise({**row, "chosen": row["rejected"]}).messages
-    except (RowError, ValueError, KeyError, TypeError) as error:
-        return None, None, None, f"the rejected side cannot be read ({error})"
-    if len(chosen) != len(rejected) or chosen[:-1] != rejected[:-1]:
-        return None, None, None, "the two sides do not answer the same prompt"
-    if chosen[-1]["role"] != "assistant" or rejected[-1]["role"] != "assistant":
-        return None, None, None, "a side does not end with the assistant"
-    if chosen[-1] == rejected[-1]:
-        return None, None, None, "both sides are the same"
-    return chosen[:-1], chosen[-1], rejected[-1], None
+        return recognise(parse(raw)).structure or "{}"
+    except (RowError, ValueError) as error:
+        return orjson.dumps({"unpaired": f"the rejected side cannot be read ({error})"}).decode()
 
 
 def parse(raw: str) -> Mapping[str, object]:

@@ -18,8 +18,12 @@ NAMED = 5
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
     """Bring the messages into the one shape that loaders infer alike for every row: no null role or
-    content.
+    content. Columns that rows stored by older versions lack are added, empty.
     """
+    missing = {"structure": pl.String(), "label": pl.Boolean()}
+    rows = rows.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in missing.items() if name not in rows.columns
+    )
     filled = pl.element().struct.with_fields(
         pl.field("role").fill_null("user"), pl.field("content").fill_null("")
     )

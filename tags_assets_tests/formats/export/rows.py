@@ -68,7 +68,18 @@ def frame(raws: list[object]) -> pl.DataFrame:
         text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False)
         read = recognise(parse(text))
         rows.append(
-            (f"i{line}", read.id, read.source or "pool", "pool.jsonl", line, read.format, read.messages, text)
+            (
+                f"i{line}",
+                read.id,
+                read.source or "pool",
+                "pool.jsonl",
+                line,
+                read.format,
+                read.messages,
+                text,
+                read.structure,
+                read.label,
+            )
         )
     schema = {
         "instance_id": pl.String(),
@@ -79,5 +90,7 @@ def frame(raws: list[object]) -> pl.DataFrame:
         "format": pl.String(),
         "messages": MESSAGES_DTYPE,
         "raw": pl.String(),
+        "structure": pl.String(),
+        "label": pl.Boolean(),
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
