@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ OUTPUTS = ("manifest.json", "subset.jsonl", "selection.parquet", "report.html")
 
 # What datasets and LLaMA-Factory write beside the data.
 _NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+_CACHE = re.compile(r"cache-[0-9a-z_]+\.arrow")
 _HOME_FOLDERS = {"cache", "dagster", "landing", "pools"}
 _MAX_LIST_BYTES = 16 * 2**20
 
@@ -33,6 +35,7 @@ OUR_OUTPUT = "written by tags-assets"
 LEADS_OUT = "a link that leads out of the folder; name what it leads to"
 OTHER_NAME = "not named as data"
 NO_DATA = "describes data, holds none"
+CACHE = "a cache of the datasets package: rows of other files, or their order"
 NOT_LISTED = "not in the data set's own list of files"
 
 
@@ -134,8 +137,8 @@ class _Walk:
                 self._leave(entry, OUR_OUTPUT)
             elif listed is None and not is_folder and suffix_of(entry) not in SUFFIXES:
                 self._leave(entry, OTHER_NAME)
-            elif name in _NOT_DATA:
-                self._leave(entry, NO_DATA)
+            elif name in _NOT_DATA or (listed is None and _CACHE.fullmatch(name) and here & _NOT_DATA):
+                self._leave(entry, NO_DATA if name in _NOT_DATA else CACHE)
             elif entry.is_symlink() and not self._stays(entry):
                 self._leave(entry, LEADS_OUT)
             elif listed is None:
@@ -153,10 +156,17 @@ class _Walk:
         else:
             return None
         try:
-            named = _json(file)[key]
+            content = _json(file)
+            if content.get("_indices_data_files"):
+                raise UserError(
+                    "the data set is a selection of the rows in its files, and the selection is not read",
+                    where=str(file),
+                    fix="Write it with dataset.flatten_indices().save_to_disk(...).",
+                )
+            named = content[key]
             names = named if key == "splits" else [each["filename"] for each in named]
             return [self._named(folder, name, file) for name in names]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, AttributeError) as error:
             raise UserError(f"does not list the data set's {key}", where=str(file)) from error
 
     def _named(self, folder: Path, name: object, file: Path) -> Path:

@@ -8,6 +8,7 @@ import pytest
 
 from tags_assets.errors import UserError
 from tags_assets.formats.folders import (
+    CACHE,
     EXPORTS_FILE,
     HIDDEN,
     LEADS_OUT,
@@ -220,3 +221,25 @@ def test_a_file_that_is_also_named_is_not_told_as_unread(folder):
     found = find_pool([folder, folder / ".b.jsonl"])
     assert len(found.files) == 2
     assert found.unread == []
+
+
+def test_caches_of_datasets_are_no_data_beside_what_describes_it(folder):
+    (folder / "cache-0a1b.arrow").write_bytes(b"x")
+    assert names(folder, data_below(folder)) == ["a.jsonl", "cache-0a1b.arrow"]
+    (folder / "dataset_info.json").write_text("{}")
+    found = data_below(folder)
+    assert names(folder, found) == ["a.jsonl"]
+    assert reasons(folder, found)["cache-0a1b.arrow"] == CACHE
+
+
+def test_a_data_set_that_is_a_selection_of_its_rows_is_refused(folder):
+    listed = {"_data_files": [{"filename": "a.jsonl"}], "_indices_data_files": [{"filename": "i.arrow"}]}
+    (folder / "state.json").write_text(json.dumps(listed))
+    with pytest.raises(UserError, match="flatten_indices"):
+        data_below(folder)
+
+
+@pytest.mark.parametrize("name", ["b.jl", "b.jsonlines", "b.jsonl.xz", "b.json.lz4", "b.jsonl.zip"])
+def test_other_names_of_data_are_data(folder, name):
+    (folder / name).write_bytes(ROW)
+    assert name in names(folder, data_below(folder))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tags_assets.formats.instance import RowError
 from tags_assets.formats.readers.json_row import clean, parse
+from tags_assets.formats.readers.pandas_json import orientation_of, rows_of
 from tags_assets.formats.readers.record import (
     KEPT_OF_A_LONG_ROW,
     MAX_ROW_BYTES,
@@ -14,11 +17,15 @@ from tags_assets.formats.readers.record import (
     Position,
     Record,
 )
-from tags_assets.formats.readers.streams import blocks
+from tags_assets.formats.readers.streams import blocks, head
+from tags_assets.formats.recognise import recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_LOOKED_AT = 2**20
+"""Bytes at the beginning of a document in which its first object is looked for."""
 
 WRAPPERS = (b"data", b"rows", b"examples", b"instances", b"items", b"train")
 """Keys of an object around the array of rows."""
@@ -33,8 +40,17 @@ def read_json_document(path: Path, compression: str | None, position: Position) 
     The document is cut into rows as its blocks come in, by brackets and strings alone, so one broken row
     costs no other row and the file is never held whole.
     """
+    start = head(path, compression, _LOOKED_AT)
+    orientation = orientation_of(start)
+    if orientation is not None:
+        rows = rows_of(blocks(path, compression, position), orientation, path)
+        if rows is not None:
+            for number, row in enumerate(rows, start=1):
+                yield Record(number, orjson.dumps(row), row)
+            return
     number = 0
-    for raw, problem in _Cutter(blocks(path, compression, position)).rows():
+    wraps = not _is_row(start)
+    for raw, problem in _Cutter(blocks(path, compression, position), wraps=wraps).rows():
         text = clean(raw)
         if not text and problem is None:
             continue
@@ -49,6 +65,23 @@ def _record(number: int, raw: bytes, text: bytes) -> Record:
         return Record(number, raw, None, error.reason)
 
 
+def _is_row(start: bytes) -> bool:
+    """Say whether a document begins with an object that is a row itself, whatever arrays it holds."""
+    depth = 0
+    if not start.lstrip().startswith(b"{"):
+        return False
+    for match in _TOKEN.finditer(start):
+        token = match[0]
+        depth += (token in b"{[") - (token in b"}]")
+        if depth == 0:
+            try:
+                recognise(parse(clean(start[: match.end()])))
+            except (RowError, RecursionError):
+                return False
+            return True
+    return False
+
+
 class _Cutter:
     """Cuts a stream of bytes into the rows of a JSON document.
 
@@ -56,8 +89,9 @@ class _Cutter:
     inside an object, 0 where values stand by themselves.
     """
 
-    def __init__(self, stream: Iterator[bytes]) -> None:
+    def __init__(self, stream: Iterator[bytes], *, wraps: bool = True) -> None:
         self._stream = stream
+        self._wrappers = WRAPPERS if wraps else ()
         self._buffer = b""
         self._start = 0  # where the row that is being read begins in the buffer
         self._place = 0  # where the next token is looked for
@@ -73,7 +107,9 @@ class _Cutter:
                 if depth == 0:
                     yield self._cut(begin, begin if token == b"{" else end)
                     rows_at = 0 if token == b"{" else 1
-                elif token == b"[" and depth == 1 and rows_at == 0 and key in WRAPPERS and not after_rows:
+                elif (
+                    token == b"[" and depth == 1 and rows_at == 0 and key in self._wrappers and not after_rows
+                ):
                     rows_at, self._start = 2, end
                 depth += 1
             elif token in b"}]":

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 
 from tags_assets.errors import UserError
-from tags_assets.formats.readers.csv_table import columns_of
+from tags_assets.formats.readers.csv_table import columns_of, delimiter_line, known_fields
 from tags_assets.formats.readers.json_row import clean
 from tags_assets.formats.readers.record import MAX_ROW_BYTES
 from tags_assets.formats.readers.streams import compression_of, head
-from tags_assets.formats.recognise import TEXT_FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +23,8 @@ Kind = Literal["json_lines", "json_document", "csv", "parquet", "arrow_stream", 
 SUFFIXES: dict[str, Kind] = {
     ".jsonl": "json_lines",
     ".ndjson": "json_lines",
+    ".jsonlines": "json_lines",
+    ".jl": "json_lines",
     ".json": "json_document",
     ".csv": "csv",
     ".tsv": "csv",
@@ -33,14 +34,12 @@ SUFFIXES: dict[str, Kind] = {
 }
 """Names under which data is looked for in folders, alone or with one of `COMPRESSED_SUFFIXES` behind."""
 
-COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2")
+COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".zip")
 
 _MAGIC: dict[bytes, Kind] = {b"PAR1": "parquet", b"ARROW1": "arrow_file", b"\xff\xff\xff\xff": "arrow_stream"}
 _FOREIGN = {
     b"%PDF": ("a PDF", None),
-    b"PK\x03\x04": ("a ZIP archive or an Office document", "Unpack it, or save the sheet as CSV."),
     b"SQLite format 3\x00": ("a SQLite database", "Export the table as CSV or Parquet."),
-    b"\xfd7zXZ": ("xz-compressed", "Unpack it, or use gzip or zstd."),
     b"\x89HDF": ("an HDF5 file", "Export it as Parquet."),
     b"\x93NUMPY": ("a NumPy array", None),
     b"\xff\xfe": ("UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8."),
@@ -106,6 +105,8 @@ def _by_magic(path: Path, start: bytes) -> Kind | None:
 
 def _by_text(start: bytes, named: Kind | None) -> Kind | None:
     text = clean(start)
+    if b"\n" not in text:
+        text = text.replace(b"\r", b"\n")  # lines of old Macs
     first, _, rest = text.partition(b"\n")
     if not text:
         return named or "json_lines"
@@ -145,8 +146,8 @@ def _is_json(line: bytes) -> bool:
 
 def _is_header(line: bytes, named: Kind | None) -> bool:
     try:
-        _, columns = columns_of(line.decode().strip())
+        text = line.decode().strip()
+        _, columns = columns_of(text)
     except (UnicodeDecodeError, csv.Error):
         return False
-    known = len(TEXT_FIELDS.intersection(column.strip() for column in columns))
-    return known >= 2 or (named == "csv" and len(columns) > 0)
+    return known_fields(columns) >= 2 or (named == "csv" and len(columns) > 0) or bool(delimiter_line(text))

@@ -91,3 +91,45 @@ def test_a_row_of_many_cells_over_many_lines_is_cut_and_the_reading_goes_on(tmp_
     assert found[0].reason == TOO_LONG
     assert max(len(record.raw) for record in found) <= 1100
     assert len(found) > 4  # each part that is read anew is cut in its turn
+
+
+def test_quotes_may_be_escaped_by_backslashes(tmp_path):
+    text = (
+        'prompt,completion\n"Say \\"hi\\", please","\\"Hi\\", I say"\n'
+        '"A path","C:\\\\new\\\\"\n"Plain","a\\b"\n'
+    )
+    found = records(tmp_path, text.encode())
+    assert [tuple(record.row.values()) for record in found] == [
+        ('Say "hi", please', '"Hi", I say'),
+        ("A path", "C:\\new\\"),
+        ("Plain", "a\\b"),
+    ]
+
+
+def test_a_backslash_at_the_end_of_a_cell_is_no_escape(tmp_path):
+    found = records(tmp_path, b'prompt,completion\n"Root?","C:\\"\n"Home?","D:\\"\n')
+    assert [record.row["completion"] for record in found] == ["C:\\", "D:\\"]
+
+
+def test_a_late_escape_rejects_its_row_alone(tmp_path):
+    usual = '"a ""b""",c\n' * 6000
+    found = records(tmp_path, f'prompt,completion\n{usual}"Say \\"hi\\"",d\n'.encode())
+    assert [record.reason for record in found if record.reason] == [
+        "not CSV: a quotation mark is escaped by a backslash here, and not in the rows before"
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"sep=;\nprompt;completion\nq;a\n",
+        b"Prompt,Completion\nq,a\n",
+        b"prompt,completion\rq,a\r",
+        b"prompt,completion\nq,a,,\n",
+        b'\xef\xbb\xbf"sep=|"\r\nPROMPT|COMPLETION\r\nq|a\r\n',
+    ],
+)
+def test_dialects_of_sheets_are_read(tmp_path, content):
+    (record,) = records(tmp_path, content)
+    assert [*record.row.values()] == ["q", "a"]
+    assert [name.casefold() for name in record.row] == ["prompt", "completion"]

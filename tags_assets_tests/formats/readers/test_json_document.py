@@ -100,3 +100,33 @@ def test_a_row_that_is_too_long_is_rejected_and_the_next_is_read(monkeypatch):
 def test_an_object_by_itself_is_a_row(tmp_path):
     (only,) = records(tmp_path, json.dumps({"instruction": "q", "output": "a"}, indent=2))
     assert only.row == {"instruction": "q", "output": "a"}
+
+
+TABLE = [{"prompt": "p", "completion": "c"}, {"prompt": "q", "completion": "d"}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"prompt": {"0": "p", "1": "q"}, "completion": {"0": "c", "1": "d"}},
+        {"0": TABLE[0], "1": TABLE[1]},
+        {"columns": ["prompt", "completion"], "index": [0, 1], "data": [["p", "c"], ["q", "d"]]},
+        {"schema": {"fields": []}, "data": TABLE},
+        TABLE,
+    ],
+)
+def test_the_layouts_of_pandas_are_read(tmp_path, document):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(document))
+    assert [record.row for record in read_records(path)] == TABLE
+
+
+@pytest.mark.parametrize("array", ["examples", "data", "items", "rows"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_object_that_is_a_row_is_a_row_whatever_it_holds(tmp_path, array, indent):
+    row = {array: [{"prompt": "shot", "completion": "none"}], "prompt": "p", "completion": "c"}
+    path = tmp_path / "rows.json"
+    path.write_text("\n".join(json.dumps(row | {"id": str(n)}, indent=indent) for n in range(3)))
+    assert [record.row["id"] for record in read_records(path)] == ["0", "1", "2"]
+    path.write_text(json.dumps({array: [row], "about": "a wrapper"}, indent=indent))
+    assert [record.row for record in read_records(path)] == [row]

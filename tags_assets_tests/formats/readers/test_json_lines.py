@@ -73,3 +73,18 @@ def test_byte_order_marks_without_number_are_passed_over_in_one_go(tmp_path):
     marks = b"\xef\xbb\xbf" * 5_000_000  # one by one, each would copy all that follow
     (found,) = records(tmp_path, marks + b' {"a": 1}')
     assert found.row == {"a": 1}
+
+
+def test_a_comma_behind_a_row_and_an_array_of_rows_are_read(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1},\n[{"a": 2}, {"a": 3}]\n{"a": 4}\n[1, 2]\n{"a": 5},,\n')
+    found = list(read_records(path))
+    assert [(record.line, record.row) for record in found] == [
+        (1, {"a": 1}),
+        (2, {"a": 2}),
+        (2, {"a": 3}),
+        (3, {"a": 4}),
+        (4, None),
+        (5, None),
+    ]
+    assert found[4].reason == "a row is a JSON object, and this is a list"

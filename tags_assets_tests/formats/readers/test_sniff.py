@@ -48,7 +48,7 @@ def test_format_is_told_by_content(tmp_path, name, content, kind):
     ("content", "message"),
     [
         (b"%PDF-1.7\n", "is a PDF"),
-        (b"PK\x03\x04xxxx", "is a ZIP archive"),
+        (b"PK\x03\x04xxxx", "the zip stream is damaged"),
         (b"SQLite format 3\x00" + b"\x00" * 90, "is a SQLite database. Export the table"),
         (b"\xff\xfe{\x00}\x00", "is UTF-16 text. Convert it"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n", "Run `git lfs pull`"),

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
+import lzma
+import zipfile
 
+import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import given
@@ -13,6 +17,20 @@ from tags_assets.formats.readers import streams
 from tags_assets.formats.readers.record import Position
 
 DATA = b'{"a": 1}\n' * 5000
+
+
+def zipped(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def wide_window(content):
+    window = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+    compressor = zstandard.ZstdCompressor(compression_params=window).compressobj()
+    return compressor.compress(content) + compressor.flush()
 
 
 @given(st.lists(st.binary(max_size=9), max_size=8))
@@ -52,6 +70,51 @@ def test_compression_is_told_by_content(tmp_path, name, packed):
     position = Position()
     assert b"".join(streams.blocks(path, name, position)) == DATA
     assert position.done == len(packed)
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("xz", lzma.compress(DATA)),
+        ("lz4", pa.Codec("lz4").compress(DATA, asbytes=True)),
+        ("zip", zipped({"rows.jsonl": DATA})),
+        ("gzip", gzip.compress(DATA) + bytes(4096)),
+        ("zstd", b"\x5a\x2a\x4d\x18\x03\x00\x00\x00xyz" + zstandard.compress(DATA)),
+        ("zstd", zstandard.compress(DATA) + b"\x50\x2a\x4d\x18\x00\x00\x00\x00"),
+    ],
+)
+def test_unusual_compression_is_read(tmp_path, name, packed):
+    path = tmp_path / "rows"
+    path.write_bytes(packed)
+    assert streams.compression_of(path) == name
+    assert b"".join(streams.blocks(path, name)) == DATA
+
+
+@pytest.mark.parametrize(
+    ("packed", "says"),
+    [
+        (zipped({"a.jsonl": DATA, "b.jsonl": DATA}), "a ZIP archive of 2 files"),
+        (zipped({"[Content_Types].xml": b"", "xl/a.xml": b""}), "an Office document"),
+        (lzma.compress(DATA)[:-20], "xz stream is damaged or cut short"),
+        (gzip.compress(DATA)[:-9], "gzip stream is damaged or cut short"),
+        (zipped({"a.jsonl": DATA})[:-30], "zip stream is damaged or cut short"),
+        (wide_window(DATA), "window of 256 MiB"),
+    ],
+)
+def test_what_cannot_be_unpacked_says_why(tmp_path, packed, says):
+    path = tmp_path / "rows"
+    path.write_bytes(packed)
+    with pytest.raises(UserError, match=says):
+        list(streams.blocks(path, streams.compression_of(path)))
+
+
+def test_line_ends_of_old_macs_are_line_ends():
+    assert list(streams.lines(streams.with_line_ends(iter([b"a\rb", b"\rc"])))) == [
+        (1, b"a", True),
+        (2, b"b", True),
+        (3, b"c", True),
+    ]
+    assert list(streams.with_line_ends(iter([b"a\r\nb", b"\rc"]))) == [b"a\r\nb", b"\rc"]
 
 
 def damaged(packed):
