@@ -131,3 +131,35 @@ def test_what_save_to_disk_writes_is_read(tmp_path, read):
     assert read(tmp_path / "both").rows_in == 6
     assert read(tmp_path / "both" / "train").rows_in == 4
     assert read(tmp_path).rows_in == 12
+
+
+def test_what_is_null_because_other_rows_have_it_is_taken_out(tmp_path):
+    path = tmp_path / "rows.parquet"
+    calls = [[{"name": "f", "arguments": {"a": 1}}], [{"name": "g", "arguments": {"b": "x"}}]]
+    rows = [
+        {
+            "messages": [{"role": "assistant", "content": None, "tool_calls": call}],
+            "other": None,
+            "deep": None,
+        }
+        for call in calls
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    found = list(read_records(path))
+    for record, row in zip(found, rows, strict=True):
+        assert record.row == json.loads(record.raw) == row
+
+
+def test_maps_are_objects_and_bytes_that_are_text_are_text(tmp_path):
+    path = tmp_path / "rows.parquet"
+    arguments = pa.array([[("to", "Ely"), ("via", None)]], pa.map_(pa.string(), pa.string()))
+    columns = {
+        "arguments": arguments,
+        "prompt": pa.array(["gr\u00fcn".encode()]),
+        "blob": pa.array([b"\x00a"]),
+    }
+    pq.write_table(pa.table(columns), path)
+    (record,) = read_records(path)
+    assert record.row["arguments"] == {"to": "Ely"}
+    assert record.row["prompt"] == "gr\u00fcn"
+    assert json.loads(record.raw)["blob"] == "AGE="
