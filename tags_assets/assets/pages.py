@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import pictures
-from tags_assets.assets.previews import drawn_tree, table
+from tags_assets.assets.previews import drawn_tree, escaped, table
 from tags_assets.formats.conversation import texts
 from tags_assets.formats.traits import TRAITS
 from tags_assets.llm.rating import RESPONSE_DIMENSIONS
@@ -40,8 +40,8 @@ OF_EACH = 3
 BARS = 24
 
 
-def raw_instances(read: PoolRead) -> Page:
-    """Say what came in, and what was rejected and why."""
+def raw_instances(read: PoolRead, unread: Sequence[str] = ()) -> Page:
+    """Say what came in, what was rejected and why, and what lies among the files and is not read."""
     counts = read.counts
     fates = counts.select(
         "file", rows="rows_in", kept="rows_kept", duplicate="rows_duplicate", rejected="rows_rejected"
@@ -61,6 +61,7 @@ def raw_instances(read: PoolRead) -> Page:
         "what_rows_hold": table(_traits(read)),
         **({"fields_not_used": table(_unused(read))} if read.unused else {}),
         "files_read": table(fates),
+        **({"files_not_read": "\n".join(f"- {escaped(line)}" for line in unread)} if unread else {}),
         "why_rejected": table(_reasons(read.rejected)) if read.rows_rejected else ALL_READ,
     }
 

@@ -11,12 +11,16 @@ from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materia
 from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
 from tags_assets.resources.run import Run, RunResource
-from tags_assets.settings.pool import landed
+from tags_assets.settings.pool import landed, not_read
 
 
 def pool_configuration(run: Run) -> Mapping[str, Any]:
     """Resolve what the reading of the pool depends on: the files' content, the mapped columns."""
-    return {"files": [list(file) for file in landed(run.home, run.pool).files], "columns": run.pool.columns}
+    configuration = {
+        "files": [list(file) for file in landed(run.home, run.pool).files],
+        "columns": run.pool.columns,
+    }
+    return configuration | ({"allow_unreadable_files": True} if run.pool.allow_unreadable_files else {})
 
 
 @dg.asset(deps=["landing"], code_version="3", **declare("raw_instances", INSTANCE_SCHEMA))
@@ -28,6 +32,7 @@ def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materi
             landed(run.home, run.pool).sources,
             cache=run.home.cache,
             columns=run.pool.columns,
+            allow_unreadable=run.pool.allow_unreadable_files,
             progress=inputs.progress,
         )
         return Artifact(
@@ -41,7 +46,7 @@ def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materi
                 "traits": read.traits,
                 "unused": read.unused,
             },
-            pages.raw_instances(read),
+            pages.raw_instances(read, not_read(run.home, run.pool)),
         )
 
     return materialize(context, run, compute, config=lambda _: pool_configuration(run))

@@ -18,7 +18,12 @@ def rejected_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materi
 
     def compute(_inputs: Inputs, _partition: str) -> Artifact:
         sources = landed(run.home, run.pool).sources
-        read = read_pool(sources, cache=run.home.cache, columns=run.pool.columns)
+        read = read_pool(
+            sources,
+            cache=run.home.cache,
+            columns=run.pool.columns,
+            allow_unreadable=run.pool.allow_unreadable_files,
+        )
         figures = {"rows_rejected": read.rows_rejected}
         return Artifact({"data": read.rejected}, figures, pages.rejected_rows(read))
 

@@ -14,7 +14,7 @@ from tags_assets.settings.validation import pairs, validated, value_of
 if TYPE_CHECKING:
     from tags_assets.commands.select_options import SelectOptions
 
-AS_GIVEN = ("tagger", "judge", "namer", "embedder", "attachments", "pii")
+AS_GIVEN = ("tagger", "judge", "namer", "embedder", "allow_unreadable_files", "attachments", "pii")
 """Options whose value is the value of the pool's setting of the same name."""
 
 

@@ -69,6 +69,9 @@ class SelectOptions(BaseModel):
     filters: Annotated[
         list[str], pool_option("filters", "--filter", example="long=response_tokens > 4096")
     ] = []
+    allow_unreadable_files: Annotated[
+        bool, pool_option("allow_unreadable_files", "--allow-unreadable-files")
+    ] = False
     attachments: Annotated[Attachments | None, pool_option("attachments")] = None
     decontaminate: Annotated[list[str], pool_option("decontaminate", example="gsm8k_test.jsonl")] = []
     pii: Annotated[PersonalData | None, pool_option("pii")] = None

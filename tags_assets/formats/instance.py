@@ -104,6 +104,8 @@ class Recognised:
         As the row has them.
     unused
         Fields that look like content and are not used.
+    is_repr
+        Whether a structure of the row came as Python's repr.
     """
 
     id: str | None
@@ -117,6 +119,7 @@ class Recognised:
     pass_rate: float | None = None
     difficulty: float | None = None
     unused: tuple[str, ...] = ()
+    is_repr: bool = False
 
 
 MESSAGES_DTYPE = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tags_assets.formats.column_map import ColumnMap, Given
 
-READER_VERSION = f"2, rensa {version('rensa')}"
+READER_VERSION = f"3, rensa {version('rensa')}"
 """Part of every key of the cache: raise it whenever the same file would give other rows or sketches."""
 
 BANDS = tuple(f"band_{number}" for number in range(near_duplicates.N_BANDS))
@@ -139,6 +139,7 @@ def parse_file(
     *,
     status: Status | None = None,
     advance: Callable[[int], None] | None = None,
+    allow_unreadable: bool = False,
 ) -> ParsedFile:
     """Read a file, or find it in the cache.
 
@@ -152,6 +153,9 @@ def parse_file(
         The file's `status_of` before it was fingerprinted, to tell whether it has changed since.
     advance
         Called with the bytes of the file that were read so far.
+    allow_unreadable
+        Whether a file that cannot be read, as a whole or from some place on, is a rejected row instead of an
+        error.
 
     Raises
     ------
@@ -159,7 +163,8 @@ def parse_file(
         If the file as a whole cannot be read, or if it changed while it was read.
     """
     # The name has a part in what the content is taken for only where that leaves it open.
-    key = "\n".join([fingerprint, READER_VERSION, suffix_of(path), columns.key()])
+    parts = [fingerprint, READER_VERSION, suffix_of(path), columns.key()]
+    key = "\n".join([*parts, "allow unreadable"] if allow_unreadable else parts)
     directory = cache / blake2b(key.encode(), digest_size=16).hexdigest()
     known = _known(directory)
     if known is not None:
@@ -167,7 +172,9 @@ def parse_file(
             os.utime(directory / SUMMARY)
         return known
     with _beside(directory) as beside:
-        _parse(path, beside, columns, advance)
+        position = Position()
+        records = read_records(path, position)
+        _parse(_tolerated(records) if allow_unreadable else records, position, beside, columns, advance)
         if status is not None and status != status_of(path):
             raise UserError("changed while it was read", where=str(path), fix="Run again.")
     written = _known(directory)
@@ -272,8 +279,25 @@ def _beside(directory: Path) -> Iterator[Path]:
             remove_parsed(beside)
 
 
-def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int], None] | None) -> None:
-    position = Position()
+def _tolerated(records: Iterator[Record]) -> Iterator[Record]:
+    """Yield records; what is wrong with the file as a whole is one of them."""
+    last = 0
+    try:
+        for record in records:
+            last = record.line
+            yield record
+    except UserError as error:
+        place = "the file cannot be read" if last == 0 else "the rest of the file cannot be read"
+        yield Record(last + 1, b"", None, f"{place}: {error.problem}")
+
+
+def _parse(
+    records: Iterator[Record],
+    position: Position,
+    beside: Path,
+    columns: ColumnMap,
+    advance: Callable[[int], None] | None,
+) -> None:
     rows = rejected = 0
     met: set[str] = set()
     traits: Counter[str] = Counter()
@@ -282,7 +306,7 @@ def _parse(path: Path, beside: Path, columns: ColumnMap, advance: Callable[[int]
         _Writer(beside / "rows.parquet", PARSED_SCHEMA) as good,
         _Writer(beside / "rejected.parquet", _REJECTED_SCHEMA) as bad,
     ):
-        for batch in _batches(read_records(path, position), columns):
+        for batch in _batches(records, columns):
             good.write(batch.rows())
             bad.write(batch.rejected())
             rows += len(batch.recognised)
@@ -340,6 +364,8 @@ class _Batch:
         for row in self.recognised:
             if row.label is not None:
                 found["label"] += 1
+            if row.is_repr:
+                found["python_repr"] += 1
             if row.structure is not None:
                 found.update(traits_of(row))
         return found

@@ -135,6 +135,7 @@ def read_pool(
     *,
     cache: Path,
     columns: Mapping[str, str] | None = None,
+    allow_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PoolRead:
     """Read a pool.
@@ -150,14 +151,17 @@ def read_pool(
         A folder that holds each file's parsed rows by content: a file that was read before is not read again.
     columns
         Columns of the user's own, see `ColumnMap`.
+    allow_unreadable
+        Whether the run goes on without files that cannot be read or hold no usable row; they are rejected
+        rows.
     progress
         Called with the bytes read and the bytes in all.
 
     Raises
     ------
     UserError
-        If a file as a whole cannot be read, if there is no row, if no row can be read, or if a mapped column
-        is in no row.
+        If a file as a whole cannot be read or has rows and none of them can be read, if there is no row, or
+        if a mapped column is in no row.
     """
     clear_left_behind(cache)
     mapping = ColumnMap(columns)
@@ -174,33 +178,44 @@ def read_pool(
                     progress(before + done, total)
 
             fingerprint = fingerprints[str(path)]
-            parsed = parse_file(path, fingerprint, cache, mapping, status=status, advance=advance)
+            parsed = parse_file(
+                path,
+                fingerprint,
+                cache,
+                mapping,
+                status=status,
+                advance=advance,
+                allow_unreadable=allow_unreadable,
+            )
             advance(status.size)
             before += status.size
             pool.append(_PoolFile(path, name, source_of(path), parsed))
     finally:
         release()
-    _complain(pool, mapping)
+    _complain(pool, mapping, allow_unreadable=allow_unreadable)
     return PoolRead(tuple(pool))
 
 
-def _complain(pool: Sequence[_PoolFile], columns: ColumnMap) -> None:
-    """Raise the one error of a pool that nothing can be made of."""
+def _complain(pool: Sequence[_PoolFile], columns: ColumnMap, *, allow_unreadable: bool) -> None:
+    """Raise the one error of a pool, or of a file in it, that nothing can be made of."""
     n_rows = sum(file.parsed.n_rows for file in pool)
     n_rejected = sum(file.parsed.n_rejected for file in pool)
     names = listed([file.name for file in pool], 3)
     if n_rows + n_rejected == 0:
         fix = "Its files are empty: name some that hold rows."
         raise UserError("the pool has no row", where=names or None, fix=fix)
-    if n_rows == 0:
-        bad = next(file for file in pool if file.parsed.n_rejected)
+    useless = [file for file in pool if file.parsed.n_rejected and not file.parsed.n_rows]
+    if useless and (n_rows == 0 or not allow_unreadable):
+        bad = useless[0]
         rejected = bad.parsed.rejected()
         reasons = Counter(rejected["reason"].to_list()).most_common(2)
+        of_files = f" (and none in {len(useless) - 1:,} other files)" if len(useless) > 1 else ""
         raise UserError(
-            f"not one of the {n_rejected:,} rows can be read: "
+            f"not one of the {bad.parsed.n_rejected:,} rows can be read{of_files}: "
             + "; ".join(f"{n:,} x {why}" for why, n in reasons),
             where=f"{bad.name}:{rejected['line'][0]}",
-            fix="Rows are Alpaca, ShareGPT, messages, prompt and completion, or chosen and rejected.",
+            fix="Rows are Alpaca, ShareGPT, messages, prompt and completion, or chosen and rejected."
+            + (" Leave the file out, or go on without it: --allow-unreadable-files." if n_rows else ""),
         )
     met = {column for file in pool for column in file.parsed.columns_met}
     for ours, theirs in columns.columns.items():

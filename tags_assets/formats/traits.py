@@ -19,6 +19,7 @@ TRAITS: dict[str, str] = {
     "unpaired": "a chosen answer without a usable rejected one",
     "label": "a label for KTO",
     "masked": "turns that are not to be learnt",
+    "python_repr": "a list written as Python's repr where JSON should be",
 }
 """Traits of rows, as people read them."""
 

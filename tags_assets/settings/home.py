@@ -74,6 +74,8 @@ class PoolSettings(BaseModel):
     """Thresholds of the checks; not part of versions."""
     freshness_hours: float | None = Field(default=None, gt=0)
     """Age at which the UI shows data and selections as stale. Without it, never."""
+    allow_unreadable_files: bool = False
+    """Go on without files that cannot be read or hold no usable row; they are listed in `rejected_rows`."""
     attachments: Attachments = "filter"
     """Rows with pictures, films, sound or files: ``filter`` removes them, ``keep`` keeps them for trainers of
     multimodal models."""

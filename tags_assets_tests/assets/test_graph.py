@@ -218,7 +218,8 @@ def test_a_check_that_blocks_keeps_the_selection_that_there_was(project):
     bad = home.targets_folder.parent / "bad.jsonl"
     bad.write_text("no row at all\n" * 40, encoding="utf-8")
     limits = pool.limits.model_copy(update={"rejected": 0.2, "blocking": ["few_rejected"]})
-    home.save_pool("default", pool.model_copy(update={"limits": limits, "paths": [*pool.paths, str(bad)]}))
+    changed = {"limits": limits, "paths": [*pool.paths, str(bad)], "allow_unreadable_files": True}
+    home.save_pool("default", pool.model_copy(update=changed))
     with pytest.raises(
         UserError, match="stopped by a blocking check: raw_instances: check few_rejected"
     ) as stop:

@@ -315,11 +315,16 @@ def test_context_stands_below_the_question():
     assert said(row)[0] == ("user", "Who?\n\nAda wrote it.")
 
 
-def test_pythons_repr_is_named():
-    turns = [ASK, ANSWER]
-    for row in ({"messages": str(turns)}, {"prompt": str(turns[:1]), "completion": "a"}):
+def test_pythons_repr_is_read_and_said():
+    turns = [ASK | {"content": "It's far?"}, ANSWER | {"reasoning": None}]
+    for row in ({"messages": str(turns)}, {"prompt": str(turns[:1]), "completion": str(turns[1:])}):
+        assert said(row) == [("user", "It's far?"), ("assistant", "Nine miles.")]
+        assert recognise(row).is_repr
+    assert not recognise({"messages": turns}).is_repr
+    arrays = "array([{'role': 'user', 'content': 'q'}], dtype=object)"
+    for text in (f"[{arrays}]", "[{'role': 'user', 'content': open('x')}]"):
         with pytest.raises(RowError, match="Python's repr of a list, not JSON"):
-            recognise(row)
+            recognise({"messages": text})
 
 
 def test_text_that_looks_like_json_is_text():

@@ -394,3 +394,23 @@ def test_the_real_pool_loses_next_to_nothing_as_near_duplicate(shared_data, read
         "sharegpt": 3832,
     }
     assert np.all(instances["prompt_tokens"].to_numpy() > 0)
+
+
+def test_a_file_without_a_usable_row_stops_the_run_unless_allowed(tmp_path, read):
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"prompt": "q", "completion": "a"}\n')
+    (folder / "b.json").write_text('{"version": 1}\n{"version": 2}\n')
+    (folder / "c.jsonl.gz").write_bytes(gzip.compress(b'{"prompt": "q2", "completion": "a2"}\n')[:-9])
+    with pytest.raises(UserError, match="damaged or cut short"):
+        read(folder)
+    (folder / "d.parquet").write_bytes(b"PAR1 damaged PAR1")
+    allowed = read(folder, allow_unreadable=True)
+    assert (allowed.rows_in, allowed.rows_kept, allowed.rows_rejected) == (5, 1, 4)
+    reasons = dict(allowed.rejected.select("file", "reason").unique("file").rows())
+    assert "gzip stream is damaged" in reasons["c.jsonl.gz"]
+    assert "Parquet file is damaged" in reasons["d.parquet"]
+    for name in ("c.jsonl.gz", "d.parquet"):
+        (folder / name).unlink()
+    with pytest.raises(UserError, match=r"b\.json:1: not one of the 2 rows.*--allow-unreadable-files"):
+        read(folder)

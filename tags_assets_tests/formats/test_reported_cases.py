@@ -156,8 +156,9 @@ def test_13_lists_in_cells_are_lists(case):
     read = case(13)
     assert read.n("cj-") == 5
     assert read.said("cj-0")[0] == ("user", "What is a lute?")
-    assert read.n("cr-") == read.n("cp-") == 0
-    assert len([reason for reason in read.reasons if "Python" in reason]) == 10
+    assert read.said("cr-0")[1] == ("assistant", "A plucked instrument with a round back.")
+    assert read.said("cp-0")[0] == ("user", "What is a lute?")
+    assert read.read.traits["python_repr"] == 10
 
 
 def test_14_quotes_escaped_by_a_backslash(case):
