@@ -12,7 +12,7 @@ from tags_assets.method.scoring.text_signals import SIGNALS, TEXT_SIGNALS_VERSIO
 from tags_assets.resources import text_signals as module
 from tags_assets.resources.text_signals import CachedTextSignals
 
-RULES = {"text-signals-1": "9f7e8b434a75a0f0"}
+RULES = {"text-signals-1": "9f7e8b434a75a0f0", "text-signals-2": "9f7e8b434a75a0f0"}
 """What the rules of each version say of `ROWS`."""
 
 ROWS = pl.DataFrame(

@@ -15,7 +15,7 @@ from tags_assets.method.scoring.word_signals import (
 )
 from tags_assets.method.scoring.words import Words
 
-TEXT_SIGNALS_VERSION = "text-signals-1"
+TEXT_SIGNALS_VERSION = "text-signals-2"
 """Raised whenever a signal says something else of equal texts: what is kept by content is kept under it."""
 
 CHARS_READ = 6000
@@ -43,6 +43,7 @@ TEXT_SIGNAL_SCHEMA: dict[str, pl.DataType] = {
 BLOCK_ROWS = 5_000
 """Rows whose words are in memory at once."""
 
+_TRACE = r"(?s)<think>.*?(?:</think>|\z)"
 _NULL_ANSWER = r"^\W*(?:n/?a|null|none|nan|undefined|no ?output|no ?answer|todo|tbd|\.+|-+)\W*$"
 _REFUSAL = (
     r"(?i)^\W*(?:i(?:['\u2019]?m| am) (?:very |really |truly )?sorry|sorry,|i apologi[sz]e|"
@@ -80,7 +81,8 @@ def text_signals(rows: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``TEXT_SIGNAL_SCHEMA``, rows in their order. A signal looks at the first `CHARS_READ` characters of
-        either text, and at the last hundred of the response.
+        either text, and at the last hundred of the response. A trace of reasoning (``<think>``) is no part of
+        the answer: it may be long and repeat itself, but it has to end, and an answer has to follow.
 
     Notes
     -----
@@ -92,8 +94,19 @@ def text_signals(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _signals(rows: pl.DataFrame) -> pl.DataFrame:
+    thinks = pl.col("response").str.contains("<think>", literal=True)
+    answer = pl.col("response").str.replace_all(_TRACE, "")
+    opened = pl.col("response").str.count_matches("<think>", literal=True)
+    closed = pl.col("response").str.count_matches("</think>", literal=True)
+    rows = rows.select(
+        "instance_id",
+        "prompt",
+        pl.when(thinks).then(answer).otherwise("response").alias("response"),
+        (opened > closed).fill_null(value=False).alias("trace_is_open"),
+    )
     cut = rows.select(
         "instance_id",
+        "trace_is_open",
         pl.col("prompt").fill_null("").str.slice(0, CHARS_READ).alias("prompt"),
         pl.col("response").fill_null("").str.slice(0, CHARS_READ).alias("response"),
         pl.col("response").fill_null("").str.len_chars().gt(CHARS_READ).alias("is_cut"),
@@ -159,7 +172,12 @@ def _truncated() -> pl.Expr:
     amid = line.str.contains(r"\p{L}{2}[.!?]\s|[\u3002\uff01\uff1f]")
     words = pl.col("response").str.count_matches(r"\s") >= 5
     return (
-        pl.when(fence | (pl.col("unfinished") & whole) | pl.col("end").str.contains(_ENDS_BADLY))
+        pl.when(
+            pl.col("trace_is_open")
+            | fence
+            | (pl.col("unfinished") & whole)
+            | pl.col("end").str.contains(_ENDS_BADLY)
+        )
         .then(1.0)
         .when(~pl.col("end").str.contains(_ENDS_IN_WORD) | pl.col("end").str.contains(_ENDS_IN_NAME))
         .then(0.0)

@@ -267,3 +267,25 @@ def test_blocks_make_no_difference(monkeypatch):
     whole = text_signals(rows)
     monkeypatch.setattr(module, "BLOCK_ROWS", 3)
     assert text_signals(rows).equals(whole)
+
+
+def test_a_trace_of_reasoning_is_no_part_of_the_answer():
+    step = "Wait, let me check that again. Yes, it is three. "
+    traces = {
+        "short": f"<think>\n{step}\n</think>\n\nThe sum of both is three hundred and one.",
+        "long": f"<think>\n{step * 300}\n</think>\n\nThe sum of both is three hundred and one.",
+        "none": "The sum of both is three hundred and one.",
+        "open": f"<think>\n{step * 3}",
+        "blank": f"<think>\n{step}\n</think>\n\n",
+    }
+    prompt = "What is the sum of one and three hundred?"
+    rows = pl.DataFrame(
+        {"instance_id": list(traces), "prompt": [prompt] * len(traces), "response": list(traces.values())}
+    )
+    found = {row["instance_id"]: row for row in text_signals(rows).iter_rows(named=True)}
+    sound = {name: value for name, value in found["none"].items() if name != "instance_id"}
+    for name in ("short", "long"):
+        assert {key: found[name][key] for key in sound} == sound
+    assert found["open"]["truncated"] == found["open"]["empty"] == 1
+    assert found["blank"]["empty"] == 1
+    assert sound["empty"] == sound["repetitive"] == 0
