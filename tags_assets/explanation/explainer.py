@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import orjson
 import polars as pl
 
 from tags_assets.errors import UserError
@@ -158,6 +159,8 @@ def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
             rejected = lineage.ask("explain/rejected_at", place)
             if not rejected.is_empty():
                 return {"instance_id": None, "id": None} | rejected.row(0, named=True)
+    if found.is_empty() and (rejected_row := _rejected_named(lineage, row)) is not None:
+        return {"instance_id": None, "id": row} | rejected_row
     if found.is_empty():
         known = lineage.ask("select id from raw_instances where id is not null limit 20000")["id"].to_list()
         unknown = UserError.unknown("row", row, known, where="raw_instances")
@@ -173,6 +176,19 @@ def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
     one = (exact if not exact.is_empty() else found).row(0, named=True)
     messages = one.pop("messages")
     return one | {"prompt": _said(messages, "user"), "response": _said(messages, "assistant")}
+
+
+def _rejected_named(lineage: Lineage, row: str) -> dict[str, object] | None:
+    """Find a rejected row by its own id, which stands in its bytes as JSON or as the first cell."""
+    if not lineage.has("rejected_rows"):
+        return None
+    rejected = lineage.ask("select file, line, reason, raw from rejected_rows")
+    names = [orjson.dumps(row), *([row.encode()] if row.isdigit() else [])]
+    ways = [key + name for name in names for key in (b'"id":', b'"id": ')]
+    hit = pl.any_horizontal(pl.col("raw").bin.contains(way) for way in ways)
+    hit |= pl.col("raw").bin.starts_with(row.encode() + b",")
+    named = rejected.filter(hit).drop("raw")
+    return None if named.is_empty() else named.row(0, named=True)
 
 
 def _not_selected(

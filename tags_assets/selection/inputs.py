@@ -74,7 +74,7 @@ class SelectionInputs:
             quality=rows["quality"].to_numpy(),
             target=distribution,
             request=replace(
-                build_request(spec, rows),
+                build_request(spec, rows, details),
                 texts=_text_groups(inputs, rows),
                 **_selected_before(inputs, spec, rows),
             ),
@@ -111,8 +111,11 @@ def _text_groups(inputs: Inputs, rows: pl.DataFrame) -> NDArray[np.int64] | None
     return of_rows["text_group"].cast(pl.Int64).fill_null(ALONE).to_numpy()
 
 
-def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
-    """Translate a target's file into what the method is asked, row by row."""
+def build_request(spec: TargetSpec, rows: pl.DataFrame, read: pl.DataFrame | None = None) -> SelectionRequest:
+    """Translate a target's file into what the method is asked, row by row.
+
+    ``read`` are all rows of the pool, those that take no part as well, with ``id`` and ``instance_id``.
+    """
     constraints = spec.constraints
     named = {*constraints.max_share, *constraints.min_share}
     for attribute in sorted(named - set(rows.columns)):
@@ -133,7 +136,7 @@ def build_request(spec: TargetSpec, rows: pl.DataFrame) -> SelectionRequest:
         breadth=spec.breadth,
         text_share=spec.text_share,
         exclude=exclude,
-        include=_numbers(spec, rows, constraints.include),
+        include=_numbers(spec, rows, constraints.include, rows if read is None else read),
         min_quality=spec.min_quality,
         max_share=constraints.max_share,
         min_share=constraints.min_share,
@@ -168,7 +171,9 @@ def _selected_before(inputs: Inputs, spec: TargetSpec, rows: pl.DataFrame) -> di
     }
 
 
-def _numbers(spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.int64]:
+def _numbers(
+    spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...], read: pl.DataFrame
+) -> NDArray[np.int64]:
     """Find the rows that a target includes, by their own id or by ours."""
     if not wanted:
         return np.zeros(0, dtype=np.int64)
@@ -186,6 +191,13 @@ def _numbers(spec: TargetSpec, rows: pl.DataFrame, wanted: tuple[str, ...]) -> N
         },
     }
     for name in wanted:
+        is_it = (pl.col("id") == name) | (pl.col("instance_id") == name)
+        if name not in known and not read.filter(is_it).is_empty():
+            raise UserError(
+                f"the row {name!r} takes no part: it is a duplicate, a rule took it out, or it has no tags",
+                where=spec.at("constraints.include"),
+                fix=f"Take it out of include, or ask for its reason: tags-assets explain {name}",
+            )
         if name not in known:
             ids = pl.concat([rows["id"].drop_nulls(), rows["instance_id"]]).head(_NAMES_COMPARED)
             raise UserError.unknown("row that takes part", name, ids, where=spec.at("constraints.include"))

@@ -118,6 +118,7 @@ def test_row_is_found_by_its_own_id_and_by_file_and_line(store, tables):
         ("i000058", "filtered", "no_pii"),
         ("i000059", "untagged", "no tag was found"),
         ("pool.jsonl:9001", "rejected", "not JSON"),
+        ("mute", "rejected", "the response is empty"),
     ],
 )
 def test_row_that_could_not_be_picked_says_why(store, row, why, said):

@@ -51,3 +51,14 @@ def test_a_row_is_found_by_its_own_id_and_by_ours(rows):
 def test_a_cap_on_each_value_names_none(rows):
     asked = build_request(spec(max_share={"source": 0.5}), rows)
     assert list(asked.max_share) == ["source"]
+
+
+def test_a_row_of_include_that_takes_no_part_is_named_as_such(rows):
+    read = pl.concat(
+        [rows.select("id", "instance_id"), pl.DataFrame({"id": ["twin"], "instance_id": ["dd4"]})]
+    )
+    for name in ("twin", "dd4"):
+        with pytest.raises(UserError, match=f"the row '{name}' takes no part"):
+            build_request(spec(include=[name]), rows, read)
+    with pytest.raises(UserError, match="Did you mean"):
+        build_request(spec(include=["maths-22"]), rows, read)

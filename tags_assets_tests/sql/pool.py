@@ -108,7 +108,12 @@ def lineage_tables(
     return {
         "raw_instances": raw,
         "rejected_rows": pl.DataFrame(
-            {"file": ["pool.jsonl"], "line": [9001], "reason": ["not JSON"], "raw": [b"\xff{"]},
+            {
+                "file": ["pool.jsonl"] * 2,
+                "line": [9001, 9002],
+                "reason": ["not JSON", "the response is empty"],
+                "raw": [b"\xff{", b'{"id": "mute", "prompt": "q", "completion": ""}'],
+            },
         ),
         "filtered_rows": pl.DataFrame(
             {"instance_id": [ids[n_good + 2]], "rule": ["no_pii"], "detail": ["prompt like '%@%'"]}

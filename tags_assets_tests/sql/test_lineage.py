@@ -98,8 +98,9 @@ def test_every_row_of_the_pool_is_selected_or_says_why_not(ask, tables):
     assert left["why"].null_count() == 0
     assert left["detail"].null_count() == 0
     counts = dict(left["why"].value_counts().iter_rows())
-    for why in (*FATE, "rejected", "excluded", "below_min_quality"):
+    for why in (*FATE, "excluded", "below_min_quality"):
         assert counts[why] == 1
+    assert counts["rejected"] == tables["rejected_rows"].height
 
 
 def test_rivals_share_what_they_are_said_to_share(ask, tables):
