@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tags_assets.formats.conversation import texts
+from tags_assets.formats.fields import KNOWN_FIELDS
 from tags_assets.formats.pool import expand_pool, read_pool
 from tags_assets.method.concepts.assignment import assign_concepts, combine
 from tags_assets.method.concepts.vocabulary import Vocabulary
 from tags_assets.method.text.embedding import row_texts
 from tags_assets.method.tree.grounding import ground
 from tags_assets.resources.keyphrases import CachedKeyphrases
+from tags_assets.text import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from tags_assets.assets.versioned import Inputs
+    from tags_assets.formats.pool import PoolRead
     from tags_assets.method.text.embedding import Embed, Vectors
     from tags_assets.method.tree.knowledge_tree import KnowledgeTree
     from tags_assets.progress import Standing
     from tags_assets.resources.run import Run
-    from tags_assets.settings.home import Home
     from tags_assets.settings.target_file import TargetSpec
 
 
@@ -60,8 +62,13 @@ class ExampleTagger:
         return CachedKeyphrases(self.run.home.cache).tag([rows])
 
 
-def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
-    """Read the example rows of a target: ``instance_id, prompt, response, language, messages``.
+def example_columns(run: Run) -> dict[str, str]:
+    """Return the pool's map of the fields of text, which holds for examples in the pool's layout as well."""
+    return {ours: theirs for ours, theirs in run.pool.columns.items() if ours in KNOWN_FIELDS}
+
+
+def example_pool(spec: TargetSpec, run: Run) -> PoolRead:
+    """Read the file of a target's examples.
 
     Raises
     ------
@@ -69,7 +76,31 @@ def read_examples(spec: TargetSpec, home: Home) -> pl.DataFrame:
         Where no row of the file can be read.
     """
     source = spec.examples_source
-    read = read_pool(expand_pool([] if source is None else [source]), cache=home.cache)
+    files = expand_pool([] if source is None else [source])
+    return read_pool(files, cache=run.home.cache, columns=example_columns(run), need_columns=False)
+
+
+def example_notes(spec: TargetSpec, run: Run) -> list[str]:
+    """Say which examples of a target could not be read."""
+    if spec.target.examples is None:
+        return []
+    rejected = example_pool(spec, run).rejected
+    if rejected.is_empty():
+        return []
+    places = listed([f"{file}:{line}" for file, line in rejected.select("file", "line").iter_rows()], 3)
+    (reason,) = rejected["reason"].head(1)
+    return [f"{counted(len(rejected), 'example')} of the target could not be read ({places}): {reason}"]
+
+
+def read_examples(spec: TargetSpec, run: Run) -> pl.DataFrame:
+    """Read the example rows of a target: ``instance_id, prompt, response, language, messages``.
+
+    Raises
+    ------
+    UserError
+        Where no row of the file can be read.
+    """
+    read = example_pool(spec, run)
     rows = pl.concat(read.batches(["instance_id", "messages", "language", "duplicate_of"]))
     rows = rows.filter(rows["duplicate_of"].is_null())
     return texts(rows).with_columns(rows["language"], rows["messages"])
@@ -88,7 +119,7 @@ def ground_examples(
 
     They are read against `mean`, that of the pool's vectors, (n_dims,).
     """
-    rows = read_examples(spec, tagger.run.home)
+    rows = read_examples(spec, tagger.run)
     vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
     tag_vectors = inputs.vectors("tag_embeddings", "tag")
     vectors, tagged = _embedded_and_tagged(rows, embed, tagger)

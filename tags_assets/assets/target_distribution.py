@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from tags_assets.assets import target_pages
 from tags_assets.assets.catalogue import declare
-from tags_assets.assets.examples import ExampleTagger, ground_examples, read_examples
+from tags_assets.assets.examples import (
+    ExampleTagger,
+    example_columns,
+    example_notes,
+    ground_examples,
+    read_examples,
+)
 from tags_assets.assets.partitions import targets
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.target.distribution import (
@@ -61,14 +67,16 @@ def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> 
     def config(name: str) -> Mapping[str, Any]:
         spec = run.record.target(name)
         tagger = ExampleTagger(run).fingerprint_config() if spec.target.examples is not None else None
-        return {**TargetRegistry(run.home).distribution_config(spec), "tagger": tagger}
+        columns = example_columns(run) if spec.target.examples is not None else {}
+        mapped = {"columns": columns} if columns else {}
+        return {**TargetRegistry(run.home).distribution_config(spec), "tagger": tagger, **mapped}
 
     def compute(inputs: Inputs, name: str) -> Artifact:
         spec = run.record.target(name)
         with run.embedder(max_tokens=ROW_TOKENS) as embed:
             tagger = ExampleTagger(run, inputs.status)
             distribution, tree, ids = _distribution(spec, inputs, embed, tagger)
-        notes = (*_language_notes(spec, inputs, run), *distribution.notes)
+        notes = (*example_notes(spec, run), *_language_notes(spec, inputs, run), *distribution.notes)
         frame = distribution.to_frame(tree)
         like = distribution.likeness
         of_rows = {"instance_id": ids, "likeness": like} if like is not None else None
@@ -97,7 +105,7 @@ def _language_notes(spec: TargetSpec, inputs: Inputs, run: Run) -> list[str]:
     return language_notes(
         rows.filter(pl.col("duplicate_of").is_null())["language"],
         description=spec.target.description,
-        examples=None if spec.target.examples is None else read_examples(spec, run.home)["language"],
+        examples=None if spec.target.examples is None else read_examples(spec, run)["language"],
     )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from tags_assets.errors import UserError
+from tags_assets.formats.fields import KNOWN_FIELDS
 from tags_assets.formats.instance import RowError
-from tags_assets.formats.recognise import TEXT_FIELDS
 from tags_assets.formats.turns import kind_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ColumnMap:
     """
 
     def __init__(self, columns: Mapping[str, str] | None = None) -> None:
-        known = {*_GIVEN, *_SYNONYMS, "id", "source", *TEXT_FIELDS}
+        known = {*_GIVEN, *_SYNONYMS, "id", "source", *KNOWN_FIELDS}
         for name in columns or {}:
             if name not in known:
                 raise UserError.unknown("column to map onto", name, sorted(known), where=f"columns.{name}")

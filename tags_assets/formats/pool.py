@@ -136,6 +136,7 @@ def read_pool(
     cache: Path,
     columns: Mapping[str, str] | None = None,
     allow_unreadable: bool = False,
+    need_columns: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> PoolRead:
     """Read a pool.
@@ -154,6 +155,8 @@ def read_pool(
     allow_unreadable
         Whether the run goes on without files that cannot be read or hold no usable row; they are rejected
         rows.
+    need_columns
+        Whether each mapped column has to be in some row.
     progress
         Called with the bytes read and the bytes in all.
 
@@ -192,7 +195,7 @@ def read_pool(
             pool.append(_PoolFile(path, name, source_of(path), parsed))
     finally:
         release()
-    _complain(pool, mapping, allow_unreadable=allow_unreadable)
+    _complain(pool, mapping if need_columns else ColumnMap(), allow_unreadable=allow_unreadable)
     return PoolRead(tuple(pool))
 
 

@@ -99,7 +99,7 @@ def _tagging(inputs: Inputs, run: Run, target: str | None) -> JobEstimate:
         )
         spec = None if target is None else run.record.target(target)
         if spec is not None and spec.target.examples is not None:
-            tagging += model.tagger().estimate(read_examples(spec, run.home)["messages"])
+            tagging += model.tagger().estimate(read_examples(spec, run)["messages"])
     sample = f"{settings.tag_share:.3g} of the rows; the other rows take over their tags"
     remark = sample if settings.tag_share < 1 else ""
     return JobEstimate("tagging", model.client.settings.model, tagging, remark)
