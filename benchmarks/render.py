@@ -116,7 +116,7 @@ class Page:
 
     def benchmarks(self) -> str:
         """List every benchmark with what it asks."""
-        lines = ["| benchmark | asks |", "|---|---|"]
+        lines = ["| benchmark | measures |", "|---|---|"]
         lines += [f"| `{one.arguments[0]}` | {one.asks} |" for one in BENCHMARKS.values()]
         return "\n".join(lines)
 

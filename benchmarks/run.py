@@ -36,55 +36,56 @@ class Benchmark:
 
 BENCHMARKS = {
     "selection_front": Benchmark(
-        "what the knobs trade; few examples; ways to say a target", ["benchmarks/selection_front.py"]
+        "what each knob changes; few examples; ways to describe a target", ["benchmarks/selection_front.py"]
     ),
     "alignments": Benchmark(
-        "every lambda by target, from 5, 20 and 50 examples, a description and weights",
+        "every lambda by target, for 5, 20 and 50 examples, a description and weights",
         ["benchmarks/alignments.py"],
     ),
     "llm_sample": Benchmark(
-        "tags of a language model beside the built-in tagger's, on a sample",
+        "tags of a language model against the built-in tagger's, on a sample",
         ["benchmarks/llm_sample.py", "{home}/llm_sample"],
         model="must",
     ),
     "llm_sample_small": Benchmark(
-        "the same of a very small model", ["benchmarks/llm_sample.py", "{home}/llm_sample_small"]
+        "the same for a very small model", ["benchmarks/llm_sample.py", "{home}/llm_sample_small"]
     ),
     "peers": Benchmark(
-        "ours beside its peers, on one pool with corrupted twins in it", ["benchmarks/peers.py", "{home}"]
+        "ours against other methods, on one pool with corrupted twins", ["benchmarks/peers.py", "{home}"]
     ),
     "language_model": Benchmark(
         "held-out cross-entropy of an n-gram language model trained on the subset",
         ["benchmarks/language_model.py", "{home}"],
     ),
     "small_model": Benchmark(
-        "the same of a small transformer (needs PyTorch)",
+        "the same for a small transformer (needs PyTorch)",
         ["benchmarks/small_model.py", "{home}"],
     ),
-    "solver_peers": Benchmark("the solver beside MIG's and apricot's", ["benchmarks/solver_peers.py"]),
+    "solver_peers": Benchmark("the solver against MIG's and apricot's", ["benchmarks/solver_peers.py"]),
     "certificates": Benchmark(
-        "how much of the best possible is proved, by default and on request", ["benchmarks/certificates.py"]
+        "how much of the optimum is proved, by default and on request", ["benchmarks/certificates.py"]
     ),
     "streamed_solvers": Benchmark(
-        "solvers for rows that do not fit in memory, beside the exact one", ["benchmarks/streamed_solvers.py"]
+        "solvers for rows that do not fit in memory, against the exact one",
+        ["benchmarks/streamed_solvers.py"],
     ),
     "tree_purity": Benchmark(
-        "the tree beside exact linkage and K-Means rounds, on WordNet's nouns", ["benchmarks/tree_purity.py"]
+        "the tree against exact linkage and K-Means rounds, on WordNet's nouns", ["benchmarks/tree_purity.py"]
     ),
     "tree_scale": Benchmark(
-        "what the tree costs up to 1,000,000 tags, and what survives other tags",
+        "cost of the tree up to 1,000,000 tags, and its stability when tags change",
         ["benchmarks/tree_scale.py", "{home}"],
     ),
     "score_ablation": Benchmark(
-        "does each term of the quality score earn its place", ["benchmarks/score_ablation.py", "{home}"]
+        "what each term of the quality score contributes", ["benchmarks/score_ablation.py", "{home}"]
     ),
     "model_judge": Benchmark(
-        "does a language model's judgement tell corrupted rows, alone and in the score",
+        "does a language model detect corrupted rows, alone and in the score",
         ["benchmarks/model_judge.py", "{home}"],
         model="may",
     ),
     "scaling": Benchmark(
-        "what each stage costs from 1,000 to 1,000,000 rows", ["benchmarks/scaling.py", "{home}"]
+        "cost of each stage from 1,000 to 1,000,000 rows", ["benchmarks/scaling.py", "{home}"]
     ),
 }
 """By the name of their results, in the order in which they run."""
