@@ -173,13 +173,22 @@ def test_commands_within_sentences_exist():
     assert unknown == []
 
 
+def anchors(page):
+    """What GitHub makes of a page's headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_links_lead_somewhere():
     broken = []
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
-            if link.startswith(("http://", "https://", "#")):
+            if link.startswith(("http://", "https://")):
                 continue
-            if not (page.parent / link.split("#")[0]).exists():
+            path, _, anchor = link.partition("#")
+            to = page.parent / path if path else page
+            if not to.exists() or (anchor and anchor not in anchors(to)):
                 broken.append(f"{page.relative_to(CHECKOUT)}: {link}")
     assert broken == []
