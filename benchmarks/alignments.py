@@ -116,10 +116,10 @@ def main():
     order = list(WAYS)
     means.sort(key=lambda row: (order.index(row[0]), row[1]))
     rows.sort(key=lambda row: (row[0], order.index(row[1]), row[2]))
-    measures = {"share": 3, "sub-domains": 0, "sources": 0, "KL": 3, "its floor": 3}
+    measures = {"share": 3, "sub-domains": 0, "sources": 0, "KL": 3, "floor": 3}
     tables = {
-        "means": Table({"told by": None, "lambda": 2, **measures}, means),
-        "by target": Table({"target": None, "told by": None, "lambda": 2, **measures}, rows),
+        "means": Table({"described by": None, "lambda": 2, **measures}, means),
+        "by target": Table({"target": None, "described by": None, "lambda": 2, **measures}, rows),
     }
     used = time.process_time() + seconds
     save("alignments", tables, cpu_seconds=round(used))

@@ -44,7 +44,7 @@ COLUMNS = {
     f"{ASKED} asked": 4,
     "limit": 4,
     "exchanged": 0,
-    "value gained, %": 3,
+    "value gain, %": 3,
     "CPU s of the search": 1,
 }
 

@@ -244,7 +244,7 @@ def paired(qualities: dict[str, np.ndarray], twins: Twins, rounds: list[peers.Ro
         [name, of_auc, *(interval(column) for column in (full - other).T)]
         for name, of_auc, other in zip(list(qualities)[1:], aucs, others, strict=True)
     ]
-    columns = {"the score less the score": None, "AUC": 4, "twins picked": 4, "sub-domains": 1, "even": 1}
+    columns = {"the score minus the score": None, "AUC": 4, "twins picked": 4, "sub-domains": 1, "even": 1}
     return Table(columns, rows)
 
 

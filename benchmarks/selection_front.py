@@ -85,7 +85,7 @@ DESCRIPTIONS = {
 }
 
 
-MEASURES = {"share": 3, "variety": 0, "even": 0, "quality": 3, "KL(T, P_S)": 3, "least certificate": 4}
+MEASURES = {"share": 3, "variety": 0, "even": 0, "quality": 3, "KL(T, P_S)": 3, "lowest certificate": 4}
 BEST = {"share": "max", "variety": "max", "even": "max"}
 FEWER_DRAWS = 5
 CENTROID, ROBIN = "nearest to the centred centroid", "RDS+-like round robin over the examples"
@@ -292,7 +292,7 @@ def by_target(bench):
         "target": None,
         **dict.fromkeys(("in the pool", "ours", "centroid", "round robin"), 3),
         "sub-domains: ours, centroid, round robin": None,
-        "KL reached, of random rows, its floor": None,
+        "KL: ours, random rows, floor": None,
         "certificate": 4,
     }
     bench.tables["by target"] = Table(columns, rows)
@@ -322,8 +322,8 @@ def few(bench):
         rows.append(cells)
         print("|", " | ".join(f"{cell:.4g}" for cell in cells), "|", flush=True)
     columns = {"examples": 0, "ours: share": 3, "ours: variety": 0}
-    columns |= {"down the tree alone: share": 3, "down the tree alone: variety": 0}
-    columns |= {"leaves and pool alone: share": 3, "leaves and pool alone: variety": 0}
+    columns |= {"tree only: share": 3, "tree only: variety": 0}
+    columns |= {"leaves and pool only: share": 3, "leaves and pool only: variety": 0}
     bench.tables["few"] = Table(columns, rows)
 
 
@@ -347,9 +347,9 @@ def estimate(bench):
         print("|", " | ".join(f"{cell:.3f}" for cell in rows[-1]), "|", flush=True)
     columns = {
         "examples": 0,
-        "leaves and pool alone": 3,
+        "leaves and pool only": 3,
         "smoothed down the tree": 3,
-        "and by rows like them": 3,
+        "and with similar rows": 3,
     }
     bench.tables["estimate"] = Table(columns, rows)
 
@@ -361,8 +361,8 @@ def ways(bench):
     bench.run("5 examples (the first)", [bench.target(name, np.arange(5)) for name in names])
     rows = {"row_vectors": bench.bed["vectors"], "grounding": bench.bed["grounding"]}
     for title, options in (
-        ("a sentence of description, by the rows nearest to it", rows),
-        ("the same, by the leaves nearest to it", {}),
+        ("a one-sentence description, by the nearest rows", rows),
+        ("the same, by the nearest leaves", {}),
     ):
         words = [target_from_description(bench.bed["words"][name], tree, supply, **options) for name in names]
         bench.run(title, words)

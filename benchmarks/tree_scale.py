@@ -134,7 +134,7 @@ def stability(home: Path) -> Table:
 
     old = build(first)
     rows = []
-    for name, new in (("with the old tree at hand", build(second, old)), ("without", build(second))):
+    for name, new in (("with the old tree as a guide", build(second, old)), ("without", build(second))):
         ids = set(new.node_ids)
         for h, (rand, mutual) in enumerate(agreement(old, new)):
             nodes = [node for node, level in zip(old.node_ids, old.level, strict=True) if level == h]
