@@ -142,6 +142,8 @@ def _manifest(
         "target": target,
         "tags_assets": __version__,
         **{name: counts[name] for name in ("rows_in", "rows_kept", "rows_rejected", "rows_duplicate")},
+        "rows_hold": counts.get("traits", {}),
+        "fields_not_used": counts.get("unused", {}),
         "rows_eligible": figures["n_eligible"],
         "rows_selected": figures["rows_selected"],
         "tokens_selected": figures["tokens_selected"],

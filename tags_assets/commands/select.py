@@ -10,7 +10,8 @@ import typer
 
 from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.commands.select_options import SelectOptions
-from tags_assets.errors import UserError
+from tags_assets.errors import UserError, printable
+from tags_assets.formats.traits import held
 from tags_assets.settings.home import Home
 from tags_assets.text import counted
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tags_assets.graph.runner import AssetRun
     from tags_assets.settings.run_record import RunSettings
     from tags_assets.settings.target_registry import NamedTarget
+
+_FIELDS_NAMED = 5
+"""Fields that are not used and that a run names; the page of `raw_instances` names more."""
 
 STOPPED = "tags-assets: stopped; finished steps are kept, and the same command continues from there\n"
 
@@ -142,12 +146,18 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
     err.print(table)
     for message in manifest["messages"]:
         err.print(f"note: {message}", markup=False, soft_wrap=True)
+    for field, rows in list(manifest["fields_not_used"].items())[:_FIELDS_NAMED]:
+        has = "has" if rows == 1 else "have"
+        note = f"{counted(rows, 'row')} {has} a field {printable(field)!r} that is not used"
+        err.print(f"note: {note}", markup=False, soft_wrap=True)
     m = manifest
     out.print(
         f"{counted(m['rows_in'], 'row')} read: {m['rows_kept']:,} kept, {m['rows_rejected']:,} rejected, "
         f"{counted(m['rows_duplicate'], 'duplicate')}",
         markup=False,
     )
+    if hold := held(m["rows_hold"]):
+        out.print(f"of these: {hold}", markup=False, soft_wrap=True)
     random = "" if m["kl_random"] is None else f"; {m['kl_random']:.3f} for as many random rows"
     out.print(
         f"{counted(m['rows_selected'], 'row')} selected: KL to the target {m['kl']:.3f} "

@@ -32,7 +32,7 @@ from tags_assets.formats.fields import (
     content_like,
 )
 from tags_assets.formats.instance import Format, Recognised, RowError, Structure, Turn
-from tags_assets.formats.structured import as_json, decoded, is_python_repr, turns_or_text
+from tags_assets.formats.structured import as_json, decoded, is_repr_of_turns, turns_or_text
 from tags_assets.formats.tool_calls import calls_in_text
 from tags_assets.formats.turns import (
     as_text,
@@ -153,7 +153,7 @@ def _finished(
         pass_rate=pass_rate,
         difficulty=difficulty,
         unused=_unused(fields, used),
-        is_repr=any(is_python_repr(fields.get(key)) for key in used),
+        is_repr=any(is_repr_of_turns(fields.get(key)) for key in used),
     )
 
 

@@ -64,9 +64,9 @@ def is_turn(value: object) -> bool:
     return isinstance(value, dict) and ("role" in value or ("from" in value and "value" in value))
 
 
-def is_python_repr(value: object) -> bool:
-    """Say whether a text is Python's repr of a list or an object, and no JSON."""
-    return isinstance(value, str) and value.lstrip()[:1] in ("[", "{") and bool(_PYTHON_REPR.match(value))
+def is_repr_of_turns(value: object) -> bool:
+    """Say whether a text is Python's repr of turns."""
+    return isinstance(value, str) and value.lstrip()[:1] in ("[", "{") and bool(_TURN_REPR.match(value))
 
 
 def _of_repr(text: str, where: str) -> object:

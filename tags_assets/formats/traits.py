@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tags_assets.formats.instance import Recognised
 
@@ -22,6 +22,11 @@ TRAITS: dict[str, str] = {
     "python_repr": "a list written as Python's repr where JSON should be",
 }
 """Traits of rows, as people read them."""
+
+
+def held(counts: Mapping[str, int]) -> str:
+    """Say in a line how many rows hold what, empty where all are plain."""
+    return "; ".join(f"{counts[name]:,} with {words}" for name, words in TRAITS.items() if counts.get(name))
 
 
 def traits_of(row: Recognised) -> Iterator[str]:

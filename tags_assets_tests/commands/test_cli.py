@@ -42,6 +42,8 @@ def test_select_writes_subset_selection_report_and_manifest(project):
     assert manifest["rows_in"] == (
         manifest["rows_kept"] + manifest["rows_rejected"] + manifest["rows_duplicate"]
     )
+    layouts = [rows for what, rows in manifest["rows_hold"].items() if what.startswith("layout ")]
+    assert sum(layouts) == manifest["rows_in"] - manifest["rows_rejected"]
     lines = (project / "out/subset.jsonl").read_text().splitlines()
     assert len(lines) == manifest["rows_selected"] == 12
     pool = set((project / "data/pool.jsonl").read_text().splitlines())

@@ -10,6 +10,7 @@ import pytest
 from tags_assets.formats.content_hash import content_hash
 from tags_assets.formats.instance import RowError
 from tags_assets.formats.recognise import recognise
+from tags_assets.formats.traits import held
 
 ASK = {"role": "user", "content": "How far?"}
 ANSWER = {"role": "assistant", "content": "Nine miles."}
@@ -360,3 +361,8 @@ def test_what_rows_hold_is_counted(tmp_path, read):
     frame = pl.concat(list(pool.batches()))
     assert frame["pass_rate"].to_list() == [None] * 5 + [0.25]
     assert frame["label"].to_list() == [None] * 3 + [False] + [None] * 2
+
+
+def test_what_rows_hold_is_said_in_a_line():
+    assert held({"layout messages": 3}) == ""
+    assert held({"label": 1, "tools": 1200}) == "1,200 with tools or tool calls; 1 with a label for KTO"

@@ -21,7 +21,7 @@ from tags_assets.formats.export.files import (
     write_json_lines,
 )
 from tags_assets.formats.export.mark import is_export, mark_export, refuse_to_overwrite
-from tags_assets.formats.export.options import Options
+from tags_assets.formats.export.options import Options, Reasoning
 from tags_assets.formats.export.pairs import PAIR_SCHEMA, pairs
 from tags_assets.formats.export.raw import write_parquet, write_raw
 from tags_assets.formats.export.turns import left_out, readable
@@ -57,7 +57,7 @@ def export(
     *,
     name: str = "subset",
     preferences: Literal["pairs", "chosen"] = "pairs",
-    reasoning: rich.Reasoning = "inline",
+    reasoning: Reasoning = "inline",
     attachments: Literal["leave_out", "keep"] = "leave_out",
     is_ours: bool = False,
 ) -> list[ExportedFile]:
@@ -140,15 +140,17 @@ def _parted(plain: pl.DataFrame, options: Options, *, whole: bool) -> _Parts:
         both = pairs(rows.filter(paired))
         # A row that was stored before pairs had a structure has one now.
         both = rich.with_facts(both, options.reasoning)
-        return _Parts(rows.filter(~paired & ~labelled), _usable(both), rows.filter(labelled), rows.clear())
+        return _Parts(
+            rows.filter(~paired & ~labelled), _usable(both, options), rows.filter(labelled), rows.clear()
+        )
     bad = labelled & ~pl.col("label").fill_null(value=True)
     nothing = rows.clear()
     return _Parts(rows.filter(~bad), nothing.with_columns(**_no_pairs()), nothing, rows.filter(bad))
 
 
-def _usable(both: pl.DataFrame) -> pl.DataFrame:
+def _usable(both: pl.DataFrame, options: Options) -> pl.DataFrame:
     """Leave out pairs that no trainer can be given whole; pairs with pictures are written for none."""
-    return both.with_columns(pl.coalesce("reason", rich.why_not_common(())).alias("reason"))
+    return both.with_columns(pl.coalesce("reason", rich.why_not_common((), options)).alias("reason"))
 
 
 def _for_trainer(

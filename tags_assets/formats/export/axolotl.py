@@ -39,9 +39,8 @@ _MEDIA = ("image", "video", "audio")
 
 def write_sft(rows: pl.DataFrame, folder: Path, name: str, options: Options) -> Written:
     """Write conversations and the configuration that trains on the assistant's turns."""
-    media = _MEDIA if options.attachments else ()
     reason = rows.select(
-        pl.coalesce(pl.lit(why_nothing_to_learn(rows)), rich.why_not_common(media))
+        pl.coalesce(pl.lit(why_nothing_to_learn(rows)), rich.why_not_common(_MEDIA, options))
     ).to_series()
     dropped = left_out(rows, reason)
     taken = rows.filter(reason.is_null())
@@ -135,7 +134,7 @@ def write_kto(rows: pl.DataFrame, folder: Path, name: str, options: Options) -> 
     )
     reason = rows.select(
         pl.coalesce(
-            rich.why_not_common(()),
+            rich.why_not_common((), options),
             pl.when(pl.lit(order).fill_null("") != "user,assistant").then(
                 pl.lit("Axolotl's KTO takes one question and one answer")
             ),

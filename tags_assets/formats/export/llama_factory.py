@@ -98,8 +98,8 @@ def write_sft(
 
 def _why_not(options: Options, form: Form) -> pl.Expr:
     """Say why a row cannot be written, whatever its turns."""
-    media = ("image", "video", "audio") if options.attachments and form != "alpaca" else ()
-    common = rich.why_not_common(media)
+    media = () if form == "alpaca" else ("image", "video", "audio")
+    common = rich.why_not_common(media, options)
     both = pl.when("says_and_calls").then(
         pl.lit("a turn speaks and calls a tool, and LLaMA-Factory takes one or the other")
     )
@@ -281,7 +281,7 @@ def _media_notes(rows: pl.DataFrame) -> tuple[str, ...]:
     holds = (
         pl.col("messages").list.eval(pl.element().struct.field("content").str.contains_any(MEDIA)).list.any()
     )
-    n = rows.filter(holds).height
+    n = rows.filter(holds & (pl.col("media").list.len().fill_null(0) == 0)).height
     if not n:
         return ()
     note = (

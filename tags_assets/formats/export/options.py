@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:
-    from tags_assets.formats.export.rich import Reasoning
+Reasoning = Literal["inline", "keep", "drop"]
+"""Where a trace of reasoning goes: into the text as ``<think>``, into a field of its own, or nowhere."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from tags_assets.formats.export.options import Options, Reasoning
     from tags_assets.formats.instance import Attachment, Turn
-
-Reasoning = Literal["inline", "keep", "drop"]
-"""Where a trace of reasoning goes: into the text as ``<think>``, into a field of its own, or nowhere."""
 
 OPENS_THINKING = "<think>"
 _TRACE = re.compile(r"\s*<think>\s*(.*?)\s*(?:</think>\s*|\Z)", re.DOTALL)
@@ -137,21 +135,21 @@ def _marked(turns: list[Turn], media: Sequence[Attachment]) -> list[Turn]:
     return [*turns[:place], asked, *turns[place + 1 :]]  # type: ignore[list-item]
 
 
-def why_not_common(media: Sequence[str]) -> pl.Expr:
+def why_not_common(media: Sequence[str], options: Options) -> pl.Expr:
     """Say why a row with `FACTS` cannot be written: its pictures are not wanted, or nothing is learnt.
 
     Parameters
     ----------
     media
-        Kinds of attachments that are wanted and that the trainer takes.
+        Kinds of attachments that the form takes, where they are wanted.
     """
     has = pl.col("media").list.len() > 0
     foreign = pl.col("media").list.eval(~pl.element().is_in(list(media))).list.any()
     return pl.coalesce(
-        pl.when(has & pl.lit(not media)).then(
+        pl.when(has & pl.lit(not options.attachments)).then(
             pl.lit("it has pictures, films, sound or files; --attachments keep exports them")
         ),
-        pl.when(has & foreign).then(pl.lit("it has an attachment of a kind that the trainer does not take")),
+        pl.when(has & foreign).then(pl.lit("it has an attachment of a kind that the form does not take")),
         pl.when(has & pl.col("inline_media")).then(
             pl.lit("its attachment stands in the row itself and not in a file")
         ),

@@ -113,7 +113,7 @@ def _split(taken: pl.DataFrame, *more: str) -> pl.DataFrame:
 
 
 def _why_not(options: Options) -> pl.Expr:
-    return rich.why_not_common(("image",) if options.attachments else ())
+    return rich.why_not_common(("image",), options)
 
 
 class Bodies:

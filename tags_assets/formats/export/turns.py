@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tags_assets.text import listed
+from tags_assets.text import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,8 @@ def left_out_notes(dropped: pl.DataFrame, why: str) -> tuple[str, ...]:
     reasons = dropped["reason"].value_counts(sort=True, name="n").head(3)
     counts = "; ".join(f"{n:,} × {reason}" for reason, n in reasons.iter_rows())  # noqa: RUF001
     names = listed(_names(dropped), NAMED)
-    return (f"{dropped.height:,} rows left out, {why}: {counts}. They are {names} (all in left_out.jsonl).",)
+    n, they = counted(dropped.height, "row"), "It is" if dropped.height == 1 else "They are"
+    return (f"{n} left out, {why}: {counts}. {they} {names} (all in left_out.jsonl).",)
 
 
 def _names(rows: pl.DataFrame) -> Sequence[str]:
