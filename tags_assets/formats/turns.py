@@ -115,10 +115,30 @@ def turns(value: object, where: str) -> list[Turn]:
         raise RowError(f"{where} is {kind_of(value)}, not a list of turns")
     if not value:
         raise RowError(f"{where} is empty")
-    return [
-        plain_turn(item) or turn(item, f"turn {number} of {where}")
-        for number, item in enumerate(value, start=1)
+    found: list[Turn] = []
+    for number, item in enumerate(value, start=1):
+        plain = plain_turn(item)
+        if plain is not None:
+            found.append(plain)
+        else:
+            found += [turn(each, f"turn {number} of {where}") for each in _parted(item)]
+    return found
+
+
+def _parted(item: object) -> list[object]:
+    """Part a turn of the user whose content holds results of tools, as Anthropic's do, from these results."""
+    content = item.get("content") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(content, list):
+        return [item]
+    results = [part for part in content if isinstance(part, dict) and part.get("type") == "tool_result"]
+    if not results:
+        return [item]
+    rest = [part for part in content if part not in results]
+    of_tools: list[object] = [
+        {"role": "tool", "content": part.get("content"), "tool_call_id": part.get("tool_use_id")}
+        for part in results
     ]
+    return [*of_tools, item | {"content": rest}] if rest else of_tools
 
 
 def plain_turn(item: object) -> Turn | None:

@@ -366,3 +366,18 @@ def test_what_rows_hold_is_counted(tmp_path, read):
 def test_what_rows_hold_is_said_in_a_line():
     assert held({"layout messages": 3}) == ""
     assert held({"label": 1, "tools": 1200}) == "1,200 with tools or tool calls; 1 with a label for KTO"
+
+
+def test_results_of_tools_in_a_users_turn_are_turns_of_their_own():
+    parts = [
+        {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "9 miles"}]},
+        {"type": "tool_result", "tool_use_id": "t2", "content": {"km": 14}},
+        {"type": "text", "text": "And back?"},
+    ]
+    uses = [{"type": "tool_use", "id": f"t{n}", "name": "map", "input": {}} for n in (1, 2)]
+    row = {
+        "messages": [ASK, {"role": "assistant", "content": uses}, {"role": "user", "content": parts}, ANSWER]
+    }
+    assert [role for role, _ in said(row)] == ["user", "assistant", "tool", "tool", "user", "assistant"]
+    assert [text for _, text in said(row)][2:5] == ["9 miles", '{"km": 14}', "And back?"]
+    assert structure(row)["turns"][2]["tool_call_id"] == "t1"
