@@ -40,44 +40,44 @@ MADE = "<!-- Made from the code by `make docs`: edit the code, not this page. --
 GRAPH = re.compile(r"(<!-- graph: made by `make docs` -->\n).*?(<!-- graph: end -->)", re.DOTALL)
 
 ENVIRONMENT = {
-    "TAGS_HOME": "Folder of artifacts, caches and Dagster's state, where no `--home` is given. Default `.tags`.",
-    "TAGS_POOL": "Name of the pool that is read. Default: the one named last on the command line.",
+    "TAGS_HOME": "Folder of artifacts, caches and Dagster's state; `--home` overrides it. Default `.tags`.",
+    "TAGS_POOL": "Name of the pool. Default: the one named last on the command line.",
     "TAGS_TARGETS": "Folder of the target files. Default `targets`.",
-    "TAGS_ALARM_WEBHOOK": "Address to which failed runs and checks are posted, as Slack gives one. Never stored or shown.",
-    "TAGS_DEBUG": "Anything: an error ends in its traceback instead of one line.",
-    "OPENAI_BASE_URL": "Address of the language model's server, as `http://127.0.0.1:8000/v1`.",
-    "OPENAI_API_KEY": "Its key. Not needed for a server on this machine. Never stored, hashed or shown.",
+    "TAGS_ALARM_WEBHOOK": "Address of a webhook, such as Slack's, for failed runs and checks. Never stored or shown.",
+    "TAGS_DEBUG": "Any value: errors show their traceback instead of one line.",
+    "OPENAI_BASE_URL": "Address of the language model's server, such as `http://127.0.0.1:8000/v1`.",
+    "OPENAI_API_KEY": "Its key. A server on this machine or network needs none. Never stored, hashed or shown.",
     "DAGSTER_HOME": "Set by `tags-assets` to `HOME/dagster`; by `make` to the checkout, for Dagster's own commands.",
     "DAGSTER_DISABLE_TELEMETRY": "Set to 1 by `tags-assets` and `make`: Dagster sends nothing.",
 }
 """Variables that a user may set; `tags_assets_tests/docs` compares them with those that the code reads."""
 
 TARGET_FIELDS = {
-    "budget": "How much to select. A text does as well: `5%`, `5000`, `2Mtok`.",
-    "budget.fraction": "Share of the eligible rows, above 0 and up to 1, rounded down to whole rows.",
-    "budget.rows": "Rows, from 1.",
-    "budget.tokens": "Most tokens, prompts and responses together (the yardstick of [input.md](../input.md)).",
+    "budget": "How much to select, as a mapping or as text: `5%`, `5000`, `2Mtok`.",
+    "budget.fraction": "Share of the eligible rows, above 0, at most 1; rounded down to whole rows.",
+    "budget.rows": "Number of rows, at least 1.",
+    "budget.tokens": "Maximum number of tokens, prompts and responses together ([how they are counted](../input.md#what-is-recorded-for-each-row)).",
     "alignment": "From 0 (information gain alone) to 1 (the target alone).",
-    "alignment.max_kl": "In place of a number: the smallest alignment that keeps the KL to the target under this, in nats.",
-    "breadth": "Within the alignment, from 0: the rows most typical of the target; the larger, the more of its concepts.",
-    "text_share": "How much of closeness is the likeness of the row's whole text, 0 to 1; the rest is its concepts'.",
-    "target": "What is wanted: one of the four below. `target: pool` is the pool itself.",
-    "target.examples": "File of rows like those that are wanted, in any layout that a pool may have; 20 to 50 are good. "
-    "Its path starts at the target's file.",
-    "target.weights": "Node of the tree, by its name path or id, to its weight; weights are relative. Other words are read as the concept nearest to them, and a node that is gone since the tree was rebuilt as the one that holds its tags; a note says so.",
-    "target.description": "What is wanted, in words that name its concepts.",
-    "target.pool": "The pool itself: the rows that teach most of everything.",
-    "constraints": "What must hold whatever the rest says.",
-    "constraints.max_share": "Column to value to the largest share of the budget that it may have, 0 to 1; a number in place of the values is for each value: `{template: 0.1}` caps rows whose prompts begin with the same seven words.",
-    "constraints.min_share": "Column to value to the smallest share of the budget that it must have, 0 to 1.",
-    "constraints.include": "Rows that must be in, by their `id` or `instance_id`.",
-    "constraints.exclude": "Rows that may not be in.",
-    "constraints.exclude.where": "A condition of SQL over the columns of the rows.",
-    "min_quality": "Least quality of a row, 0 to 1. Rows that are named by `include` are exempt.",
-    "seed": "Order among rows of exactly equal gain.",
-    "certificate": "Share of the best possible that is to be proved, up to 1, as 0.999: where greedy and the bound fall short, both are worked on.",
-    "stability": "What a row of the selection before counts more, in mean gains of a pick, 0 to 1: fewer rows change.",
-    "limits": "Where the checks of its selection draw the line, over what the pool says: `certificate`, `certificate_small`, `kl_above_floor`, `kl_above_random`, `blocking` ([operations](../operations.md)).",
+    "alignment.max_kl": "Instead of a number: use the smallest alignment that keeps the KL to the target below this, in nats.",
+    "breadth": "Within alignment: 0 selects the rows most typical of the target; higher values cover more of its concepts.",
+    "text_share": "Weight of the row's whole text in its closeness to the target, 0 to 1; the rest is the weight of its concepts.",
+    "target": "What to select: one of the four below. `target: pool` means the pool itself.",
+    "target.examples": "File of example rows in any layout that a pool may have; 20 to 50 rows are best. "
+    "A relative path starts at the folder of the target's file.",
+    "target.weights": "Relative weights of tree nodes, named by path or id. Other words stand for the nearest concept, and a node of an earlier tree for the node that has its tags now; a note says so.",
+    "target.description": "A description in words that name the concepts.",
+    "target.pool": "The pool itself: cover as much of it as possible.",
+    "constraints": "Conditions that every selection must meet.",
+    "constraints.max_share": "For a column and a value, the maximum share of the budget, 0 to 1. A single number applies to each value: `{template: 0.1}` caps rows whose prompts start with the same seven words.",
+    "constraints.min_share": "For a column and a value, the minimum share of the budget, 0 to 1.",
+    "constraints.include": "Rows to select in any case, by `id` or `instance_id`.",
+    "constraints.exclude": "Rows to leave out.",
+    "constraints.exclude.where": "An SQL condition on the columns of the rows.",
+    "min_quality": "Minimum quality of a row, 0 to 1. Rows in `include` are exempt.",
+    "seed": "Decides the order of rows with exactly equal gain.",
+    "certificate": "Share of the optimum to prove, at most 1, such as 0.999. If greedy selection does not reach it, rows are exchanged and the bound is tightened.",
+    "stability": "Bonus for rows of the previous selection, as a fraction of an average pick's gain, 0 to 1. Fewer rows change.",
+    "limits": "Limits of the checks of this target's selection; they override those of the pool: `certificate`, `certificate_small`, `kl_above_floor`, `kl_above_random`, `blocking` ([operations](../operations.md)).",
 }
 
 
@@ -103,8 +103,8 @@ def _command_line() -> str:
     context = click.Context(group, info_name="tags-assets")
     out = [
         MADE + "# Command line",
-        "`tags-assets COMMAND --help` shows the same. Exit code 0 means that it is done; a mistake is one line on stderr and "
-        "exit code 1; Ctrl-C is 130, and what was finished is kept.",
+        "`tags-assets COMMAND --help` shows the same. Exit code 0 means success; an error is one line on stderr and "
+        "exit code 1; Ctrl-C gives 130, and finished results are kept.",
     ]
     names = group.list_commands(context)
     rows = [(f"[`{name}`](#{name})", _first(group.get_command(context, name).help)) for name in names]
@@ -151,15 +151,14 @@ def _target_file() -> str:
         "\n\n".join(
             [
                 MADE + "# Target file",
-                "One YAML file in `targets/` for each target; its name is the target's name. [How to write one](../targets.md). Nothing "
-                "that is written there is ignored: an unknown field, a field given twice and an empty field are errors that name the "
-                "file and the line. Only `target` must be there.",
+                "Each target is one YAML file in `targets/`, named after the target. [How to write one](../targets.md). Only `target` is "
+                "required. Unknown fields, duplicate fields and empty fields are errors that name the file and the line.",
                 _table(("field", "takes", "default", "meaning"), rows),
                 "## An example",
                 f"`targets/grade_school_math.yaml` of the checkout:\n\n```yaml\n{example}```",
                 "## Knobs",
-                "What `tags-assets what-if` and [the Python API](../python.md) turn, by these names. An empty value takes a "
-                "knob back to its default.",
+                "The settings that `tags-assets what-if` and [the Python API](../python.md) can change. An empty value resets a knob to "
+                "its default.",
                 _table(("knob", "takes"), knobs),
             ]
         )
@@ -225,9 +224,9 @@ def _tables() -> str:
     defs().resolve_asset_graph()
     out = [
         MADE + "# Tables and views",
-        "What `HOME/warehouse.duckdb` shows: every asset as a table under its own name, its further tables as `<asset>_<table>`, all "
-        "past versions as `<asset>_history` with a column `data_version`, and the views that explain a selection. Ten queries "
-        "that use them are in [queries.md](../queries.md).",
+        "`HOME/warehouse.duckdb` contains every asset as a table under its own name, its further tables as `<asset>_<table>`, all "
+        "past versions as `<asset>_history` with a column `data_version`, and views that explain a selection. "
+        "[Ten queries](../queries.md) use them.",
     ]
     for group in ("knowledge", "scoring", "sampling"):
         out.append(f"## Assets: {group}")
@@ -277,28 +276,28 @@ def _configuration() -> str:
         "\n\n".join(
             [
                 MADE + "# Configuration",
-                "Nothing has to be configured. What the command line is told is kept in the home, so that the UI, the sensors and the next "
-                "command agree.",
+                "All settings have defaults. The home remembers the settings that you give on the command line, also for the UI, the "
+                "sensors and the next command.",
                 "## Environment",
                 _table(("variable", "meaning"), variables),
                 "## A pool",
-                "`HOME/pools/NAME.yaml`; the options of `tags-assets select` write it. `HOME/pools/active` names the pool that is read.",
+                "`HOME/pools/NAME.yaml`, written by the options of `tags-assets select`. `HOME/pools/active` contains the name of the current pool.",
                 _table(("field", "takes", "default", "meaning"), _described(home.PoolSettings)),
                 "## Targets named on the command line",
-                "`HOME/targets.yaml`: name to file and budget. Files in `targets/` need not be named.",
+                "`HOME/targets.yaml` maps names to files and budgets. Files in `targets/` need no entry.",
                 _table(("field", "takes", "default", "meaning"), _described(home.TargetEntry)),
                 "## The language model",
-                "Each is set by `--llm NAME=VALUE` and kept in the pool's `llm` field.",
+                "Set each with `--llm NAME=VALUE`. The pool's `llm` field remembers it.",
                 _table(("setting", "takes", "default", "meaning"), _described(ModelSettings)),
                 "A `price` has these fields:",
                 _table(("setting", "takes", "default", "meaning"), _described(Price)),
                 "## Dagster",
-                "`HOME/dagster/dagster.yaml` is written once and is yours to edit:",
+                "The first run writes `HOME/dagster/dagster.yaml`; you can edit it:",
                 f"```yaml\n{_dagster_yaml()}```",
                 "## Export formats",
                 "`tags-assets export --format`: "
                 + ", ".join(f"`{name}`" for name in FORMATS)
-                + ". [What each is](../exports.md).",
+                + ". [Details](../exports.md).",
             ]
         )
         + "\n"
@@ -353,7 +352,7 @@ def _dagster_yaml() -> str:
 
 
 def _python() -> str:
-    out = [MADE + "# Python API", "`from tags_assets import ...`. [A tour with real output](../python.md)."]
+    out = [MADE + "# Python API", "`from tags_assets import ...`. [Examples with real output](../python.md)."]
     for name in (name for name in tags_assets.__all__ if name != "__version__"):
         function = getattr(tags_assets, name)
         signature = str(inspect.signature(function)).replace("'", "")

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 KNOBS: dict[str, str] = {
     "budget": "`5%`, `5000` rows or `2Mtok`",
     "alignment": "0 = information gain alone, 1 = the target alone",
-    "max_kl": "a ceiling on the KL in place of an alignment",
-    "breadth": "within the alignment: variety against precision",
-    "text_share": "how much of closeness is the whole text's, 0 to 1; the rest is its concepts'",
-    "min_quality": "least quality of a row, 0 to 1",
-    "max_share": "`max_share.source.alpaca=0.3`: the most of one value; `max_share=` lifts every cap",
-    "min_share": "`min_share.language.de=0.05`: the least of one value; `min_share=` lifts every floor",
-    "include": "`include=id-1,id-2`: rows that must be in",
-    "exclude": "`exclude='response_tokens > 4096'`: rows that may not be in",
-    "seed": "order among rows of equal gain",
-    "stability": "0 = anew, 1 = a row selected before counts an average pick more",
-    "certificate": "`0.999`: look for better rows and a tighter bound until so much is proved",
+    "max_kl": "maximum KL to the target, instead of an alignment",
+    "breadth": "within alignment: higher values give more variety, lower values more precision",
+    "text_share": "weight of the whole text in closeness, 0 to 1; the rest is the weight of the concepts",
+    "min_quality": "minimum quality of a row, 0 to 1",
+    "max_share": "`max_share.source.alpaca=0.3`: maximum share of one value; `max_share=` removes all caps",
+    "min_share": "`min_share.language.de=0.05`: minimum share of one value; `min_share=` removes all floors",
+    "include": "`include=id-1,id-2`: rows to select in any case",
+    "exclude": "`exclude='response_tokens > 4096'`: rows to leave out",
+    "seed": "decides the order of rows with equal gain",
+    "stability": "bonus for rows of the previous selection, as a fraction of an average pick's gain, 0 to 1",
+    "certificate": "`0.999`: exchange rows and tighten the bound until this share of the optimum is proved",
 }
 """Name -> what it takes. An empty value takes a knob back to its default."""
 
