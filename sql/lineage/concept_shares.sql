@@ -1,6 +1,6 @@
--- What the target asks of each concept, what the pool has and what was selected: one row per target and node. `wanted_rows` is
--- the target's share of as many rows as were selected; `pool_rows` and `selected_rows` are mass, a row that is half about a
--- concept counting half. `against_pool` and `against_target` are ratios of shares: above 1 the selection has more of it.
+-- Each concept's share of the target, the pool and the selection: one row per target and node. `wanted_rows` is the target's share
+-- of the number of selected rows. `pool_rows` and `selected_rows` are mass: a row that is half about a concept counts half.
+-- `against_pool` and `against_target` are ratios of shares; above 1, the selection has more of the concept.
 with pool as (
     select node_id, sum(mass) as mass
     from grounded_instances

@@ -1,5 +1,5 @@
--- One row per node of the knowledge tree and node above it, itself included: `steps` is 0 at the node, and
--- `ancestor_id` reaches the root. Join on `node_id` to climb, on `ancestor_id` to come down.
+-- The ancestors of each node of the knowledge tree, itself included: one row per node and ancestor. `steps` is 0 for the node
+-- itself. Join on `node_id` to go up the tree, on `ancestor_id` to go down.
 with recursive climb as (
     select node_id, node_id as ancestor_id, parent_id, 0 as steps
     from knowledge_tree

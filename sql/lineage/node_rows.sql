@@ -1,6 +1,6 @@
--- What a node of the knowledge tree brought in: one row per target, node and selected instance that it gave anything to.
--- The root holds what rows' whole texts gave, which no concept carries, and is called `whole text`.
--- `amount` is the sum of the four parts beside it; `share_of_gain` is `amount` over the instance's whole gain.
+-- The rows that a node of the knowledge tree brought in: one row per target, node and selected instance with an amount for the node.
+-- The root, called `whole text`, has the amounts of the rows' whole texts, which belong to no single concept.
+-- `amount` is the sum of the four parts; `share_of_gain` is `amount` divided by the instance's gain.
 select
     parts.target,
     parts.node_id,

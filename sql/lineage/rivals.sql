@@ -1,6 +1,6 @@
--- Rows that wanted the same place: one row per target, instance and other instance that shares concepts with it.
--- `overlap` is the mass that they have in common at the leaves (1 where both are about the same things in the same measure).
--- `rival_rank` is null where the rival was not picked. Always filter by `instance_id`: over all pairs this is a large table.
+-- Rows that competed for the same place: one row per target, instance and other instance with common concepts.
+-- `overlap` is the mass that both share at the leaves; 1 means the same concepts in the same proportions.
+-- `rival_rank` is null if the rival was not picked. Always filter by `instance_id`: the view over all pairs is large.
 with shared as (
     select one.instance_id, other.instance_id as rival_id, sum(least(one.mass, other.mass)) as overlap
     from grounded_instances as one

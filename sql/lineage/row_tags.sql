@@ -1,6 +1,6 @@
--- One row per instance and canonical tag: its weight (those of an instance add up to 1), where it came from
--- (`extracted`, `assigned`, `llm`, `given`), the words the tagger used for it (`given_as`, empty where the row never says
--- it), and the leaf of the knowledge tree that holds it, with the path to it.
+-- The tags of each row: one row per instance and canonical tag. `weight` adds up to 1 per instance. `origin` is `extracted`,
+-- `assigned`, `llm` or `given`. `given_as` has the tagger's own words, and is empty if the text does not contain the tag. `leaf` is
+-- the leaf of the knowledge tree that contains the tag, and `path` leads to it.
 with given as (
     select
         atomic.instance_id,

@@ -1,5 +1,5 @@
--- One row per target: how many rows and tokens were selected out of how many, their quality beside the pool's, how many sources,
--- languages and leaves of the tree they touch, their value, and the concept that did most.
+-- Each selection at a glance: one row per target, with rows and tokens selected and available, quality of selection and pool,
+-- number of sources, languages and leaves, value, and the concept that contributed most.
 with pool as (
     select count(*) as rows_eligible, avg(quality) as pool_quality
     from instance_scores

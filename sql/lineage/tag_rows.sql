@@ -1,5 +1,5 @@
--- What a tag brought in: one row per target, canonical tag and selected instance that carries it. `amount` is the tag's
--- part of the instance's gain: its share, by weight, of every node above it. The amounts of an instance add up to its gain.
+-- The rows that a tag brought in: one row per target, canonical tag and selected instance with that tag. `amount` is the tag's part of
+-- the instance's gain: its share, by weight, of every node above it. The amounts of an instance add up to its gain.
 select
     target,
     tag,

@@ -1,8 +1,7 @@
--- Why a row is not in: one row per target and row of the pool that it does not hold, lines that could not be read included
--- (those have a file and a line and no instance_id). `why` is `rejected`, `filtered`, `duplicate`, `near_duplicate`,
--- `untagged`, `not_eligible`, `excluded` or `below_min_quality` (both by the target's own file), or `not_picked`; `detail` says
--- it in words. A row that was not picked could have been: other
--- rows added more for the same budget (see `rivals` for which).
+-- Why a row is not selected: one row per target and unselected row of the pool. Lines that could not be read have a file and a line,
+-- but no instance_id. `why` is `rejected`, `filtered`, `duplicate`, `near_duplicate`, `untagged`, `not_eligible`, `excluded` or
+-- `below_min_quality` (the last two by the target's file), or `not_picked`; `detail` says it in words. For rows that were not picked,
+-- other rows added more for the same budget; `rivals` shows which.
 with targets as (
     select target, count(*) as picks, min(gain) as least_gain
     from selected_subset

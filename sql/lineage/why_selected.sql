@@ -1,8 +1,7 @@
--- Why a row is in: one row per target, selected instance, tag, node and part. A node's amount is divided among the
--- instance's tags below it by their weights, so `amount` adds up to the instance's gain over everything, and to what a tag,
--- a node or a part (`gain`, `closeness`, `coverage`, `text`) did over the rest. `leaf` holds the tag, `node` is that leaf or a node
--- above it, `path` leads to the node, `level` is 0 at leaves. What the row's whole text did (`text`) no node carries: it stands at
--- the root, called `whole text`, and is divided among all its tags. Filter by `instance_id`, or by `id`, the row's own identifier.
+-- Why a row is selected: one row per target, selected instance, tag, node and part (`gain`, `closeness`, `coverage`, `text`). A node's
+-- amount is split among the instance's tags below it by their weights, so the amounts of an instance add up to its gain. `leaf`
+-- contains the tag, `node` is that leaf or a node above it, `path` leads to the node, and `level` is 0 at leaves. The part `text`
+-- belongs to no single concept: it is at the root, called `whole text`, and is split among all tags. Filter by `instance_id` or `id`.
 with below as (
     select tags.instance_id, up.ancestor_id as node_id, tags.tag, tags.weight, tags.origin, tags.given_as, tags.leaf_id, tags.leaf
     from row_tags as tags
