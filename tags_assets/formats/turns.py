@@ -354,6 +354,8 @@ def _part(part: object, read: Turn, where: str) -> str | None:
     if not isinstance(part, dict):
         raise RowError(f"{where} holds a part that is {kind_of(part)}, not text")
     kind, text = part.get("type", "text"), part.get("text")
+    if not isinstance(kind, str):
+        raise RowError(f"{where} holds a part of type {_shown(kind)}; only text can be read")
     if kind in ("text", "input_text", "output_text") and isinstance(text, str):
         return text
     if kind in attachments.PART_KINDS:

@@ -156,6 +156,10 @@ def test_an_assistant_may_greet_first():
         ({"messages": [{"role": "user", "content": ""}, ANSWER]}, "the prompt is empty"),
         ({"messages": [*TURNS, ASK, {"role": "assistant", "content": ""}]}, "turn 4 (assistant) is empty"),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}, ANSWER]}, "type 'hologram'"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": ["a"]}]}, ANSWER]},
+            "holds a part of type ['a']",
+        ),
         ({"messages": [ASK, {"role": "assistant", "tool_calls": [{"id": 1}]}]}, "names no function"),
         ({"instruction": "q", "output": ["a"]}, "output is a list, not text"),
         ({"instruction": "q", "input": 3, "output": "a"}, "input is a number, not text"),

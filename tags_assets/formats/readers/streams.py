@@ -6,6 +6,7 @@ import gzip
 import lzma
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from itertools import chain
@@ -43,6 +44,9 @@ _SKIPPABLE = b"\x2a\x4d\x18"
 """Bytes 2 to 4 of a frame that zstd's readers skip; the first is 0x50 to 0x5F."""
 _MAX_WINDOW = 2**27
 """Bytes of the largest window with which zstd is read, as by zstd's own tool unless asked otherwise."""
+
+_OF_BAD_ARCHIVES = (NotImplementedError, RuntimeError, IndexError, ValueError, struct.error)
+"""What the standard library raises where the list of an archive's files is damaged."""
 
 _BLOCK = 4 * 2**20
 _ZSTD_HEADER = 18
@@ -115,7 +119,10 @@ def _unpacked(file: BufferedReader, compression: str | None, path: Path) -> IO[b
         case "xz":
             return cast("IO[bytes]", lzma.LZMAFile(file))
         case "zip":
-            return _only_member(file, path)
+            try:
+                return _only_member(file, path)
+            except _OF_BAD_ARCHIVES as error:
+                raise zipfile.BadZipFile(str(error)) from error
         case "zstd":
             _check_window(file, path)
     return cast("IO[bytes]", pa.CompressedInputStream(pa.PythonFile(file), compression))

@@ -98,6 +98,10 @@ def test_unusual_compression_is_read(tmp_path, name, packed):
         (lzma.compress(DATA)[:-20], "xz stream is damaged or cut short"),
         (gzip.compress(DATA)[:-9], "gzip stream is damaged or cut short"),
         (zipped({"a.jsonl": DATA})[:-30], "zip stream is damaged or cut short"),
+        (
+            zipped({"a.jsonl": DATA}).replace(b"a.jsonlPK", b"\0.jsonlPK"),
+            "zip stream is damaged or cut short",
+        ),
         (wide_window(DATA), "window of 256 MiB"),
     ],
 )
