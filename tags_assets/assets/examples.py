@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tags_assets.assets.given_vectors import OURS, given_vectors, has_given_vectors
 from tags_assets.formats.conversation import texts
 from tags_assets.formats.fields import KNOWN_FIELDS
 from tags_assets.formats.pool import expand_pool, read_pool
@@ -63,8 +64,8 @@ class ExampleTagger:
 
 
 def example_columns(run: Run) -> dict[str, str]:
-    """Return the pool's map of the fields of text, which holds for examples in the pool's layout as well."""
-    return {ours: theirs for ours, theirs in run.pool.columns.items() if ours in KNOWN_FIELDS}
+    """Return the pool's map of text and vectors, which holds for examples in the pool's layout as well."""
+    return {ours: theirs for ours, theirs in run.pool.columns.items() if ours in {*KNOWN_FIELDS, OURS}}
 
 
 def example_pool(spec: TargetSpec, run: Run) -> PoolRead:
@@ -93,7 +94,9 @@ def example_notes(spec: TargetSpec, run: Run) -> list[str]:
 
 
 def read_examples(spec: TargetSpec, run: Run) -> pl.DataFrame:
-    """Read the example rows of a target: ``instance_id, prompt, response, language, messages``.
+    """Read the example rows of a target.
+
+    Columns: ``instance_id, prompt, response, language, messages, file, line, given_embedding``.
 
     Raises
     ------
@@ -101,9 +104,10 @@ def read_examples(spec: TargetSpec, run: Run) -> pl.DataFrame:
         Where no row of the file can be read.
     """
     read = example_pool(spec, run)
-    rows = pl.concat(read.batches(["instance_id", "messages", "language", "duplicate_of"]))
+    beside = ["language", "messages", "file", "line", "given_embedding"]
+    rows = pl.concat(read.batches(["instance_id", "duplicate_of", *beside]))
     rows = rows.filter(rows["duplicate_of"].is_null())
-    return texts(rows).with_columns(rows["language"], rows["messages"])
+    return texts(rows).with_columns(rows[name] for name in beside)
 
 
 def ground_examples(
@@ -117,14 +121,19 @@ def ground_examples(
 ) -> tuple[sparse.csr_array, Vectors]:
     """Ground the examples of a target, float64 CSR (n_examples, n_leaves), and embed them.
 
-    They are read against `mean`, that of the pool's vectors, (n_dims,).
+    They are read against `mean`, that of the pool's vectors, (n_dims,). Where the pool's rows bring vectors,
+    the examples must too, and get no concepts by vector.
     """
     rows = read_examples(spec, tagger.run)
     vocabulary = Vocabulary(inputs.read("tag_vocabulary"), inputs.read("tag_vocabulary", "aliases"))
     tag_vectors = inputs.vectors("tag_embeddings", "tag")
-    vectors, tagged = _embedded_and_tagged(rows, embed, tagger)
+    if has_given_vectors(inputs):
+        column = tagger.run.pool.columns[OURS]
+        vectors, tagged = given_vectors(rows, column, kind="example", n_dims=len(mean)), tagger.tag(rows)
+    else:
+        vectors, tagged = _embedded_and_tagged(rows, embed, tagger)
     assigned = assign_concepts(
-        vectors,
+        vectors[:0] if has_given_vectors(inputs) else vectors,
         tag_vectors.matrix,
         vocabulary.tags["count"].to_numpy(),
         mean=mean,

@@ -7,6 +7,7 @@ import polars as pl
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.embedding import embedder_config, spent
+from tags_assets.assets.given_vectors import GIVEN, OURS, given_vectors
 from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
@@ -44,8 +45,17 @@ OUTGROWN = 2.0
     **declare("instance_embeddings", SCHEMA, student_words=WORD_SCHEMA, student_fit=FIT_SCHEMA),
 )
 def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
-    """Embed each row: by the embedder where rows are few, else by a student that stays as rows come."""
+    """Embed each row: by the embedder where rows are few, else by a student that stays as rows come.
+
+    Vectors in a mapped column are used instead.
+    """
     seed = run.pool.seed
+    column = run.pool.columns.get(OURS)
+
+    if column is not None:
+        return materialize(
+            context, run, lambda inputs, _: _given(inputs, column), config=lambda _: {"embedder": GIVEN}
+        )
 
     def config(_partition: str) -> dict[str, object]:
         return {"embedder": embedder_config(run), "row_tokens": ROW_TOKENS, "seed": seed}
@@ -57,15 +67,10 @@ def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> 
             rows = rows.vstack(batch.select(rows.columns))
             texts += row_texts(batch["prompt"], batch["response"])
         if not texts:
-            raise UserError(
-                "your rules take every row out of the pool, and none is left to select from",
-                fix="Loosen --filter, --pii or --decontaminate: filtered_rows names the rule for each row.",
-            )
+            raise _no_rows()
         with run.embedder(max_tokens=ROW_TOKENS) as embed:
-            embedded = _grown(inputs, rows, texts, embed, seed)
-            fitted = embedded is None
-            if embedded is None:
-                embedded = embed_rows(texts, embed, seed=seed, progress=inputs.progress)
+            grown = _grown(inputs, rows, texts, embed, seed)
+            embedded = grown or embed_rows(texts, embed, seed=seed, progress=inputs.progress)
         frame = rows.with_columns(
             pl.Series("vector", embedded.vectors, dtype=pl.Array(pl.Float32(), embedded.vectors.shape[1])),
             is_teacher=pl.Series(embedded.is_teacher),
@@ -75,7 +80,7 @@ def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> 
             words, fit = embedded.student.to_frames()
         return Artifact(
             {"data": frame.select(SCHEMA.names()).cast(SCHEMA), "student_words": words, "student_fit": fit},
-            {**embedded.figures, "student_fitted": int(fitted), **spent(embed)},
+            {**embedded.figures, "student_fitted": int(grown is None), **spent(embed)},
             pages.instance_embeddings(embedded.figures),
         )
 
@@ -90,6 +95,37 @@ def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> 
         return N_TEACHER < n_rows <= OUTGROWN * fitted_among
 
     return materialize(context, run, compute, config=config, grows=grows)
+
+
+def _no_rows() -> UserError:
+    return UserError(
+        "your rules take every row out of the pool, and none is left to select from",
+        fix="Loosen --filter, --pii or --decontaminate: filtered_rows names the rule for each row.",
+    )
+
+
+def _given(inputs: Inputs, column: str) -> Artifact:
+    """Take the vectors that the rows bring."""
+    rows = participating_rows(inputs, ["content_hash", "file", "line", "given_embedding"])
+    if rows.is_empty():
+        raise _no_rows()
+    vectors = given_vectors(rows, column)
+    frame = rows.select(
+        "instance_id",
+        pl.Series("vector", vectors, dtype=pl.Array(pl.Float32(), vectors.shape[1])),
+        pl.lit(value=False).alias("is_teacher"),
+        "content_hash",
+    )
+    figures = {"n_teacher": 0, "n_student": 0, "n_given": len(rows), "student_fitted": 0}
+    return Artifact(
+        {
+            "data": frame.cast(SCHEMA),
+            "student_words": pl.DataFrame(schema=WORD_SCHEMA),
+            "student_fit": pl.DataFrame(schema=FIT_SCHEMA),
+        },
+        figures,
+        pages.instance_embeddings(figures),
+    )
 
 
 def _grown(

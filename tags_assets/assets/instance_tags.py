@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
+from tags_assets.assets.given_vectors import has_given_vectors
 from tags_assets.assets.participating import participating_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.concepts.assignment import (
@@ -54,6 +55,8 @@ def instance_tags(context: dg.AssetExecutionContext, run: RunResource) -> Materi
         has = hashes.is_in(known["content_hash"].unique().implode())
         needs_none = row_vectors.ids.is_in(rows_of_named(named).implode())
         new = np.flatnonzero(~(has | needs_none).to_numpy())
+        if has_given_vectors(inputs):  # of another space than the tags'
+            new = new[:0]
         concepts = pl.concat(
             [
                 known.filter(pl.col("content_hash").is_in(hashes.implode())),

@@ -150,6 +150,8 @@ def filtered_rows(
 
 def instance_embeddings(figures: Mapping[str, Any]) -> Page:
     """Say who made the vectors."""
+    if given := figures.get("n_given"):
+        return {"who_read_the_rows": f"The vectors of all **{given:,}** rows are from your column."}
     model, student = figures["n_teacher"], figures["n_student"]
     read = f"The model read **{model:,}** rows itself"
     like = figures.get("cosine_to_teacher")

@@ -18,6 +18,7 @@ from tags_assets.assets.examples import (
     ground_examples,
     read_examples,
 )
+from tags_assets.assets.given_vectors import has_given_vectors
 from tags_assets.assets.partitions import targets
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.target.distribution import (
@@ -39,6 +40,11 @@ from tags_assets.selection.notes import language_notes
 from tags_assets.settings.target_file import TargetSpec
 from tags_assets.settings.target_registry import TargetRegistry
 from tags_assets.store.upstream import read_tree
+
+_BY_CONCEPTS = (
+    "the description is compared with concepts, not with rows, because the rows' vectors are from your "
+    "column; examples with vectors in that column say more"
+)
 
 LIKENESS_SCHEMA = pl.Schema({"instance_id": pl.String(), "likeness": pl.Float32()})
 """Columns of the table ``target_distribution_likeness``, one row per instance that has a vector;
@@ -99,7 +105,7 @@ def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> 
 
 
 def _language_notes(spec: TargetSpec, inputs: Inputs, run: Run) -> list[str]:
-    if not isinstance(inputs.versions["instance_embeddings"].config["embedder"], str):
+    if not isinstance(inputs.versions["tag_embeddings"].config["embedder"], str):
         return []  # a model behind an API, which may know any language
     rows = inputs.read("raw_instances", columns=["language", "duplicate_of"])
     return language_notes(
@@ -135,6 +141,9 @@ def _distribution(
         return replace(found, notes=(*found.notes, *notes)), tree, none
     if wish.pool is not None:
         return target_from_pool(tree, supply), tree, none
+    if wish.description is not None and has_given_vectors(inputs):
+        found = target_from_description(embed([wish.description]), tree, supply)
+        return replace(found, notes=(*found.notes, _BY_CONCEPTS)), tree, none
     rows = inputs.vectors("instance_embeddings", "instance_id")
     grounding = from_frame(grounded, tree, rows.ids)
     if wish.description is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets.examples import read_examples
+from tags_assets.assets.given_vectors import OURS
 from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.previews import as_metadata, table
 from tags_assets.errors import UserError
@@ -137,7 +138,7 @@ def _naming(inputs: Inputs, run: Run) -> JobEstimate:
 
 def _embedding(inputs: Inputs, run: Run) -> JobEstimate:
     texts: list[str] = []
-    for batch in participating_texts(inputs):
+    for batch in () if OURS in run.pool.columns else participating_texts(inputs):
         texts += row_texts(batch["prompt"], batch["response"])
     if len(texts) > N_TEACHER:
         order = np.random.default_rng(run.pool.seed).permutation(len(texts))

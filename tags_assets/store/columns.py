@@ -92,7 +92,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
     },
     "grounded_instances_texts": {"text_group": "Number of the group of rows of nearly the same text."},
     "instance_embeddings": {
-        "is_teacher": "Whether the model itself made the vector; the student made the others.",
+        "is_teacher": "Whether the model itself made the vector; the others are the student's or your own.",
         "content_hash": "Hash of the conversation that it belongs to.",
     },
     "instance_embeddings_student_fit": {
