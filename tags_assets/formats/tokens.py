@@ -28,6 +28,8 @@ TOKENIZER = "all-MiniLM-L6-v2 (WordPiece, uncased)"
 _CHARACTERS_A_CHUNK = 4_000_000
 _WORDS_REMEMBERED = 1_000_000
 _WORDS_AT_ONCE = 8_192
+_BYTES_A_TOKEN = 3
+"""Bytes of a token, about, where WordPiece gives up: base64, hexadecimal digits, scripts without spaces."""
 
 _IN_WORD, _SPACE, _SINGLE = 0, 1, 2
 
@@ -114,12 +116,28 @@ class _WordMemory:
 def _pieces(words: list[str]) -> list[int]:
     """Count the tokens of words, some thousands at a time: an encoding holds far more than its length."""
     counts: list[int] = []
+    unknown = tokenizer().token_to_id("[UNK]")
     for start in range(0, len(words), _WORDS_AT_ONCE):
-        encoded = tokenizer().encode_batch_fast(
-            words[start : start + _WORDS_AT_ONCE], add_special_tokens=False
-        )
-        counts += map(len, encoded)
+        some = words[start : start + _WORDS_AT_ONCE]
+        encoded = tokenizer().encode_batch_fast(some, add_special_tokens=False)
+        counts += [
+            _with_unknown(word, unknown) if unknown in (ids := each.ids) else len(ids)
+            for word, each in zip(some, encoded, strict=True)
+        ]
     return counts
+
+
+def _with_unknown(word: str, unknown: int) -> int:
+    """Count the tokens of a word that has parts without any: these count by their bytes.
+
+    WordPiece gives up on a run of more than a hundred characters, and on a script that it does not know;
+    every tokenizer of a language model has bytes behind it.
+    """
+    encoded = tokenizer().encode(word, add_special_tokens=False)
+    return sum(
+        max(1, len(word[start:stop].encode(errors="replace")) // _BYTES_A_TOKEN) if token == unknown else 1
+        for token, (start, stop) in zip(encoded.ids, encoded.offsets, strict=True)
+    )
 
 
 _MEMORY = _WordMemory()

@@ -8,8 +8,17 @@ from tags_assets.formats import tokens
 
 
 def by_the_tokenizer(texts):
-    encoded = tokens.tokenizer().encode_batch_fast(texts, add_special_tokens=False)
-    return [len(encoding) for encoding in encoded]
+    """Count the tokens of whole texts, what the tokenizer does not know by its bytes."""
+    unknown = tokens.tokenizer().token_to_id("[UNK]")
+    return [
+        sum(
+            max(1, len(text[start:stop].encode()) // 3) if token == unknown else 1
+            for token, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True)
+        )
+        for text, encoding in zip(
+            texts, tokens.tokenizer().encode_batch(texts, add_special_tokens=False), strict=True
+        )
+    ]
 
 
 def test_counts_are_the_tokenizers_own():
@@ -49,3 +58,10 @@ def test_counts_do_not_depend_on_what_was_counted_before(monkeypatch):
     monkeypatch.setattr(tokens, "_CHARACTERS_A_CHUNK", 100)
     assert tokens.count(texts).tolist() == expected
     assert tokens.count(list(reversed(texts))).tolist() == expected[::-1]
+
+
+def test_what_the_tokenizer_gives_up_on_is_no_handful_of_tokens():
+    texts = ["QUJD" * 20_000, "0f" * 30_000, chr(0x1000) * 900, chr(0x1780) * 900, "\u0e01" * 900]
+    for text, n in zip(texts, tokens.count(texts).tolist(), strict=True):
+        assert len(text) / 4 <= n <= len(text.encode())
+    assert tokens.count(["\U0001f9a6"]).tolist() == [1]
