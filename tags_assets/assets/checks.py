@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from tags_assets.errors import UserError
+from tags_assets.method.selection.against_random import SAME_AS_POOL, farther_than_random
 from tags_assets.settings.limits import Limits
 
 if TYPE_CHECKING:
@@ -163,10 +164,13 @@ def _better_than_random(judged: Judged) -> Verdict:
     text = f"KL(target || selection) is {kl:.4f}; of as many random rows it is {random:.4f}"
     if not figures["alignment"]:
         return True, f"{text}; alignment 0 asks for information alone"
-    if figures["kl_pool"] < 1e-6:
+    if figures["kl_pool"] < SAME_AS_POOL:
         return True, f"{text}; the target is the pool itself"
-    most = figures["kl_random_limit"] + judged.limits.kl_above_random
-    return kl <= most, text if kl <= most else (
+    allowed = judged.limits.kl_above_random
+    if not farther_than_random(figures, allowed=allowed):
+        return True, text
+    most = figures["kl_random_limit"] + allowed
+    return False, (
         f"{text}, and at most {most:.4f} is allowed: the selection does not answer what the target asks for. "
         "Loosen what leaves it so little to pick from (constraints, exclude, min_quality, stability), raise "
         "the alignment, or allow more with the limit kl_above_random"

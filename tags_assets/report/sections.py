@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tags_assets.method.selection.against_random import farther_than_random
 from tags_assets.method.selection.attribution import WHOLE_TEXT
 from tags_assets.method.tree.share_changes import deepest_moves
 from tags_assets.report import charts
@@ -130,7 +131,7 @@ def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
         "shortages": said,
         "shortages_lead": lead,
         "shortages_none": "Nothing: the pool holds enough of every concept that the target asks for."
-        + (" The selection does not take it." if words.farther_than_random(report.figures) else ""),
+        + (" The selection does not take it." if farther_than_random(report.figures) else ""),
         "shortages_more": [
             [
                 row["concept"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tags_assets.method.selection.against_random import farther_than_random
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -154,14 +156,6 @@ def intake(figures: Mapping[str, object]) -> str | None:
     eligible = real(figures.get("rows_eligible"))
     left = f", which leaves {number(eligible)} to choose from" if eligible is not None else ""
     return f"{number(figures['rows_in'])} rows came in: {lost}{left}."
-
-
-def farther_than_random(figures: Mapping[str, object]) -> bool:
-    """Whether the selection is farther from its target than random rows: then nothing else of it counts."""
-    kl, pool = real(figures.get("kl")), real(figures.get("kl_pool"))
-    random = real(figures.get("kl_random_limit")) or real(figures.get("kl_random"))
-    is_pool = pool is not None and pool < NEAR_NOTHING
-    return kl is not None and random is not None and kl > random and not is_pool
 
 
 def _why_farther(figures: Mapping[str, object]) -> str:

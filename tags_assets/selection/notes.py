@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tags_assets.formats.language import DEFAULT, NAMES, of_short_text
+from tags_assets.method.selection.against_random import farther_than_random
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ def notes_of(selection: Mapping[str, object], target: Mapping[str, object]) -> l
     kl, random = selection.get("kl"), selection.get("kl_random")
     worse = []
     asked = target.get("kind") != "pool" and selection.get("alignment", 1.0) != 0
-    if asked and isinstance(kl, float) and isinstance(random, float) and kl > random:
+    if asked and farther_than_random(selection):
         worse.append(
             f"Worse than random rows: the selection is {kl:.3f} nats from the target, as many random rows "
             f"would be {random:.3f}. Look at the rows before you train on them."

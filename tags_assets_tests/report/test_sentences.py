@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tags_assets.method.selection.against_random import farther_than_random
 from tags_assets.report import sentences as words
 
 
@@ -77,8 +78,8 @@ def test_a_selection_farther_than_random_rows_says_what_the_figures_show():
     assert "does not answer" in said()
     of_pool = words.closeness({**farther, "kl_pool": 0.0}, "pool")
     assert "larger alignment" in " ".join(of_pool)
-    assert not words.farther_than_random({**farther, "kl": 0.34})
-    assert not words.farther_than_random({**farther, "kl_pool": 0.0})
+    assert not farther_than_random({**farther, "kl": 0.34})
+    assert not farther_than_random({**farther, "kl_pool": 0.0})
 
 
 def test_a_bound_of_nothing_is_not_told():
