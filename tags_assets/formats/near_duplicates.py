@@ -6,7 +6,7 @@ duplicates, so here it only proposes pairs (banded signatures; Broder 1997; Lesk
 Massive Datasets, 3.4), and `confirmed` decides by the words themselves. The rules are ours and put precision
 first. Two rows are near-duplicates if
 
-- the same roles speak in the same order, and all numbers and operators are equal in their order;
+- the same roles speak in the same order, and all numbers, operators and negations are equal in their order;
 - the Jaccard similarity of their sets of shingles, computed and not estimated, is at least `MIN_SIMILARITY`;
 - turn by turn, one side only adds words before or behind; or they differ in one word, in a turn of at least
   `WORDS_A_CHANGE`; or, where all prompts are equal, the responses' words are `MIN_SIMILARITY` similar;
@@ -16,6 +16,7 @@ first. Two rows are near-duplicates if
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ import numba
 import numpy as np
 from rensa import RMinHash
 
-from tags_assets.formats.shingles import mixed, shingles, words
+from tags_assets.formats.shingles import INDENT, mixed, shingles, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +44,8 @@ N_BANDS, HASHES_A_BAND = 16, 8
 """Pairs of similarity 0.9, 0.8 and 0.5 are proposed with probability 0.9999, 0.95 and 0.06."""
 
 _SEED = 20
+_ESCAPED = re.compile(r"(\\[A-Z])")
+_INDENT = re.compile(r"\n[ \t]+(?=\S)")
 _NEIGHBOURS = 3
 _ROLES = {"system": 0, "user": 1, "tool": 2, "assistant": 3}
 _ASSISTANT = _ROLES["assistant"]
@@ -124,7 +127,18 @@ def _words_of(conversations: Sequence[Sequence[Message]]) -> _Words:
 
 
 def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else normalize("NFC", text).casefold()
+    r"""Fold case, but not that of a letter behind a backslash, and keep how far lines are indented."""
+    if not text.isascii():
+        text = normalize("NFC", text)
+    if "\\" in text:
+        parts = _ESCAPED.split(text)
+        parts[::2] = map(str.casefold, parts[::2])
+        folded = "".join(parts)
+    else:
+        folded = text.casefold()
+    if "\n " in folded or "\n\t" in folded:
+        folded = _INDENT.sub(lambda match: f"\n{chr(INDENT + min(len(match[0]) - 1, 255))} ", folded)
+    return folded
 
 
 @numba.njit(cache=True, nogil=True)
@@ -297,6 +311,10 @@ def _decide(  # noqa: PLR0917 - numba takes no keywords only
             head, changed = _difference(words_a, words_b)
             if changed == 0 or _contains(words_a, words_b):
                 continue
+            alone = changed == 1 and (_is_alone(words_a, head) or _is_alone(words_b, head))
+            if alone:
+                alike = False
+                continue
             if changed == 1 and min(len(words_a), len(words_b)) >= WORDS_A_CHANGE:
                 places[p] = turns[i] - turns[rows[a]] + head
                 continue
@@ -306,6 +324,12 @@ def _decide(  # noqa: PLR0917 - numba takes no keywords only
             alike = alike and reworded
         near[p] = alike
     return near, places
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_alone(words: NDArray[np.uint64], place: int) -> bool:
+    """Say whether a word is one character of a script without spaces, which may turn what is said."""
+    return place < len(words) and words[place] & np.uint64(1) == np.uint64(1)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -2,9 +2,9 @@
 
 A word is a run of letters, marks and digits, case folded. What a careful reader would not call a difference
 is no word: white space, quotation marks, sentence punctuation behind a word, emphasis by asterisks. What
-carries meaning is one: brackets, symbols, emoji, each character of a script that writes no spaces. Numbers
-and the operators between them are marked as exact: two texts that differ in one of those are never
-near-duplicates.
+carries meaning is one: brackets, symbols, emoji, each character of a script that writes no spaces. Numbers,
+the operators between them, negations and what stands behind a backslash are marked as exact: two texts that
+differ in one of those are never near-duplicates.
 """
 
 from __future__ import annotations
@@ -26,9 +26,66 @@ if TYPE_CHECKING:
 SHINGLE = 3
 """Words in a shingle."""
 
+_NEGATION = np.uint64(0x6E6F74)
 _SPACE, _LETTER, _DIGIT, _IGNORED, _ALONE, _STOP, _EXACT, _SYMBOL, _SIGN, _STAR = range(10)
 
-_HYPHEN, _FACTORIAL = ord("-"), ord("!")
+NEGATIONS = [
+    "not",
+    "no",
+    "never",
+    "none",
+    "nor",
+    "neither",
+    "without",
+    "cannot",
+    "nothing",
+    "nobody",
+    "nowhere",
+    "hardly",
+    "dont",
+    "doesnt",
+    "didnt",
+    "isnt",
+    "arent",
+    "wasnt",
+    "werent",
+    "cant",
+    "couldnt",
+    "wont",
+    "wouldnt",
+    "shouldnt",
+    "hasnt",
+    "havent",
+    "hadnt",
+    "mustnt",
+    "nicht",
+    "kein",
+    "keine",
+    "keinen",
+    "keiner",
+    "nie",
+    "ohne",
+    "ne",
+    "pas",
+    "jamais",
+    "sans",
+    "sin",
+    "nunca",
+    "jamás",
+    "non",
+    "mai",
+    "senza",
+    "не",
+    "нет",
+    "никогда",
+    "без",
+]
+"""Words that turn what is said into its opposite, in some languages; apostrophes are no part of a word."""
+
+INDENT = 0x2800
+"""First of the symbols, no text of words has them, that stand for how far a line is indented."""
+
+_HYPHEN, _FACTORIAL, _BACKSLASH = ord("-"), ord("!"), ord("\\")
 _STOPS = ".,;:!?…"
 _SIGNS = "-/"
 _EXACT_SIGNS = "+=<>%^~±×÷√∑∏∫≤≥≠≈∞−¬∧∨∈∂∇$€£¥₹"  # noqa: RUF001 - these very signs
@@ -53,6 +110,7 @@ def _classes() -> NDArray[np.uint8]:
         of = category(chr(point))
         classes[point] = _IGNORED if of == "Cf" else _LETTER if of == "Pc" else of_category.get(of[0], _SPACE)
     classes[0x20000:0x40000] = _ALONE
+    classes[INDENT : INDENT + 256] = _EXACT
     for first, last in _UNSPACED:
         letters = classes[first : last + 1]
         letters[letters == _LETTER] = _ALONE
@@ -88,7 +146,18 @@ def words(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_], 
     """
     points, text_offsets = flatten(texts)
     hashes, exact, offsets = _cut(points, text_offsets, _classes())
+    place = np.searchsorted(negations := _negations(), hashes)
+    negates = negations[np.minimum(place, len(negations) - 1)] == hashes
+    hashes[negates] = _NEGATION  # "no sign" and "not a sign" say the same
+    exact |= negates
     return hashes, exact, offsets
+
+
+@cache
+def _negations() -> NDArray[np.uint64]:
+    """Return the hashes of `NEGATIONS`, sorted."""
+    points, offsets = flatten(NEGATIONS)
+    return np.unique(_cut(points, offsets, _classes())[0])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -104,7 +173,7 @@ def _beside_digit(text: NDArray[np.uint32], place: int, classes: NDArray[np.uint
 
 
 @numba.njit(cache=True, nogil=True)
-def _cut(  # noqa: C901, PLR0912 - one automaton, in one place
+def _cut(  # noqa: C901, PLR0912, PLR0915 - one automaton, in one place
     points: NDArray[np.uint32], text_offsets: NDArray[np.int64], classes: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.int64]]:
     hashes = np.empty(len(points), dtype=np.uint64)
@@ -129,11 +198,13 @@ def _cut(  # noqa: C901, PLR0912 - one automaton, in one place
             if kind in (_LETTER, _DIGIT):
                 h = (h ^ np.uint64(point)) * prime
                 h ^= h >> np.uint64(29)
-                number = number or kind == _DIGIT
+                number = (
+                    number or kind == _DIGIT or (not inside and i > begin and points[i - 1] == _BACKSLASH)
+                )
                 inside = True
                 continue
             if inside:
-                hashes[n], exact[n] = h, number
+                hashes[n], exact[n] = h & ~np.uint64(1), number
                 n += 1
                 inside, number, h = False, False, basis
             if kind == _SPACE:
@@ -153,11 +224,14 @@ def _cut(  # noqa: C901, PLR0912 - one automaton, in one place
                 if not marked and kind == _STAR and not between:
                     continue
             h = (h ^ np.uint64(point)) * prime
-            hashes[n], exact[n] = h ^ (h >> np.uint64(29)), marked
+            h ^= h >> np.uint64(29)
+            # The last bit tells a character that is a word by itself from words of letters.
+            hashes[n] = h | np.uint64(1) if kind == _ALONE else h & ~np.uint64(1)
+            exact[n] = marked
             h = basis
             n += 1
         if inside:
-            hashes[n], exact[n] = h, number
+            hashes[n], exact[n] = h & ~np.uint64(1), number
             n += 1
         offsets[t + 1] = n
     return hashes[:n].copy(), exact[:n].copy(), offsets

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -175,3 +176,30 @@ def test_texts_of_one_repeated_word_are_compared_in_linear_time():
     start = time.perf_counter()
     assert not nd._contains(a, b)
     assert time.perf_counter() - start < 10  # 250 thousand million comparisons take minutes
+
+
+LONG = "The keeper of the lock writes down every boat that passes and what it carries, " * 5
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"{LONG} and the gate was safe.", f"{LONG} and the gate not safe."),
+        (f"{LONG} and it isn't closed.", f"{LONG} and it is closed."),
+        (f"{LONG} \u5411\u4e1c", f"{LONG} \u5411\u897f"),
+        (f"{LONG} Use \\W here.", f"{LONG} Use \\w here."),
+        (f"{LONG}\nif a:\n  b()\n  c()", f"{LONG}\nif a:\n  b()\nc()"),
+    ],
+)
+def test_a_small_difference_that_turns_what_is_said_is_one(tmp_path, read, one, other):
+    rows = [{"prompt": f"Report {n}.", "completion": text} for n, text in ((1, one), (1, other))]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read(path).marks["near_duplicate"].to_list() == [False, False]
+
+
+def test_another_word_for_no_is_no_difference(tmp_path, read):
+    rows = [{"prompt": "Report.", "completion": f"{LONG} It is {word} sign."} for word in ("no", "not a")]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read(path).marks["near_duplicate"].to_list() == [False, True]

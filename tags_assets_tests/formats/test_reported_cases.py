@@ -259,11 +259,17 @@ def test_24_a_name_is_no_contamination(case, tmp_path):
     assert names == {name for name in read.rows if name.startswith("dirty-")}
 
 
-@not_yet("case and characters are folded")
+def lost_pairs(read):
+    return {name.rsplit("-", 1)[0] for name, row in read.rows.items() if row["duplicate_of"]}
+
+
 def test_25_what_says_another_thing_is_no_duplicate(case):
-    read = case(25)
-    lost = {name.rsplit("-", 1)[0] for name, row in read.rows.items() if row["duplicate_of"]}
-    assert not lost & {"nd-sys", "nd-zh", "nd-re", "nd-py", "nd-num", "nd-case", "nd-neg"}
+    assert not lost_pairs(case(25)) & {"nd-sys", "nd-zh", "nd-re", "nd-num", "nd-case", "nd-neg"}
+
+
+@not_yet("indentation is no part of the hash of content")
+def test_25_programs_that_differ_in_indentation_are_no_duplicates(case):
+    assert "nd-py" not in lost_pairs(case(25))
 
 
 def test_28_traces_inside_of_the_answer_are_read(case):
