@@ -70,6 +70,11 @@ def data_below(folder: Path) -> Found:
     return walk.found
 
 
+def stays_in(folder: Path, path: Path) -> bool:
+    """Whether what is at a path below a folder is no link that leads out of it."""
+    return _stays_in(_root_of(folder), path)
+
+
 def no_file(path: Path) -> UserError:
     """Say what stands where a file should; a pipe would be waited for without end."""
     try:
@@ -193,9 +198,13 @@ class _Walk:
         self.found.unread.append(Unread(path, reason))
 
     def _stays(self, path: Path) -> bool:
-        real = Path(os.path.realpath(path))
-        # A link that leads nowhere is told as such.
-        return real.is_relative_to(self._root) or not real.exists()
+        return _stays_in(self._root, path)
+
+
+def _stays_in(root: Path, path: Path) -> bool:
+    real = Path(os.path.realpath(path))
+    # A link that leads nowhere is told as such.
+    return real.is_relative_to(root) or not real.exists()
 
 
 def _is_folder(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tags_assets.errors import UserError
-from tags_assets.formats.folders import OTHER_NAME, Found, Unread, data_below, no_file
+from tags_assets.formats.folders import LEADS_OUT, OTHER_NAME, Found, Unread, data_below, no_file, stays_in
 from tags_assets.formats.readers.duckdb_relation import (
     SEPARATOR,
     is_query,
@@ -26,7 +26,7 @@ from tags_assets.formats.readers.streams import cannot_be_read, opened
 from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _FINGERPRINTS = "fingerprints.json"
@@ -59,7 +59,7 @@ def expand_pool(paths: Sequence[str | Path]) -> list[Path]:
 def find_pool(paths: Sequence[str | Path]) -> Found:
     """Name every file that a pool's paths stand for, as `expand_pool` does, and what is not read.
 
-    A file that the user names, or that a pattern of the user's matches, may be a link to anywhere.
+    A file that the user names, or that a pattern without ``**`` matches, may be a link to anywhere.
     """
     files: dict[str, Path] = {}
     unread: dict[Path, Unread] = {}
@@ -91,7 +91,7 @@ def _expand(given: str | Path) -> Found:
         return Found([relation_path(file, relation.strip())])
     if glob.has_magic(str(given)):
         found = Found()
-        for match in sorted(Path(match) for match in glob.glob(str(path), recursive=True)):  # noqa: PTH207 - absolute
+        for match in sorted(_matches(path, found)):
             part = data_below(match) if match.is_dir() else _expand(match)
             found.files += part.files
             found.unread += part.unread
@@ -99,6 +99,23 @@ def _expand(given: str | Path) -> Found:
             raise UserError("no file matches", where=str(given))
         return found
     raise _no_such(path, given)
+
+
+def _matches(pattern: Path, found: Found) -> Iterator[Path]:
+    """Yield what a pattern matches; ``**`` goes through folders of its own, not through links."""
+    if "**" not in pattern.parts:
+        yield from map(Path, glob.glob(str(pattern)))  # noqa: PTH207 - the pattern is absolute
+        return
+    at = next(i for i, part in enumerate(pattern.parts) if glob.has_magic(part))
+    folder, rest = Path(*pattern.parts[:at]), pattern.parts[at:]
+    asks_for_hidden = any(part.startswith(".") for part in rest)
+    for match in folder.glob("/".join(rest)):
+        if not asks_for_hidden and any(part.startswith(".") for part in match.relative_to(folder).parts):
+            continue
+        if stays_in(folder, match):
+            yield match
+        else:
+            found.unread.append(Unread(match, LEADS_OUT))
 
 
 def _no_data(given: str | Path, found: Found) -> UserError:

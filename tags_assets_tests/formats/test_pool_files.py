@@ -8,7 +8,8 @@ import pytest
 
 from tags_assets.errors import UserError
 from tags_assets.formats import pool_files
-from tags_assets.formats.pool_files import expand_pool, fingerprint_files, names_of, source_of
+from tags_assets.formats.folders import LEADS_OUT
+from tags_assets.formats.pool_files import expand_pool, find_pool, fingerprint_files, names_of, source_of
 
 
 @pytest.fixture
@@ -45,6 +46,24 @@ def test_globs_are_sorted_and_files_named_once(folder):
         "sub/D.JSON",
         "sub/c.parquet",
     ]
+
+
+def test_a_recursive_glob_does_not_follow_links_out_of_its_folder(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "secret.jsonl").write_bytes(b"{}")
+    (folder / "out").symlink_to(elsewhere)
+    (folder / "out.jsonl").symlink_to(elsewhere / "secret.jsonl")
+    (folder / "loop1").symlink_to(folder)
+    (folder / "loop2").symlink_to(folder)  # two of them are 2^40 paths
+    (folder / ".hidden").mkdir(exist_ok=True)
+    (folder / ".hidden" / "h.jsonl").write_bytes(b"{}")
+    found = find_pool([f"{folder}/**/*.jsonl"])
+    assert relative(folder, found.files) == ["b.jsonl"]
+    assert [(each.path.name, each.reason) for each in found.unread] == [("out.jsonl", LEADS_OUT)]
+    # What the user names without ``**`` may be a link.
+    assert relative(folder, expand_pool([f"{folder}/o*.jsonl"])) == ["out.jsonl"]
+    assert relative(folder, expand_pool([f"{folder}/.hid*/**/*.jsonl"])) == [".hidden/h.jsonl"]
+    assert relative(folder, expand_pool([f"{folder}/**"])) == relative(folder, expand_pool([folder]))
 
 
 def test_relative_paths_become_absolute(folder, monkeypatch):

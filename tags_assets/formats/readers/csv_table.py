@@ -21,6 +21,8 @@ _DELIMITERS = (",", "\t", ";", "|")
 _NAMES_DELIMITER = re.compile(r"\"?sep=([,;|\t])\"?", re.IGNORECASE)
 _ESCAPED = re.compile(r'\\(["\\])')
 _LOOKED_AT = 2**16
+_MAX_COLUMNS = 10_000
+"""More are no table of texts, and each row would take their names' memory."""
 
 
 def columns_of(header: str, delimiters: Sequence[str] = _DELIMITERS) -> tuple[str, list[str]]:
@@ -48,7 +50,7 @@ def read_csv(path: Path, compression: str | None, position: Position) -> Iterato
     UserError
         If the header cannot be read.
     """
-    csv.field_size_limit(MAX_ROW_BYTES)
+    csv.field_size_limit(2 * MAX_ROW_BYTES)  # `_Lines` bounds the row, and cuts what is kept of it
     source = _Lines(with_line_ends(blocks(path, compression, position)))
     header = next(iter(source), None)
     named = None if header is None else delimiter_line(header)
@@ -60,6 +62,12 @@ def read_csv(path: Path, compression: str | None, position: Position) -> Iterato
         delimiter, columns = columns_of(header.removeprefix("\ufeff"), [named] if named else _DELIMITERS)
     except csv.Error as error:
         raise UserError(f"the header cannot be read: {error}", where=f"{path}:1") from error
+    if not source.whole or len(columns) > _MAX_COLUMNS:
+        raise UserError(
+            f"the header names more than {_MAX_COLUMNS:,} columns or is longer than a row may be",
+            where=f"{path}:1",
+            fix="Keep the columns of text only.",
+        )
     columns = [column.strip() for column in columns]
     source.backslashes = _escapes_by_backslash(path, compression, delimiter, len(columns))
     reader = csv.reader(source, delimiter=delimiter)

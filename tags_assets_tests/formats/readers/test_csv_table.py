@@ -133,3 +133,21 @@ def test_dialects_of_sheets_are_read(tmp_path, content):
     (record,) = records(tmp_path, content)
     assert [*record.row.values()] == ["q", "a"]
     assert [name.casefold() for name in record.row] == ["prompt", "completion"]
+
+
+@pytest.mark.parametrize("header", ["prompt,completion" + ",a" * 20_000, "a," * 2**24])
+def test_a_header_of_too_many_columns_is_one_line(tmp_path, header):
+    with pytest.raises(UserError, match="more than 10,000 columns") as error:
+        records(tmp_path, header.encode() + b"\n1,2\n")
+    assert "rows.csv:1" in str(error.value)
+
+
+def test_after_a_quote_that_is_never_closed_reading_begins_anew_behind_the_longest_row(tmp_path):
+    line = b"text of many lines and more\n"
+    content = b'prompt,completion\na,b\n"' + line * (2**24 // len(line) + 10_000) + b"c,d\n"
+    first, long, *rest, last = records(tmp_path, content)
+    assert first.row == {"prompt": "a", "completion": "b"}
+    assert long.reason == TOO_LONG
+    assert len(long.raw) <= 2**16
+    assert len(rest) < 10_000
+    assert last.row == {"prompt": "c", "completion": "d"}
