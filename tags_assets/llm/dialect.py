@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from tags_assets.llm.faults import FaultKind
 
@@ -31,6 +32,12 @@ class Remedy:
     cut: bool
 
 
+def _known(mode: str | None) -> str | None:
+    if mode not in (None, *MODES):
+        raise ValueError("no such mode")
+    return mode
+
+
 @dataclass
 class Dialect:
     """How to speak to one server.
@@ -53,13 +60,13 @@ class Dialect:
         Answers that the two means rest on (at most 1,000, so that they follow a change).
     """
 
-    mode: str | None = None
+    mode: Annotated[str | None, AfterValidator(_known)] = None
     dropped: list[str] = field(default_factory=list)
     renamed: bool = False
-    context_tokens: int | None = None
-    tokens_per_estimate: float = 1.0
-    completion_tokens: float | None = None
-    n_observed: int = 0
+    context_tokens: Annotated[int | None, Field(gt=0, lt=2**40)] = None
+    tokens_per_estimate: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    completion_tokens: Annotated[float | None, Field(ge=0, lt=2**40)] = None
+    n_observed: Annotated[int, Field(ge=0, le=1000)] = 0
 
     def observe(self, estimated: float, prompt_tokens: int, completion_tokens: int) -> None:
         """Learn from what an answer took."""
@@ -147,11 +154,12 @@ class Dialect:
         if text is None:
             return cls()
         try:
-            known = {k: v for k, v in orjson.loads(text).items() if k in cls.__dataclass_fields__}
-            dialect = cls(**known)
-        except (orjson.JSONDecodeError, AttributeError, TypeError):
+            return _READER.validate_json(text, strict=True)
+        except ValidationError:  # a damaged cache: it is found out anew
             return cls()
-        return dialect if dialect.mode in (None, *MODES) else cls()
+
+
+_READER = TypeAdapter(Dialect)
 
 
 def dialect_name(task: Task) -> str:

@@ -104,6 +104,18 @@ def test_parameters_that_a_model_refuses_are_dropped_once(server, connect):
 def test_a_damaged_memory_is_forgotten():
     assert Dialect.load("{broken") == Dialect()
     assert Dialect.load('{"mode": "telepathy"}') == Dialect()
+    for wrong in (
+        '{"dropped": 3}',
+        '{"dropped": [["seed"]]}',
+        '{"n_observed": "many"}',
+        '{"context_tokens": -1}',
+        '{"tokens_per_estimate": 1e300}',
+        '{"completion_tokens": []}',
+        '{"renamed": "no"}',
+        "[1]",
+        "null",
+    ):
+        assert Dialect.load(wrong) == Dialect(), wrong
     assert Dialect.load(Dialect(mode="text", dropped=["seed"]).dump()) == Dialect(
         mode="text", dropped=["seed"]
     )
