@@ -353,8 +353,12 @@ def _dagster_yaml() -> str:
 
 def _python() -> str:
     out = [MADE + "# Python API", "`from tags_assets import ...`. [Examples with real output](../python.md)."]
-    for name in (name for name in tags_assets.__all__ if name != "__version__"):
-        function = getattr(tags_assets, name)
+    exports = {name: getattr(tags_assets, name) for name in tags_assets.__all__ if name != "__version__"}
+    errors = [(f"`{name}`", inspect.getdoc(of) or "") for name, of in exports.items() if inspect.isclass(of)]
+    out.append(_table(("error", ""), [(name, text.split("\n")[0]) for name, text in errors]))
+    for name, function in exports.items():
+        if inspect.isclass(function):
+            continue
         signature = str(inspect.signature(function)).replace("'", "")
         signature = re.sub(r"\bpl\.", "polars.", signature)
         out += [f"## {name}", f"```text\n{name}{signature}\n```", _docstring(inspect.getdoc(function) or "")]

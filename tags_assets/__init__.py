@@ -24,10 +24,14 @@ if TYPE_CHECKING:
         what_if,
         why_not,
     )
+    from tags_assets.errors import InvalidInputError, NotFoundError, UserError
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "InvalidInputError",
+    "NotFoundError",
+    "UserError",
     "__version__",
     "compare",
     "explain",
@@ -45,13 +49,15 @@ __all__ = [
     "why_not",
 ]
 
+_ERRORS = ("InvalidInputError", "NotFoundError", "UserError")
+
 
 def __getattr__(name: str) -> object:
-    """Import the Python API when it is asked for: the command line and Dagster need not wait for it."""
+    """Import the Python API on first use, so that the command line and Dagster start without it."""
     if name in __all__:
-        from tags_assets import api  # noqa: PLC0415
+        from tags_assets import api, errors  # noqa: PLC0415
 
-        return getattr(api, name)
+        return getattr(errors if name in _ERRORS else api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The one error that a user may see: a single line that says what is wrong, where, and how to fix it."""
+"""The errors that a user may see: a single line that says what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 LISTED = 5
-"""Names listed where none is near the one that was asked for."""
+"""Known names that an error lists where none is similar to the unknown one."""
 
 
 _UNPRINTABLE = re.compile(
@@ -23,10 +23,10 @@ _UNPRINTABLE = re.compile(
 
 
 def printable(text: str) -> str:
-    """Replace the characters of a foreign text that could steer a terminal, a log or a page by U+FFFD.
+    """Replace characters that could control a terminal, a log or a page with U+FFFD.
 
     These are control characters (except tab and line end), marks that change the direction of writing, line
-    separators, invisible tags, and surrogates, which no UTF-8 output takes.
+    separators, invisible tags, and surrogates, which UTF-8 cannot encode.
     """
     return _UNPRINTABLE.sub("\ufffd", text)
 
@@ -36,14 +36,14 @@ def _line(text: str) -> str:
 
 
 class UserError(Exception):
-    """Something that the user can fix.
+    """A mistake or a circumstance that the user can fix; callers can catch the subclasses.
 
     Parameters
     ----------
     problem
         What is wrong, with the numbers that show it.
     where
-        File, line and field, as ``targets/maths.yaml: budget.fraction``.
+        File, line and field, such as ``targets/maths.yaml: budget.fraction``.
     fix
         What to do about it.
     """
@@ -55,9 +55,9 @@ class UserError(Exception):
             line = f"{line.rstrip('.')}. {self.fix}"
         super().__init__(line)
 
-    @classmethod
-    def unknown(cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> UserError:
-        """Build the error for a name that does not exist, with the nearest names that do, else the first."""
+    @staticmethod
+    def unknown(kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> NotFoundError:
+        """Build the error for an unknown name; it suggests similar names, or else lists the first ones."""
         known = list(known)
         nearest = get_close_matches(name, known, n=3, cutoff=0.4)
         if nearest:
@@ -67,7 +67,15 @@ class UserError(Exception):
             hint = f"There {'is' if len(known) == 1 else 'are'} {names}."
         else:
             hint = f"There is no {kind} yet."
-        return cls(f"there is no {kind} named {name!r}", where=where, fix=hint)
+        return NotFoundError(f"there is no {kind} named {name!r}", where=where, fix=hint)
+
+
+class NotFoundError(UserError):
+    """A target, version, asset, node, row, file or field that does not exist, or no longer exists."""
+
+
+class InvalidInputError(UserError):
+    """A value that is wrong: out of range, malformed, ambiguous, or in conflict with another."""
 
 
 _NO_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryException")
@@ -83,27 +91,27 @@ _SIGNS_OF_NO_MEMORY = (
 def out_of_memory(what: str) -> UserError:
     """Build the error for a machine that is too small."""
     return UserError(
-        f"{what} needs more memory than there is",
-        fix="Close other programs, raise the limit (ulimit -v), or select on a larger machine; what was "
-        "finished is kept.",
+        f"{what} needs more memory than is available",
+        fix="Close other programs, raise the limit (ulimit -v), or use a larger machine; finished work is "
+        "kept.",
     )
 
 
 def tells_of_no_memory(kind: str, message: str) -> bool:
-    """Say whether an error's class and text mean that there is no memory left.
+    """Whether an error's class and text mean that memory ran out.
 
-    A library that finds none while it is loaded says so as an `ImportError`.
+    A library that runs out of memory while it loads raises an `ImportError`.
     """
     return kind in _NO_MEMORY or any(sign in message.lower() for sign in _SIGNS_OF_NO_MEMORY)
 
 
 def broken_start(error: Exception) -> UserError | None:
-    """Build the line for what keeps a command from its work before it has begun; None for all else."""
+    """Build the error for a command that cannot even start; None for any other exception."""
     if tells_of_no_memory(type(error).__name__, str(error)):
         return out_of_memory("the command")
     if isinstance(error, ImportError):
         return UserError(
-            f"the installation is not whole: {error}",
-            fix="Install it again: make, or pip install --force-reinstall tags-assets.",
+            f"the installation is incomplete: {error}",
+            fix="Reinstall it: make, or pip install --force-reinstall tags-assets.",
         )
     return None

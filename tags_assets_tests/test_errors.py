@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tags_assets.errors import UserError, printable
+import tags_assets
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError, printable
 
 STEERING = ["\x1b[31m", "\x07", "\x9b2J", "\r", "\x00", "\u202e", "\u2066", "\u2028", "\udc80", "\U000e0041"]
 
@@ -25,3 +26,16 @@ def test_ordinary_text_is_left_alone():
 def test_an_error_is_one_line_of_problem_place_and_fix():
     error = UserError("3 rows\nare empty.", where="a.json: 3", fix="Fill them.")
     assert str(error) == "a.json: 3: 3 rows are empty. Fill them."
+
+
+def test_an_unknown_name_is_not_found_and_suggests_similar_names():
+    error = UserError.unknown("target", "mathz", ["maths", "code"], where="targets")
+    assert isinstance(error, NotFoundError)
+    assert str(error) == "targets: there is no target named 'mathz'. Did you mean 'maths'?"
+
+
+@pytest.mark.parametrize("error", [NotFoundError, InvalidInputError])
+def test_callers_can_catch_every_error_at_once_or_apart(error):
+    assert issubclass(error, UserError)
+    assert not issubclass(error, ({NotFoundError, InvalidInputError} - {error}).pop())
+    assert getattr(tags_assets, error.__name__) is error

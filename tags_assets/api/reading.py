@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import duckdb
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError
 from tags_assets.method.tree.knowledge_tree import KnowledgeTree
 from tags_assets.settings.home import Home
 from tags_assets.store.artifact_file import fetch
@@ -56,7 +56,7 @@ def open_home(home: HomeLike = None) -> ArtifactStore:
     path = Home.resolve(home).path
     store = open_store(path)
     if not store.assets():
-        raise UserError(
+        raise NotFoundError(
             "there is no artifact in this home",
             where=str(path),
             fix="Run `tags-assets select POOL... --home HOME`, or name another home.",
@@ -181,9 +181,11 @@ def found(
     if target not in partitions:
         names = [str(name) for name in partitions if name is not None]
         if target is None:
-            raise UserError(f"{asset} belongs to a target", fix=f"Name one of: {', '.join(names)}.")
+            raise InvalidInputError(f"{asset} belongs to a target", fix=f"Name one of: {', '.join(names)}.")
         if not names:
-            raise UserError(f"{asset} belongs to the pool, not to a target", fix="Leave the target out.")
+            raise InvalidInputError(
+                f"{asset} belongs to the pool, not to a target", fix="Leave the target out."
+            )
         raise UserError.unknown(f"target with a {asset}", target, names)
     if version is None:
         return store.require(asset, None, target)
@@ -192,7 +194,7 @@ def found(
     if not begin:
         raise UserError.unknown(f"version of {asset}", version, [one.data_version for one in every])
     if len(begin) > 1:
-        raise UserError(
+        raise InvalidInputError(
             f"{len(begin)} versions of {asset} begin with {version!r}", fix="Give more characters of it."
         )
     return begin[0]

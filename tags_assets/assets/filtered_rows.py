@@ -10,7 +10,7 @@ import polars as pl
 from tags_assets.assets import pages
 from tags_assets.assets.catalogue import declare
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.formats.contamination import CONTAMINATION_VERSION, Benchmarks
 from tags_assets.formats.conversation import texts
 from tags_assets.formats.instance import CONDITION_COLUMNS
@@ -88,7 +88,7 @@ class _Rules:
         self.filters = settings.filters
         for name in (ATTACHMENTS, CONTAMINATION, PERSONAL_DATA):
             if name in self.filters:
-                raise UserError(
+                raise InvalidInputError(
                     f"a filter cannot be called {name!r}: that is a rule of ours",
                     where=f"filter {name!r}",
                     fix="Give it another name.",

@@ -8,7 +8,7 @@ import typer
 
 from tags_assets.commands.console import out
 from tags_assets.commands.options import HomeOption, TargetOption, VersionOption
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.settings.home import Home
 
 CONCEPT_ROWS = 20
@@ -36,7 +36,7 @@ def explain(
     from tags_assets.store.opening import open_store
 
     if concept and version is not None:
-        raise UserError(
+        raise InvalidInputError(
             "--version does not go with --concept, which reads the current selections",
             fix="Past selections are in the view selection_attribution_history.",
         )

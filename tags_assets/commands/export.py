@@ -9,7 +9,7 @@ import typer
 
 from tags_assets.commands.console import err, out
 from tags_assets.commands.options import HomeOption, TargetOption
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.settings.home import Home
 from tags_assets.text import counted
 
@@ -57,7 +57,9 @@ def export(  # noqa: PLR0917 - each is an option
 
     store = open_store(Home.resolve(home).path)
     if mixture and target:
-        raise UserError("--target and --mixture exclude each other", fix="Name every target with --mixture.")
+        raise InvalidInputError(
+            "--target and --mixture exclude each other", fix="Name every target with --mixture."
+        )
     if mixture:
         rows, name = _mixed(store, mixture), "mixture"
     else:
@@ -92,7 +94,7 @@ def _mixed(store: ArtifactStore, mixture: Sequence[str]) -> pl.DataFrame:
         try:
             shares[selected_target(store, name)] = float(share)
         except ValueError:
-            raise UserError(
+            raise InvalidInputError(
                 f"{text!r} is not target=share", where="--mixture", fix="Write maths=0.7."
             ) from None
     parts = {name: _rows_of(store, name) for name in shares}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tags_assets import __version__
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.explanation.reproduction import facts_for_manifest
 from tags_assets.formats.export.mark import refuse_to_overwrite
 from tags_assets.formats.export.raw import write_parquet, write_raw
@@ -49,11 +49,11 @@ def check_outputs(folder: Path) -> None:
         If a file of that name is there and no selection wrote it, or the folder is a part of a home.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError("is not a folder", where=str(folder), fix="Name another with --out.")
+        raise InvalidInputError("is not a folder", where=str(folder), fix="Name another with --out.")
     whole = folder.resolve()
     for home in filter(is_marked, whole.parents):
         if whole.relative_to(home).parts[0] in _HOMES_OWN:
-            raise UserError(
+            raise InvalidInputError(
                 f"belongs to the home {home}",
                 where=str(folder),
                 fix="Name a folder outside of it with --out.",

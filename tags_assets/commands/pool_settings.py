@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.llm.settings import ModelSettings
 from tags_assets.settings.home import PoolSettings
 from tags_assets.settings.limits import Limits
@@ -35,15 +35,15 @@ def changed_pool(before: PoolSettings, options: SelectOptions) -> PoolSettings:
     settings = before.model_copy(update={name: value for name, value in chosen.items() if value})
     needs = [what for what in ("tagger", "judge", "namer") if getattr(settings, what) == "llm"]
     if needs and not settings.llm.model:
-        raise UserError(
+        raise InvalidInputError(
             f"--{needs[0]} llm needs a model", fix="Name one with --model, as its server calls it."
         )
     if settings.embedder == "api" and not settings.llm.embedding_model:
-        raise UserError(
+        raise InvalidInputError(
             "--embedder api needs a model for embeddings", fix="Name one: --llm embedding_model=NAME."
         )
     if settings.tag_share < 1 and settings.tagger != "llm":
-        raise UserError(
+        raise InvalidInputError(
             "a share applies to tagging by a language model only",
             where="--tag-share",
             fix="Add --tagger llm.",
@@ -59,7 +59,9 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if rest or not 0 < share <= 1:
-        raise UserError(f"{text!r} is not a share of the rows", where="--tag-share", fix="Write 10% or 0.1.")
+        raise InvalidInputError(
+            f"{text!r} is not a share of the rows", where="--tag-share", fix="Write 10% or 0.1."
+        )
     return share
 
 

@@ -9,7 +9,7 @@ import typer
 
 from tags_assets.commands.console import out
 from tags_assets.commands.options import HomeOption, TargetOption, VersionOption
-from tags_assets.errors import UserError
+from tags_assets.errors import NotFoundError
 from tags_assets.settings.home import Home
 
 
@@ -34,7 +34,7 @@ def report(
         if made.upstream.get("selected_subset") == selection.data_version:
             break
     else:
-        raise UserError(
+        raise NotFoundError(
             "its report is no longer in this home", where=str(selection), fix="Select again to make one."
         )
     html = store.read_version(made, columns=["html"])["html"][0]

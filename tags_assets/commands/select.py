@@ -10,7 +10,7 @@ import typer
 
 from tags_assets.commands.console import err, out, terminal_watcher
 from tags_assets.commands.select_options import SelectOptions
-from tags_assets.errors import UserError, printable
+from tags_assets.errors import InvalidInputError, printable
 from tags_assets.formats.traits import held
 from tags_assets.settings.home import Home
 from tags_assets.text import counted
@@ -63,7 +63,7 @@ def _what_if(options: SelectOptions) -> None:
     meant = {"what_if", "pool", "target", "budget", "home", "pool_name"}
     for name, field in SelectOptions.model_fields.items():
         if name not in meant and getattr(options, name) != field.default:
-            raise UserError(
+            raise InvalidInputError(
                 f"--{name.replace('_', '-')} does not go with --what-if",
                 fix="See: tags-assets what-if --help",
             )

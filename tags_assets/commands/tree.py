@@ -8,7 +8,7 @@ import typer
 
 from tags_assets.commands.console import out
 from tags_assets.commands.options import HomeOption
-from tags_assets.errors import UserError
+from tags_assets.errors import NotFoundError
 from tags_assets.settings.home import Home
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def tree(
     store = open_store(Home.resolve(home).path)
     version = store.current("knowledge_tree")
     if version is None:
-        raise UserError("there is no tree yet", fix="Run: tags-assets select POOL...")
+        raise NotFoundError("there is no tree yet", fix="Run: tags-assets select POOL...")
     knowledge = KnowledgeTree.from_frames(store.read_version(version), store.read_version(version, "tags"))
     start = knowledge.root if under is None else find_node(under, knowledge)
     out.print(_drawing(knowledge, _pool_share(store, knowledge), start, depth, width))

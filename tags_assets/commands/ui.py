@@ -21,7 +21,7 @@ import typer
 
 from tags_assets.commands.console import out
 from tags_assets.commands.options import HomeOption
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.safe_start import safe_environment
 from tags_assets.settings.home import Home
 
@@ -179,5 +179,7 @@ def _origin(address: str) -> str:
     """Take scheme, host and port of the address that a reverse proxy serves the UI at."""
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
-        raise UserError(f"{address!r} is no address", where="--public-address", fix="Write https://HOST.")
+        raise InvalidInputError(
+            f"{address!r} is no address", where="--public-address", fix="Write https://HOST."
+        )
     return f"{parts.scheme}://{parts.netloc}".lower()

@@ -8,7 +8,7 @@ import typer
 
 from tags_assets.commands.console import out, print_table
 from tags_assets.commands.options import HomeOption
-from tags_assets.errors import UserError
+from tags_assets.errors import NotFoundError, UserError
 from tags_assets.settings.home import Home
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def versions(
                 "yes" if version.data_version in reports else "no",
             )
     if not count:
-        raise UserError("nothing has been selected yet", fix="Run: tags-assets select POOL...")
+        raise NotFoundError("nothing has been selected yet", fix="Run: tags-assets select POOL...")
     print_table(table)
     out.print("* current", markup=False)
 

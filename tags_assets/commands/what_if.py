@@ -8,7 +8,7 @@ import typer
 
 from tags_assets.commands.console import out
 from tags_assets.commands.options import HomeOption, TargetOption
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.settings.home import Home
 
 
@@ -35,7 +35,7 @@ def what_if(
 
     changes = parse_changes(knobs or [])
     if not changes:
-        raise UserError(
+        raise InvalidInputError(
             "no knob is given",
             where="what-if",
             fix=f"Write alignment=0.8, or another of: {', '.join(KNOBS)}.",

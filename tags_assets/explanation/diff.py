@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tags_assets.errors import UserError, printable
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError, printable
 from tags_assets.explanation.lineage import Lineage
 from tags_assets.explanation.terminal_text import short, styled
 from tags_assets.method.tree.share_changes import deepest_moves
@@ -171,7 +171,7 @@ def resolve(store: ArtifactStore, name: str) -> Lineage:
     if mark and back.isdigit():
         versions = _up_to_current(store, target, targets)
         if int(back) >= len(versions):
-            raise UserError(
+            raise NotFoundError(
                 f"the selection for {target} has {len(versions)} versions, none is {back} before the current "
                 f"one",
                 where=str(store.home),
@@ -192,7 +192,7 @@ def _beginning(store: ArtifactStore, targets: list[str], beginning: str, name: s
         every = _versions_beginning(store, targets, "")
         known = [version.data_version for version in every]
         raise UserError.unknown("version", name, known, where=str(store.home))
-    raise UserError(
+    raise InvalidInputError(
         f"{len(found)} versions begin with {beginning!r}", where=name, fix="Give more characters of it."
     )
 

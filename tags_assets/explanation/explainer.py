@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError
 from tags_assets.explanation.explanation import Explanation, NodeExplanation
 from tags_assets.explanation.lineage import Lineage
 from tags_assets.selection.inferred import shows_inferred
@@ -117,7 +117,7 @@ def why_node(
         [target] if target is not None else [t for t in store.partitions("selected_subset") if t is not None]
     )
     if not names:
-        raise UserError(
+        raise NotFoundError(
             "nothing was selected yet", where=str(store.home), fix="Run `tags-assets select` first."
         )
     lineages = [Lineage.of(store, name, attributed=True) for name in names]
@@ -165,10 +165,10 @@ def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
         known = lineage.ask("select id from raw_instances where id is not null limit 20000")["id"].to_list()
         unknown = UserError.unknown("row", row, known, where="raw_instances")
         ways = "A row is named by its id, its instance_id, or FILE:LINE."
-        raise UserError(unknown.problem, where=unknown.where, fix=f"{unknown.fix} {ways}")
+        raise NotFoundError(unknown.problem, where=unknown.where, fix=f"{unknown.fix} {ways}")
     exact = found.filter(pl.col("instance_id") == row)
     if found.height > 1 and exact.is_empty():
-        raise UserError(
+        raise InvalidInputError(
             f"{found.height if found.height < 6 else 'more than five'} rows have the id {row!r}",
             where="raw_instances",
             fix=f"Name one by its instance_id: {', '.join(found['instance_id'].head(5))}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.method.selection.request import EVERY
 from tags_assets.settings.target_file import TargetSpec, Wish, spec_from
 from tags_assets.store.upstream import GROWN_FROM
@@ -64,11 +64,11 @@ def parse_changes(texts: Sequence[str]) -> dict[str, object]:
         name, separator, value = text.partition("=")
         name, value = name.strip(), value.strip()
         if not separator or not name:
-            raise UserError(
+            raise InvalidInputError(
                 f"{text!r} is not name=value", where="what-if", fix="Write it as 'alignment=0.8'."
             )
         if name in changes:
-            raise UserError(f"{name} is given twice", where="what-if")
+            raise InvalidInputError(f"{name} is given twice", where="what-if")
         changes[name] = value
     return changes
 
@@ -101,7 +101,7 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
     for name, value in changes.items():
         knob, *steps = name.removeprefix("constraints.").split(".", 2)
         if knob == "target":
-            raise UserError(
+            raise InvalidInputError(
                 "what a target asks for cannot be turned",
                 where="what-if target",
                 fix="Edit the target's file and select again: it takes seconds.",
@@ -114,7 +114,7 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
         field = "alignment" if knob == "max_kl" else knob
         ceiling = knob == "max_kl" or steps == ["max_kl"]
         if steps and not (field == "alignment" and ceiling):
-            raise UserError(f"{knob} has nothing below it", where=f"what-if {name}")
+            raise InvalidInputError(f"{knob} has nothing below it", where=f"what-if {name}")
         if _is_empty(value):
             document.pop(field, None)
         else:
@@ -145,7 +145,7 @@ def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], v
             of[kind] = _number(value)
         constraints[knob] = {name: of for name, of in shares.items() if of}
     elif steps and steps != ["where"]:
-        raise UserError(
+        raise InvalidInputError(
             f"{'.'.join([knob, *steps])} is no knob", where="what-if", fix=f"Write {_example(knob)}."
         )
     elif _is_empty(value):
@@ -156,7 +156,7 @@ def _turn_constraint(constraints: dict[str, Any], knob: str, steps: list[str], v
     elif knob == "exclude":
         constraints[knob] = {"where": value} if isinstance(value, str) else value
     elif isinstance(value, str):
-        raise UserError(
+        raise InvalidInputError(
             f"{value!r} is a share of what?", where=f"what-if {knob}", fix=f"Write {_example(knob)}."
         )
     else:

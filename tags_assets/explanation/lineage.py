@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import NotFoundError, UserError
 from tags_assets.selection.tables import LEFT_OUT_SCHEMA
 from tags_assets.store.sql import is_sql_name, load_sql, query_error, sql_names
 
@@ -122,7 +122,7 @@ class Lineage:
         needed = {asset for asset in _ASSETS if _mentions(sql, asset)}
         missing = sorted(needed - set(self.versions))
         if missing:
-            raise UserError(
+            raise NotFoundError(
                 f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not been made yet",
                 where=str(self.store.home),
                 fix="Run the selection again.",
@@ -217,7 +217,7 @@ def _follow(store: ArtifactStore, version: ArtifactVersion, into: dict[str, Arti
         partition = named or (version.partition if asset in BY_TARGET else None)
         found = store.find(asset, data_version, partition)
         if found is None:
-            raise UserError(
+            raise NotFoundError(
                 f"this selection was made from version {data_version} of {asset}, which has been removed",
                 where=str(version),
                 fix="Select again, or keep more versions.",

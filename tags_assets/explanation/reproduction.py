@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tags_assets import __version__
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError
 from tags_assets.formats.export.raw import write_raw
 from tags_assets.selection.selected_rows import selected_rows
 from tags_assets.store.artifacts import ArtifactStore
@@ -86,7 +86,7 @@ class Manifest:
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(
+            raise InvalidInputError(
                 f"is no manifest of a selection ({error!r} is missing or wrong)",
                 where=str(path),
                 fix="Name the manifest.json that `tags-assets select` wrote.",
@@ -227,7 +227,7 @@ def _inputs(store: ArtifactStore, manifest: Manifest, needed: Sequence[str]) -> 
     if missing:
         files = manifest.made_from.get("raw_instances", {}).get("config", {}).get("files", [])
         names = listed([str(name) for name, _ in files], 3)
-        raise UserError(
+        raise NotFoundError(
             f"cannot be made again: {len(missing)} of the {len(needed)} versions that it was made from are "
             f"not in this home (removed by retention, or made in another home): {', '.join(missing)}",
             where=str(manifest.path),

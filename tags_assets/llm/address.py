@@ -6,7 +6,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 
 _KEY_ELSEWHERE = "Put the key in the environment variable OPENAI_API_KEY and leave it out of the address."
 
@@ -32,17 +32,17 @@ def checked_address(url: str, where: str) -> str:
     stripped = url.strip()
     parts = _split(stripped)
     if parts is None:
-        raise UserError(
+        raise InvalidInputError(
             "the model server's address is not a URL",
             where=where,
             fix="Write it as http://127.0.0.1:8000/v1.",
         )
     if "@" in parts.netloc:
-        raise UserError(
+        raise InvalidInputError(
             "the model server's address contains a user name or password", where=where, fix=_KEY_ELSEWHERE
         )
     if parts.query or parts.fragment or stripped.endswith(("?", "#")):
-        raise UserError(
+        raise InvalidInputError(
             "the model server's address contains a query or fragment", where=where, fix=_KEY_ELSEWHERE
         )
     return stripped

@@ -23,7 +23,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic import Field as PydanticField
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.llm.conversation import Conversation
 from tags_assets.llm.hostile import scan
 from tags_assets.llm.prompt import read_prompt
@@ -165,7 +165,7 @@ class Judge:
         failure_limit: float = 0.2,
     ) -> None:
         if samples < 1:
-            raise UserError(f"judge.samples is {samples}; it must be at least 1")
+            raise InvalidInputError(f"judge.samples is {samples}; it must be at least 1")
         self.client = client
         self.weights = checked_weights(weights)
         self.samples, self.audit, self.failure_limit = samples, audit, failure_limit

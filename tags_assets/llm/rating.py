@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,9 +118,9 @@ def checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
         if name not in DIMENSIONS:
             raise UserError.unknown("dimension", name, DIMENSIONS, where="judge.weights")
         if not weight >= 0:
-            raise UserError(f"the weight of {name} is {weight}, below 0", where="judge.weights")
+            raise InvalidInputError(f"the weight of {name} is {weight}, below 0", where="judge.weights")
     if not any(given.values()):
-        raise UserError("no weight is above 0", where="judge.weights")
+        raise InvalidInputError("no weight is above 0", where="judge.weights")
     return {name: float(given.get(name, 0.0)) for name in DIMENSIONS}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.llm.address import checked_address, is_local, public_address
 from tags_assets.llm.rating import DEFAULT_WEIGHTS
 
@@ -143,7 +143,9 @@ class ModelSettings(_Settings):
         """Refuse flags where a number is meant: pydantic would read ``true`` as 1."""
         for name, value in values.items() if isinstance(values, dict) else ():
             if isinstance(value, bool) and name in cls.model_fields and name != "batch_wait":
-                raise UserError(f"{name} is {str(value).lower()}", where=f"llm.{name}", fix="Write a value.")
+                raise InvalidInputError(
+                    f"{name} is {str(value).lower()}", where=f"llm.{name}", fix="Write a value."
+                )
         return values
 
     @model_validator(mode="after")
@@ -151,7 +153,7 @@ class ModelSettings(_Settings):
         """Refuse keys among the parameters, which are stored."""
         for name in self.parameters:
             if name.lower() in _SECRET_FIELDS:
-                raise UserError(
+                raise InvalidInputError(
                     f"{name!r} looks like a secret, and settings are stored",
                     where="llm.parameters",
                     fix=f"Put the key in the environment variable {KEY_VARIABLE}.",
@@ -170,13 +172,13 @@ class ModelSettings(_Settings):
         address = self.base_url or os.environ.get(BASE_URL_VARIABLE) or (OPENAI_URL if key else None)
         name = model or self.model
         if address is None:
-            raise UserError(
+            raise InvalidInputError(
                 "no model server is named",
                 fix=f"Set {BASE_URL_VARIABLE} (http://127.0.0.1:8000/v1 for a server of your own), "
                 f"or {KEY_VARIABLE} for OpenAI's.",
             )
         if not name or not name.strip():
-            raise UserError("no model is named", fix="Name one with --model, as the server knows it.")
+            raise InvalidInputError("no model is named", fix="Name one with --model, as the server knows it.")
         fields = {field: getattr(self, field) for field in self.model_fields_set}
         fields |= {"base_url": address, "model": name, "price": self.prices.get(name, self.price)}
         settings = ClientSettings(**fields, api_key=key)
@@ -194,7 +196,7 @@ class ClientSettings(ModelSettings):
     @model_validator(mode="after")
     def _cap_needs_price(self) -> ClientSettings:
         if self.spending_cap is not None and self.price is None:
-            raise UserError(
+            raise InvalidInputError(
                 f"a spending cap of {self.spending_cap:g} needs a price",
                 where="spending_cap",
                 fix="Set price.prompt and price.completion per million tokens (0 for your own server).",

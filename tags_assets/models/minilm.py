@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.models.packaged import MINILM, minilm_tokenizer
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class MiniLM:
 
     def __init__(self, *, max_tokens: int = 64, n_threads: int | None = None) -> None:
         if not 3 <= max_tokens <= MAX_POSITIONS:
-            raise UserError(f"max_tokens must be from 3 to {MAX_POSITIONS}, not {max_tokens}")
+            raise InvalidInputError(f"max_tokens must be from 3 to {MAX_POSITIONS}, not {max_tokens}")
         self.max_tokens = max_tokens
         self.n_threads = n_threads or _usable_cores()
         self._model_path = MINILM.verified()

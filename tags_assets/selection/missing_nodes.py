@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+from tags_assets.errors import NotFoundError, UserError
 from tags_assets.method.target.distribution import find_node, nodes_named, resembling_nodes
 from tags_assets.method.tree.heirs import heirs
 from tags_assets.method.tree.knowledge_tree import PATH_SEPARATOR, KnowledgeTree
@@ -101,7 +101,7 @@ def _from_earlier(name: str, now: KnowledgeTree, inputs: Inputs, where: str) -> 
             )
         listed = ", ".join(f"{now.paths[heir]!r} ({share:.0%})" for heir, share in found)
         fix = f"Its tags are now under {listed}: name these nodes instead."
-        raise UserError(
+        raise NotFoundError(
             f"the node {called} no longer exists since the tree was rebuilt",
             where=where,
             fix=fix if listed else "Its tags no longer exist either.",
@@ -125,5 +125,5 @@ def _in_words(
     except UserError as error:
         near = ", ".join(repr(tree.paths[node]) for node in nodes)
         fix = f"{error.fix} Nearest in meaning: {near}." if near else error.fix
-        raise UserError(error.problem, where=where, fix=fix) from None
+        raise NotFoundError(error.problem, where=where, fix=fix) from None
     raise AssertionError  # never: a name that the tree has is not read as words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError
 
 if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
@@ -31,7 +31,7 @@ def selected_target(store: ArtifactStore, target: str | None) -> str:
     if len(known) == 1:
         return known[0]
     if not known:
-        raise UserError("nothing has been selected yet", fix="Run: tags-assets select POOL...")
-    raise UserError(
+        raise NotFoundError("nothing has been selected yet", fix="Run: tags-assets select POOL...")
+    raise InvalidInputError(
         f"there are selections for {len(known)} targets", fix=f"Name one with --target: {', '.join(known)}."
     )

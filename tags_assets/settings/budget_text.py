@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.method.selection.request import Budget
 from tags_assets.text import clipped
 
@@ -27,7 +27,7 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
     """
     match = _BUDGET.fullmatch(text.strip())
     if match is None:
-        raise UserError(
+        raise InvalidInputError(
             f"{shown(text)} is not a budget",
             where=where,
             fix="Write 5% of the rows, 5000 rows, or 2Mtok for tokens.",
@@ -35,21 +35,21 @@ def parse_budget(text: str, *, where: str = "--budget") -> Budget:
     amount = float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2].lower()]
     unit = (match[3] or "").lower()
     if amount > MOST:
-        raise UserError(f"{shown(text)} is too large", where=where)
+        raise InvalidInputError(f"{shown(text)} is too large", where=where)
     if unit == "%":
         if match[2]:
-            raise UserError(f"{text!r} is not a budget: a percentage has no {match[2]}", where=where)
+            raise InvalidInputError(f"{text!r} is not a budget: a percentage has no {match[2]}", where=where)
         if not 0 < amount <= 100:
-            raise UserError(f"{text!r} is not between 0% and 100%", where=where)
+            raise InvalidInputError(f"{text!r} is not between 0% and 100%", where=where)
         return Budget(fraction=amount / 100)
     if not unit and 0 < amount < 1:
-        raise UserError(
+        raise InvalidInputError(
             f"{text!r} is less than one row", where=where, fix=f"For a fraction write {amount:.2%}."
         )
     if amount != int(amount):
-        raise UserError(f"{text!r} is not a whole number", where=where)
+        raise InvalidInputError(f"{text!r} is not a whole number", where=where)
     if amount < 1:
-        raise UserError(f"{text!r} selects nothing", where=where, fix="Ask for at least 1.")
+        raise InvalidInputError(f"{text!r} selects nothing", where=where, fix="Ask for at least 1.")
     return Budget(tokens=int(amount)) if unit.startswith("tok") else Budget(rows=int(amount))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.llm.settings import ModelSettings
 from tags_assets.settings.limits import Limits
 from tags_assets.settings.strict_yaml import read_yaml
@@ -249,7 +249,7 @@ class Home:
 def checked_slug(name: str, kind: str) -> str:
     """Return the name where it can safely be part of a path; it is an error otherwise."""
     if not _SLUG.fullmatch(name):
-        raise UserError(
+        raise InvalidInputError(
             f"{name!r} cannot be the name of a {kind}",
             fix="Use lower-case letters, digits, '-' and '_', 64 at most, beginning with a letter or digit.",
         )

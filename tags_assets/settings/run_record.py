@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.settings.home import DEFAULT_POOL, PoolSettings
 from tags_assets.settings.target_file import TargetSpec
 from tags_assets.settings.target_registry import TargetRegistry
@@ -178,7 +178,7 @@ def records(home: Home) -> Iterator[Path]:
 def _path(home: Home, run_id: str) -> Path:
     # Whoever launches a run over the network may choose its id.
     if not _RUN_ID.fullmatch(run_id):
-        raise UserError(f"{run_id[:60]!r} is not the id of a run", fix="Leave the id to Dagster.")
+        raise InvalidInputError(f"{run_id[:60]!r} is not the id of a run", fix="Leave the id to Dagster.")
     return home.path / "runs" / f"{run_id}.jsonl"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def read_value(text: str, where: str) -> object:
     """
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise UserError("aliases are not allowed here", where=where, fix="Write the value out.")
+            raise InvalidInputError("aliases are not allowed here", where=where, fix="Write the value out.")
         loader = _Loader(text)
         try:
             return loader.get_single_data()
@@ -120,7 +120,7 @@ def read_value(text: str, where: str) -> object:
             loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = getattr(error, "problem", None) or type(error).__name__
-        raise UserError(f"the value is not valid YAML ({problem})", where=where) from None
+        raise InvalidInputError(f"the value is not valid YAML ({problem})", where=where) from None
 
 
 def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
@@ -142,7 +142,7 @@ def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as error:
-        raise UserError(
+        raise InvalidInputError(
             f"has the character U+{error.character:04X}, which YAML does not allow",
             where=f"{path}:{text.count(chr(10), 0, error.position) + 1}",
             fix="Take it out.",
@@ -152,24 +152,24 @@ def read_yaml(path: Path, *, is_ours: bool = False) -> YamlFile:
         if node is None and is_ours:
             return YamlFile(path, {}, yaml.MappingNode("tag:yaml.org,2002:map", [], *_START))
         if node is None:
-            raise UserError("is empty", where=str(path), fix="It needs at least one field.")
+            raise InvalidInputError("is empty", where=str(path), fix="It needs at least one field.")
         _refuse_doubles(node, path, nulls=is_ours)
         _refuse_bombs(node, path)
         document = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f":{mark.line + 1}"
-        raise UserError(
+        raise InvalidInputError(
             f"is not valid YAML: {error.problem or error.context}", where=f"{path}{line}"
         ) from None
     except ValueError:  # more digits than Python reads
-        raise UserError("has a number that is too long", where=str(path)) from None
+        raise InvalidInputError("has a number that is too long", where=str(path)) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"is not valid YAML: {error!s:.200}", where=str(path)) from None
+        raise InvalidInputError(f"is not valid YAML: {error!s:.200}", where=str(path)) from None
     finally:
         loader.dispose()
     if not isinstance(document, dict):
-        raise UserError("is not a mapping", where=str(path), fix="Write one `field: value` per line.")
+        raise InvalidInputError("is not a mapping", where=str(path), fix="Write one `field: value` per line.")
     return YamlFile(path, {str(key): value for key, value in document.items()}, node)
 
 
@@ -183,12 +183,16 @@ def _text_of(path: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
     if len(content) > MAX_BYTES:
-        raise UserError(f"is larger than {MAX_BYTES >> 20} MB", where=str(path), fix="Name another file.")
+        raise InvalidInputError(
+            f"is larger than {MAX_BYTES >> 20} MB", where=str(path), fix="Name another file."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = content[: error.start].count(b"\n") + 1
-        raise UserError("is not UTF-8 text", where=f"{path}:{number}", fix="Save it as UTF-8.") from None
+        raise InvalidInputError(
+            "is not UTF-8 text", where=f"{path}:{number}", fix="Save it as UTF-8."
+        ) from None
 
 
 def _refuse_bombs(root: yaml.Node, path: Path) -> None:
@@ -199,7 +203,7 @@ def _refuse_bombs(root: yaml.Node, path: Path) -> None:
         if id(node) in sizes:
             if not (known := sizes[id(node)]):
                 line = node.start_mark.line + 1
-                raise UserError("an alias stands for what it is part of", where=f"{path}:{line}")
+                raise InvalidInputError("an alias stands for what it is part of", where=f"{path}:{line}")
             return known
         sizes[id(node)] = 0  # until it is known
         if isinstance(node, yaml.ScalarNode):
@@ -212,7 +216,7 @@ def _refuse_bombs(root: yaml.Node, path: Path) -> None:
         return total
 
     if size(root) > MAX_BYTES:
-        raise UserError(
+        raise InvalidInputError(
             f"its aliases stand for more than {MAX_BYTES >> 20} MB of text",
             where=str(path),
             fix="Write the values out instead.",
@@ -235,13 +239,13 @@ def _refuse_doubles(
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise UserError("a key must be a plain word", where=f"{path}:{line}")
+                raise InvalidInputError("a key must be a plain word", where=f"{path}:{line}")
             if key.value in seen:
-                raise UserError(
+                raise InvalidInputError(
                     f"{key.value!r} is given twice, also in line {seen[key.value]}", where=f"{path}:{line}"
                 )
             if value.tag == "tag:yaml.org,2002:null" and not nulls:
-                raise UserError(
+                raise InvalidInputError(
                     f"{key.value!r} has no value", where=f"{path}:{line}", fix="Give one, or take it out."
                 )
             seen[key.value] = line

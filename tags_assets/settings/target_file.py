@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError
 from tags_assets.method.selection.request import (
     DEFAULT_ALIGNMENT,
     DEFAULT_BREADTH,
@@ -307,11 +307,11 @@ def target_name(path: Path) -> str:
     stem = path.name.split(".")[0] if path.suffix.lower() not in YAML_SUFFIXES else path.stem
     name = slug(stem)
     if not name:
-        raise UserError(
+        raise InvalidInputError(
             f"the name {stem!r} has no letter or digit of ASCII", where=str(path), fix="Rename it."
         )
     if name == POOL:
-        raise UserError(
+        raise InvalidInputError(
             "the name 'pool' is taken by the pool itself", where=str(path), fix="Rename the file."
         )
     return name
@@ -347,7 +347,7 @@ def find_targets(folder: Path) -> TargetFiles:
             continue
         if name in found:
             problem = f"has the same name, {name!r}, as {found[name].name}"
-            problems.append(UserError(problem, where=str(path), fix="Rename one of them."))
+            problems.append(InvalidInputError(problem, where=str(path), fix="Rename one of them."))
         else:
             found[name] = path
     return TargetFiles(dict(sorted(found.items())), tuple(problems))
@@ -369,7 +369,7 @@ def resolve_target(text: str, folder: Path) -> Path:
     if path.parent == Path() and name in known:
         return known[name]
     if path.suffix or path.parent != Path():
-        raise UserError(
+        raise NotFoundError(
             "there is no such file", where=text, fix="Name a target's YAML file or a file of examples."
         )
     raise UserError.unknown("target", text, known, where=f"--target, {folder}")
@@ -386,7 +386,7 @@ def load_target(path: str | Path) -> TargetSpec:
     path = Path(path)
     name = target_name(path)
     if not path.is_file():
-        raise UserError(
+        raise NotFoundError(
             "there is no such file", where=str(path), fix="Name a target's YAML file or a file of examples."
         )
     if path.suffix.lower() not in YAML_SUFFIXES:
@@ -395,7 +395,7 @@ def load_target(path: str | Path) -> TargetSpec:
     spec = spec_from(file.document, file, name=name, path=path)
     for needed in spec.files:
         if not needed.exists():
-            raise UserError(
+            raise NotFoundError(
                 f"there is no file {needed}",
                 where=file.place(("target", "examples")),
                 fix="A relative path is taken from the folder of the target's file.",
@@ -418,10 +418,10 @@ def _unknown_field(field: Sequence[int | str], file: Places) -> UserError:
     around = tuple(str(step) for step in field[:-1])
     model = _FIELDS.get(around)
     if model is None:
-        return UserError("there is no such field", where=file.place(field))
+        return NotFoundError("there is no such field", where=file.place(field))
     known = [name for name in model.model_fields if around or name not in {"name", "path"}]
     near = get_close_matches(str(field[-1]), known, n=1)
-    return UserError(
+    return NotFoundError(
         "there is no such field",
         where=file.place(field),
         fix=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}.",
@@ -472,7 +472,7 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
         ): "Say what is wanted: target: {examples: FILE}, {weights: ...}, {description: ...} or pool.",
         ("alignment",): "Write a number from 0 (information gain) to 1 (the target), or {max_kl: 0.1}.",
     }
-    return UserError(message, where=file.place(field), fix=fixes.get(tuple(map(str, field))))
+    return InvalidInputError(message, where=file.place(field), fix=fixes.get(tuple(map(str, field))))
 
 
 def _field(error: ErrorDetails) -> tuple[int | str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.formats.pool import expand_pool, fingerprint_files
 from tags_assets.settings.budget_text import parse_budget
 from tags_assets.settings.home import POOL_TARGET, TargetEntry
@@ -119,7 +119,7 @@ class TargetRegistry:
     def _refuse_other(self, name: str, path: Path) -> None:
         other = find_targets(self.home.targets_folder).found.get(name)
         if other is not None and other.resolve() != path:
-            raise UserError(
+            raise InvalidInputError(
                 f"has the same name, {name!r}, as {other}",
                 where=str(path),
                 fix="Rename one of the two files.",

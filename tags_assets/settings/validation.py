@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.settings.strict_yaml import read_value
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def validated(model: type[M], values: object, *, kind: str, where: Callable[[str
         if first["type"] == "extra_forbidden":
             known = _fields(model, [str(step) for step in first["loc"][:-1]])
             raise UserError.unknown(kind, str(first["loc"][-1]), known, where=place) from None
-        raise UserError(first["msg"], where=place) from None
+        raise InvalidInputError(first["msg"], where=place) from None
 
 
 def _fields(model: type[BaseModel], path: Iterable[str]) -> list[str]:
@@ -69,13 +69,13 @@ def pairs(texts: Iterable[str], option: str, example: str) -> dict[str, str]:
     for text in texts:
         name, separator, value = (part.strip() for part in text.partition("="))
         if not separator or not name or not value:
-            raise UserError(
+            raise InvalidInputError(
                 f"{text!r} is not name=value" if "://" not in text else "this is not name=value",
                 where=option,
                 fix=f"Write it as {example!r}.",
             )
         if name in found:
-            raise UserError(f"{name} is given twice", where=option)
+            raise InvalidInputError(f"{name} is given twice", where=option)
         found[name] = value
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.store.connections import interruptible
 from tags_assets.store.layout import VERSION_TABLE, check_identifier, quote_name
 from tags_assets.store.versions import StoredTable
@@ -155,7 +155,7 @@ def fetch(
         with interruptible(cursor):
             relation = cursor.sql(sql, params=params)
             if relation is None:  # an empty text, or a comment
-                raise UserError("the query is empty", fix="Write one SELECT.")
+                raise InvalidInputError("the query is empty", fix="Write one SELECT.")
             frame: pl.DataFrame = relation.pl()
     except RuntimeError as error:
         if str(error) == "Query interrupted":  # so DuckDB says what Python says otherwise

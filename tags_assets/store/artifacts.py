@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tags_assets.errors import UserError
+from tags_assets.errors import NotFoundError, UserError
 from tags_assets.store import artifact_file
 from tags_assets.store.connections import Connections, connect_in_memory
 from tags_assets.store.durable import disk_errors, open_to_group, scratch_file, sync, write_whole
@@ -395,7 +395,7 @@ class ArtifactStore:
             withheld = (self._pointed(asset, partition) or {}).get("why")
             if withheld:
                 raise UserError(f"{name} is withheld: {withheld}", where=str(self.home))
-            raise UserError(
+            raise NotFoundError(
                 f"{name} has not been made yet", where=str(self.home), fix="Run: tags-assets select DATA."
             )
         return version

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from tags_assets.confined.process import NO_MEMORY, TOO_SLOW, ConfinedError, run
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.store.artifact_file import storable
 
 SECONDS = 60.0
@@ -65,7 +65,7 @@ def evaluate_condition(frame: pl.DataFrame, condition: str, *, where: str) -> pl
     table = pa.Table.from_batches(answer, None if answer else _NOTHING)
     kinds = [str(kind) for kind in table.schema.types[1:]]
     if kinds not in (["bool"], ["null"]):
-        raise UserError(
+        raise InvalidInputError(
             f"{condition!r} is not true or false but {', '.join(kinds)}",
             where=where,
             fix="Compare it with something.",
@@ -73,7 +73,7 @@ def evaluate_condition(frame: pl.DataFrame, condition: str, *, where: str) -> pl
     rows = pl.DataFrame(table)
     if rows.height != frame.height:
         problem = f"{condition!r} gives {rows.height} values for {frame.height} rows"
-        raise UserError(problem, where=where, fix="Write a condition on one row.")
+        raise InvalidInputError(problem, where=where, fix="Write a condition on one row.")
     return rows.sort(_ROW)["keep"].cast(pl.Boolean).fill_null(value=False)
 
 
@@ -87,7 +87,7 @@ def _named(frame: pl.DataFrame, condition: str) -> list[str]:
 
 def _explained(error: ConfinedError, frame: pl.DataFrame, condition: str, where: str) -> UserError:
     if not condition.strip():
-        return UserError("the condition is empty", where=where, fix="Leave it out, or write one.")
+        return InvalidInputError("the condition is empty", where=where, fix="Leave it out, or write one.")
     unknown = _UNKNOWN_COLUMN.search(error.message)
     if unknown:
         return UserError.unknown("column", unknown[1], frame.columns, where=where)
@@ -104,4 +104,4 @@ def _explained(error: ConfinedError, frame: pl.DataFrame, condition: str, where:
             "it aggregates rows",
             "Write a sub-query, as: (select avg(response_tokens) from instances).",
         )
-    return UserError(f"{condition!r} cannot be evaluated: {reason}", where=where, fix=fix)
+    return InvalidInputError(f"{condition!r} cannot be evaluated: {reason}", where=where, fix=fix)

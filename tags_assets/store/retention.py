@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.store.durable import disk_errors
 from tags_assets.store.leases import in_lease, is_open_elsewhere
 from tags_assets.store.lock import locked
@@ -66,7 +66,7 @@ def prune_versions(
         If `keep` is less than 1, the folder is not a home, or it cannot be written to.
     """
     if keep < 1:
-        raise UserError(f"cannot keep {keep} versions", fix="Keep at least 1.")
+        raise InvalidInputError(f"cannot keep {keep} versions", fix="Keep at least 1.")
     require_home(store.home)
     versions = {
         (version.asset, version.data_version): version

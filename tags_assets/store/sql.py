@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*")
 
@@ -23,7 +23,9 @@ def sql_folder() -> Path:
 def query_error(error: Exception) -> UserError:
     """Say in one line why a query of the user's failed, without the excerpt that DuckDB draws below it."""
     reason = re.split(r"\n\s*LINE \d+:", str(error))[0]
-    return UserError(f"the query failed: {reason}", fix="`tags-assets describe` lists the tables and views.")
+    return InvalidInputError(
+        f"the query failed: {reason}", fix="`tags-assets describe` lists the tables and views."
+    )
 
 
 @cache

@@ -190,7 +190,7 @@ def test_too_little_memory_is_not_blamed_on_the_cache(tmp_path, read, monkeypatc
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(parsed_file._Writer, "write", fail)
-    with pytest.raises(UserError, match="needs more memory than there is"):
+    with pytest.raises(UserError, match="needs more memory than is available"):
         read(write(tmp_path / "rows.jsonl"))
 
 

@@ -41,7 +41,7 @@ def test_a_damaged_storage_may_be_moved_away(home):
 
 
 def test_too_little_memory_is_told_as_that(home):
-    with pytest.raises(UserError, match="needs more memory than there is"), storage_errors(home):
+    with pytest.raises(UserError, match="needs more memory than is available"), storage_errors(home):
         raise MemoryError
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.method.selection.request import EVERY, ROUNDING
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Constraints:
         """
         unit, supply = self.unit, int(self.supply.sum())
         if not self.by_tokens and self.budget > supply:
-            raise UserError(
+            raise InvalidInputError(
                 f"asks for {self.budget:,} rows and {supply:,} can be selected: "
                 f"{self.budget - supply:,} too many",
                 where="budget",
@@ -175,20 +175,20 @@ class Constraints:
             )
         included = int(self.cost[self.include].sum())
         if included > self.budget:
-            raise UserError(
+            raise InvalidInputError(
                 f"the rows named need {included:,} {unit} and the budget is {self.budget:,}: "
                 f"{included - self.budget:,} too many",
                 where="constraints.include",
             )
         cheapest = int(self.cost.min()) if len(self.cost) else 0
         if self.by_tokens and cheapest > self.budget:
-            raise UserError(
+            raise InvalidInputError(
                 f"{self.budget:,} tokens hold no row: the shortest has {cheapest:,}", where="budget.tokens"
             )
         self._check_groups()
         taken = self.class_cost(self.include)
         if self.n_groups and self.plan(taken) is None:
-            raise UserError(
+            raise InvalidInputError(
                 f"these cannot all hold in {self.budget:,} {unit}: {self._least_violations(taken)}",
                 where="constraints",
                 fix="Loosen one of them, or change the budget.",
@@ -199,20 +199,20 @@ class Constraints:
         included = self.group_cost(self.include)
         for g, name in enumerate(self.group_names):
             if self.floors[g] > self.caps[g]:
-                raise UserError(
+                raise InvalidInputError(
                     f"asks for {self.floors[g]:,} {unit} and max_share allows {self.caps[g]:,}: "
                     f"{self.floors[g] - self.caps[g]:,} too many",
                     where=f"constraints.min_share {name}",
                 )
             if self.floors[g] > held[g]:
-                raise UserError(
+                raise InvalidInputError(
                     f"asks for {self.floors[g]:,} {unit} and {held[g]:,} can be selected: "
                     f"{self.floors[g] - held[g]:,} too few",
                     where=f"constraints.min_share {name}",
                     fix="Lower the share or the budget, or add such rows to the pool.",
                 )
             if included[g] > self.caps[g]:
-                raise UserError(
+                raise InvalidInputError(
                     f"allows {self.caps[g]:,} {unit} and include names {included[g]:,}: "
                     f"{included[g] - self.caps[g]:,} too many",
                     where=f"constraints.max_share {name}",
@@ -224,7 +224,7 @@ class Constraints:
                     self.group_names[g]
                     for g in np.flatnonzero((self.group_attribute == attribute) & (self.floors > 0))
                 )
-                raise UserError(
+                raise InvalidInputError(
                     f"the floors of {names} ask for {asked:,} {unit} and the budget is {self.budget:,}: "
                     f"{asked - self.budget:,} too many",
                     where="constraints.min_share",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,9 @@ def mixture_sizes(shares: Mapping[str, float], available: Mapping[str, int]) -> 
     """
     for name, share in shares.items():
         if not share > 0:
-            raise UserError(f"the share of {name} is {share:g}", where="--mixture", fix="Shares are above 0.")
+            raise InvalidInputError(
+                f"the share of {name} is {share:g}", where="--mixture", fix="Shares are above 0."
+            )
     total = sum(shares.values())
     size = min(available[name] * total / share for name, share in shares.items())
     return {name: min(available[name], round(size * share / total)) for name, share in shares.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.method.selection.alignment import (
     closeness,
     departure,
@@ -379,7 +379,7 @@ def _candidates(
         return repr(request.names[row]) if request.names is not None else f"number {row}"
 
     for row in include[~eligible[include]][:1]:
-        raise UserError(
+        raise InvalidInputError(
             f"row {name(row)} cannot be selected: it is filtered, a duplicate or has no tags",
             where="constraints.include",
             fix="Take it out of include.",
@@ -387,11 +387,13 @@ def _candidates(
     open_rows = eligible & (quality >= request.min_quality)
     if request.exclude is not None:
         for row in include[request.exclude[include]][:1]:
-            raise UserError(f"row {name(row)} is named by include and by exclude", where="constraints")
+            raise InvalidInputError(
+                f"row {name(row)} is named by include and by exclude", where="constraints"
+            )
         open_rows &= ~request.exclude
     open_rows[include] = True
     if not open_rows.any():
-        raise UserError(
+        raise InvalidInputError(
             f"exclude and min_quality {request.min_quality:g} leave none of "
             f"the {int(eligible.sum()):,} eligible rows",
             where="constraints",

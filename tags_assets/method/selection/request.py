@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,15 +47,19 @@ class Budget:
         given = [name for name in ("fraction", "rows", "tokens") if getattr(self, name) is not None]
         if len(given) != 1:
             what = " and ".join(given) if given else "nothing"
-            raise UserError(
+            raise InvalidInputError(
                 f"a budget is one of fraction, rows and tokens, and {what} is given", where="budget"
             )
         if self.fraction is not None and not 0 < self.fraction <= 1:
-            raise UserError(f"a fraction must lie in (0, 1], not {self.fraction:g}", where="budget.fraction")
+            raise InvalidInputError(
+                f"a fraction must lie in (0, 1], not {self.fraction:g}", where="budget.fraction"
+            )
         for name in ("rows", "tokens"):
             amount = getattr(self, name)
             if amount is not None and amount < 1:
-                raise UserError(f"a budget of {amount} {name} selects nothing", where=f"budget.{name}")
+                raise InvalidInputError(
+                    f"a budget of {amount} {name} selects nothing", where=f"budget.{name}"
+                )
 
     def __str__(self) -> str:
         if self.fraction is not None:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError
 from tags_assets.method.selection.constraints import build_constraints
 from tags_assets.method.selection.lazy_queue import (
     CLASS,
@@ -195,7 +195,7 @@ def in_order(
 
 def _check_floors(constraints: Constraints, held: NDArray[np.int64]) -> None:
     for g in np.flatnonzero(held < constraints.floors):
-        raise UserError(
+        raise InvalidInputError(
             f"asks for {constraints.floors[g]:,} tokens; beside the other constraints "
             f"{held[g]:,} could be had: {constraints.floors[g] - held[g]:,} too few",
             where=f"constraints.min_share {constraints.group_names[g]}",
@@ -233,7 +233,7 @@ class _Run:
         if not constraints.by_tokens:
             first = constraints.plan(constraints.class_cost(constraints.include))
             if first is None:  # pragma: no cover (Constraints.check has said so before)
-                raise UserError("the constraints cannot all hold", where="constraints")
+                raise InvalidInputError("the constraints cannot all hold", where="constraints")
             self._follow(first)
 
     @property

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.method.text.embedding import centred
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def sample_by_content(
         Where the share is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
-        raise UserError(f"the share to be tagged is {share}, it must be above 0 and at most 1")
+        raise InvalidInputError(f"the share to be tagged is {share}, it must be above 0 and at most 1")
     key = seed.to_bytes(8, "little", signed=True)
     drawn = np.fromiter(
         (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tags_assets.errors import UserError
+from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.method.target.likeness import ENOUGH_EXAMPLES, feedback_rows, likeness, relevance
 from tags_assets.method.tree.knowledge_tree import PATH_SEPARATOR
 
@@ -219,7 +219,7 @@ def target_from_examples(
     sums = np.asarray(examples.sum(axis=1)).ravel()
     examples = examples[np.flatnonzero(sums > 0)]
     if examples.shape[0] == 0:
-        raise UserError(
+        raise InvalidInputError(
             f"none of the {len(sums):,} examples has a concept that the pool's tree knows",
             where="target.examples",
             fix="Give examples nearer to the pool, or say the target as weights or a description.",
@@ -271,7 +271,9 @@ def target_from_weights(
     nodes: list[int] = []
     for name, weight in weights.items():
         if not np.isfinite(weight) or weight < 0:
-            raise UserError(f"the weight of {name!r} is {weight:g}; weights are 0 or more", where=where)
+            raise InvalidInputError(
+                f"the weight of {name!r} is {weight:g}; weights are 0 or more", where=where
+            )
         node = find_node(name, tree, where=where)
         nodes.append(node)
         leaves = below.indices[below.indptr[node] : below.indptr[node + 1]]
@@ -279,7 +281,7 @@ def target_from_weights(
         named[leaves] = len(nodes)
     total = mass.sum()
     if total <= 0:
-        raise UserError("all weights are 0", where=where, fix="Give at least one node a weight above 0.")
+        raise InvalidInputError("all weights are 0", where=where, fix="Give one node a weight above 0.")
     paths = ["pool", *(f"weight on {tree.paths[node]}" for node in nodes)]
     return TargetDistribution(
         mass=(1 - WEIGHTS_BACK_OFF) * mass / total + WEIGHTS_BACK_OFF * pool,
@@ -443,7 +445,7 @@ def find_node(name: str, tree: KnowledgeTree, *, where: str | None = None) -> in
         raise UserError.unknown("node of the tree", name, known, where=where)
     if len(highest) > 1:
         listed = "; ".join(f"{tree.paths[v]} ({tree.node_ids[v]})" for v in highest[:6])
-        raise UserError(
+        raise InvalidInputError(
             f"{name!r} names {len(highest)} nodes: {listed}",
             where=where,
             fix="Give the path or the node id.",
