@@ -138,8 +138,11 @@ class Statement:
         statements = self.connection.extract_statements(sql)
         if len(statements) != 1:
             raise RefusedError(f"holds {len(statements)} statements; only one may be run")
-        if statements[0].type != duckdb.StatementType.SELECT:
-            raise RefusedError(f"is a statement of the kind {statements[0].type.name} and not a plain SELECT")
+        kind = statements[0].type
+        if kind == duckdb.StatementType.MULTI:
+            raise RefusedError("becomes several statements in DuckDB, as PIVOT without IN (...) does")
+        if kind != duckdb.StatementType.SELECT:
+            raise RefusedError(f"is a statement of the kind {kind.name} and not a plain SELECT")
         return self.walk_sql(sql)
 
     def walk_sql(self, sql: str) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def _lost(lineage: Lineage, params: Mapping[str, object], picked: pl.DataFrame) 
     near = picked.filter(pl.col("overlap") >= SHARED)
     if near.is_empty():
         said.append(
-            f"No pick shares {SHARED:.0%} of its concepts, so none took its place: its concepts count little "
+            f"No pick shares {SHARED:.0%} of its concepts, so no row replaced it: its concepts count little "
             "for this target, or its quality is low."
         )
     else:

@@ -152,7 +152,7 @@ def node_text(one: NodeExplanation) -> str:
         "",
     ]
     out += [
-        f"{total['target']}: {total['rows']:,} rows, {total['share']:.2%} of the whole gain"
+        f"{total['target']}: {total['rows']:,} rows, {total['share']:.2%} of the total gain"
         for total in one.totals.iter_rows(named=True)
     ]
     shown, hidden = _shown(one.rows, one.shows_inferred)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _FIGURES = (
     ("KL to the target", "kl", ".3f"),
-    ("  least of this size", "kl_floor", ".3f"),
-    ("KL, other way round", "kl_reverse", ".3f"),
+    ("  lower bound", "kl_floor", ".3f"),
+    ("KL, reversed", "kl_reverse", ".3f"),
     ("certificate", "certificate", ".4f"),
     ("mean quality", "mean_quality", ".3f"),
     ("tokens", "tokens_selected", ",d"),
@@ -228,7 +228,7 @@ def _lines(one: WhatIf, most: int) -> Iterator[str]:
     yield f"  {'effective concepts':<22}{leaves['effective_now']:>12,.0f}{leaves['effective_then']:>12,.0f}"
     yield from (f"  note: {message}" for message in one.then["messages"])
     if one.is_older:
-        yield "  note: The current selection is older code's: part of the difference is. Select again first."
+        yield "  note: Older code made the current selection, which may explain part of this. Select again."
     yield ""
     yield f"{'Share by source':<24}{'pool':>12}{'now':>12}{'then':>12}"
     for row in one.sources.head(most).iter_rows(named=True):
@@ -251,7 +251,7 @@ def _moved(one: WhatIf, most: int) -> Iterator[str]:
             yield f"{heading} (share of the selection)"
         for row in apart:
             yield f"  {row['now']:>6.1%} to {row['then']:>6.1%}  {row['path']}"
-    for heading, rows in (("First rows to go", one.dropped), ("First rows to come", one.added)):
+    for heading, rows in (("First rows dropped", one.dropped), ("First rows added", one.added)):
         if not rows.is_empty():
             yield ""
             yield heading

@@ -90,6 +90,11 @@ def test_only_one_select_is_run_and_nothing_is_written(database, tmp_path, query
     assert files_below(tmp_path) == before
 
 
+def test_pivot_needs_its_values(database):
+    assert "as PIVOT without IN (...) does" in refused(database, "from (pivot rows on id using count(*))")
+    assert len(read(database, "select * from rows pivot (count(*) for id in (1, 2))")) > 0
+
+
 REACHING = [
     "from read_text('{secret}')",
     "from read_csv('{secret}')",
