@@ -41,7 +41,7 @@ OUTGROWN = 2.0
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows"],
-    code_version="3",
+    code_version="4",
     **declare("instance_embeddings", SCHEMA, student_words=WORD_SCHEMA, student_fit=FIT_SCHEMA),
 )
 def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:

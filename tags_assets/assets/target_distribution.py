@@ -62,7 +62,7 @@ empty where the target has no text."""
     ],
     partitions_def=targets,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="6",
+    code_version="7",
     **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}, likeness=LIKENESS_SCHEMA),
 )
 def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
