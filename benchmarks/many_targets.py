@@ -73,7 +73,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tags-assets-targets-") as name:
         folder = Path(name)
         os.environ |= {"TAGS_TARGETS": str(folder / "targets"), "TAGS_HOME": str(folder / "home")}
-        from tags_assets.assets.versioned import TARGET_ASSETS
+        from tags_assets.assets.registry import target_assets
         from tags_assets.graph.automation import targets_sensor
         from tags_assets.graph.instance import open_instance
         from tags_assets.graph.runner import run_target
@@ -99,8 +99,8 @@ def main():
                 print(f"{what}: {requests} run, {wall:.1f} s wall, {processor:.1f} s CPU, {per}", flush=True)
                 others = {asset: names - expected for asset, names in made.items() if names - expected}
                 wrong += failed + [f"{what}: also for {others}"] * bool(others)
-                wrong += [f"{what}: {asset}" for asset in TARGET_ASSETS if made.get(asset) != expected]
-                wrong += [f"{what}: {asset} ran" for asset in set(made) - TARGET_ASSETS]
+                wrong += [f"{what}: {asset}" for asset in target_assets() if made.get(asset) != expected]
+                wrong += [f"{what}: {asset} ran" for asset in set(made) - target_assets()]
                 wrong += [f"{what}: {requests} runs"] * (requests != 1)
                 spec = json.loads((folder / "targets" / f"{edited}.yaml").read_text(encoding="utf-8"))
                 spec["budget"] = {"rows": 11}

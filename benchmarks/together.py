@@ -169,12 +169,12 @@ def pages(home):
 def backfill(home, targets, answers):
     """Launch a backfill of the targets' assets and wait for its end."""
     quiet()
-    from tags_assets.assets.versioned import TARGET_ASSETS
+    from tags_assets.assets.registry import target_assets
 
     try:
         port = int((home / "port").read_text())
         what = {
-            "assetSelection": [{"path": [name]} for name in sorted(TARGET_ASSETS)],
+            "assetSelection": [{"path": [name]} for name in sorted(target_assets())],
             "partitionNames": list(targets),
         }
         launched = ask(port, LAUNCH, what=what)["launchPartitionBackfill"]

@@ -19,6 +19,7 @@ os.environ["COLUMNS"] = "110"
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 import click
+import polars as pl
 import typer
 from pydantic import BaseModel
 
@@ -28,7 +29,7 @@ from tags_assets.explanation.knobs import KNOBS
 from tags_assets.formats.export import FORMATS
 from tags_assets.settings import home, target_file
 from tags_assets.store.artifacts import ArtifactStore
-from tags_assets.store.columns import FURTHER_TABLES, meaning
+from tags_assets.store.columns import VIEWS, meaning
 from tags_assets.store.sql import load_sql, sql_names
 
 if TYPE_CHECKING:
@@ -218,10 +219,8 @@ def _kind(of: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _tables() -> str:
-    from tags_assets.assets.catalogue import GRAINS, TABLES
-    from tags_assets.graph.definitions import defs
+    from tags_assets.assets.registry import declarations, tables
 
-    defs().resolve_asset_graph()
     out = [
         MADE + "# Tables and views",
         "`HOME/warehouse.duckdb` contains every asset as a table under its own name, its further tables as `<asset>_<table>`, all "
@@ -230,29 +229,27 @@ def _tables() -> str:
     ]
     for group in ("knowledge", "scoring", "sampling"):
         out.append(f"## Assets: {group}")
-        for asset, (of, grain) in GRAINS.items():
-            if of != group or asset not in TABLES:
+        for asset, one in declarations().items():
+            if one.group != group or one.schema is None:
                 continue
-            tables = TABLES[asset]
-            out += [f"### {asset}", grain, _columns(asset, tables.data)]
-            for name, columns in tables.auxiliary.items():
-                further = f"{asset}_{name}"
-                out += [f"`{further}`: {FURTHER_TABLES[further]}", _columns(further, columns)]
+            out += [f"### {asset}", one.grain, _columns(pl.Schema(one.schema), one.meanings)]
+            for name, table in one.tables.items():
+                out += [f"`{asset}_{name}`: {table.grain}", _columns(pl.Schema(table.schema), table.meanings)]
     out += ["## Views", "Made from `sql/lineage/`; `tags-assets describe why_selected` shows the same."]
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(Path(folder))
-        Warehouse(store).publish(TABLES)
+        Warehouse(store).publish(tables())
         with Warehouse(store).open() as connection:
             for name in sorted(sql_names("lineage")):
                 view = name.rsplit("/", 1)[1]
                 described = connection.execute(f"describe {view}").fetchall()
                 columns = {row[0]: row[1] for row in described}
-                out += [f"### {view}", _comment(load_sql(name)), _columns(view, columns)]
+                out += [f"### {view}", _comment(load_sql(name)), _columns(columns, VIEWS.get(view, {}))]
     return "\n\n".join(out) + "\n"
 
 
-def _columns(table: str, schema: Mapping[str, object]) -> str:
-    rows = [(f"`{name}`", str(kind).lower(), meaning(table, name)) for name, kind in schema.items()]
+def _columns(schema: Mapping[str, object], own: Mapping[str, str]) -> str:
+    rows = [(f"`{name}`", str(kind).lower(), meaning(name, own)) for name, kind in schema.items()]
     return _table(("column", "type", "meaning"), rows)
 
 
@@ -385,24 +382,18 @@ def _docstring(text: str) -> str:
 
 def picture() -> str:
     """Draw the graph as Mermaid, without the arrows that follow from others."""
-    from tags_assets.assets.catalogue import GRAINS
-    from tags_assets.graph.definitions import defs
+    from tags_assets.assets.registry import declarations, parents
 
-    graph = defs().resolve_asset_graph()
-    parents = {
-        node.key.to_user_string(): {key.to_user_string() for key in node.parent_keys}
-        for node in graph.asset_nodes
-    }
+    above = {name: set(parents(name)) for name in declarations()}
     titles = {"knowledge": "knowledge", "scoring": "scoring", "sampling": "sampling, per target"}
     out = ["```mermaid", "flowchart LR"]
     for group, title in titles.items():
         out.append(f'  subgraph {group}["{title}"]')
-        names = [name for name, (of, _) in GRAINS.items() if of == group and name in parents]
+        names = [name for name, one in declarations().items() if one.group == group]
         out += [f"    {name}([{name}])" if name == "landing" else f"    {name}" for name in names]
         out.append("  end")
-    out += [
-        f"  {a} --> {b}" for b in GRAINS if b in parents for a in GRAINS if a in reduced(parents).get(b, ())
-    ]
+    drawn = reduced(above)
+    out += [f"  {a} --> {b}" for b in drawn for a in above if a in drawn[b]]
     return "\n".join([*out, "```", ""])
 
 

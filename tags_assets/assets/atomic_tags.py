@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.llm.sampling import tag_sample
@@ -23,10 +23,43 @@ SCHEMA = pl.Schema(
 )
 
 
+DECLARATION = Declaration(
+    "atomic_tags",
+    group="knowledge",
+    grain="One row per kept instance and tag, as the tagger gave it; of origin `assigned`: carried over.",
+    schema=SCHEMA,
+    meanings={
+        "tag": "Tag as the tagger gave it.",
+        "weight": "How much of the row it is, by the tagger.",
+        "origin": "`extracted`, `llm` or `given`; `assigned` where it was carried over from rows nearby.",
+    },
+    tables={
+        "failures": Table(
+            "One row per instance that the tagger gave up on, with the reason.", FAILURES_SCHEMA
+        ),
+        "notes": Table(
+            "One row per remark on an answer: cut, hostile or copied from the examples.",
+            NOTES_SCHEMA,
+            {
+                "note": "What was done with the answer.",
+                "detail": "Of what, in words.",
+            },
+        ),
+    },
+    plotted={
+        "rows_tagged": "rows tagged",
+        "rows_failed": "rows that failed",
+        "tags_per_row": "tags a row",
+        "distinct_tags": "distinct tags",
+        "cost": "cost",
+    },
+)
+
+
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "instance_embeddings"],
     code_version="4",
-    **declare("atomic_tags", SCHEMA, failures=FAILURES_SCHEMA, notes=NOTES_SCHEMA),
+    **DECLARATION.options(),
 )
 def atomic_tags(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Extract the atomic knowledge concepts of each row; rows that bring tags of their own keep those."""

@@ -6,8 +6,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from tags_assets.assets.catalogue import declare
-from tags_assets.assets.partitions import targets
+from tags_assets.assets.declaration import Declaration
 from tags_assets.assets.previews import escaped, place, table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.export import EXPORT_SCHEMA, export, export_frame
@@ -17,12 +16,30 @@ from tags_assets.selection.selected_rows import selected_rows
 EXPORT_FORMATS = ("raw", "llamafactory", "trl", "axolotl", "parquet")
 
 
+DECLARATION = Declaration(
+    "exported_subset",
+    group="sampling",
+    grain="One row per file written for trainers, with its checksum.",
+    schema={"target": pl.String(), **EXPORT_SCHEMA},
+    meanings={
+        "format": "Form of the file: `raw`, `trl`, `llamafactory`, `axolotl` ...",
+        "file": "File that was written, below the home.",
+        "rows": "Rows in it; empty for a file of settings.",
+        "bytes": "Its size.",
+        "sha256": "Its checksum.",
+    },
+    of_target=True,
+    plotted={
+        "files": "files",
+        "bytes": "size (bytes)",
+    },
+)
+
+
 @dg.asset(
     deps=["raw_instances", "selected_subset"],
-    partitions_def=targets,
-    backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="3",
-    **declare("exported_subset", {"target": pl.String(), **EXPORT_SCHEMA}),
+    **DECLARATION.options(),
 )
 def exported_subset(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Write the selection for LLaMA-Factory, TRL and Axolotl, as Parquet, and as the rows came."""

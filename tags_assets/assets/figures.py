@@ -16,76 +16,9 @@ from tags_assets.assets.previews import as_metadata, table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PLOTTED: Mapping[str, Mapping[str, str]] = {
-    "raw_instances": {
-        "rows_in": "rows in",
-        "rows_kept": "rows kept",
-        "rows_duplicate": "rows that are duplicates",
-        "rows_rejected": "lines rejected",
-        "files": "files",
-    },
-    "rejected_rows": {"rows_rejected": "lines rejected"},
-    "filtered_rows": {"rows_filtered": "rows taken out", "rows_with_pii": "rows with personal data"},
-    "instance_embeddings": {
-        "cosine_to_teacher": "student's cosine to the model",
-        "n_teacher": "rows read by the model",
-        "n_student": "rows read by the student",
-    },
-    "atomic_tags": {
-        "rows_tagged": "rows tagged",
-        "rows_failed": "rows that failed",
-        "tags_per_row": "tags a row",
-        "distinct_tags": "distinct tags",
-        "cost": "cost",
-    },
-    "quality_judgements": {
-        "rows_judged": "rows judged",
-        "rows_failed": "rows that failed",
-        "cost": "cost",
-    },
-    "tag_vocabulary": {"tags": "canonical tags", "written_forms": "written forms"},
-    "tag_embeddings": {"tags": "canonical tags"},
-    "instance_tags": {
-        "rows_untagged": "rows without a tag",
-        "tags_per_row": "tags a row",
-        "drift": "drift since tags were placed (share)",
-    },
-    "knowledge_tree": {
-        "nodes": "nodes",
-        "leaves": "leaves",
-        "tags": "tags",
-        "tags_attached": "tags attached since the build",
-        "drift": "drift since the build (share)",
-    },
-    "grounded_instances": {"rows_grounded": "rows on the tree", "leaves_per_row": "leaves a row"},
-    "instance_scores": {"mean_quality": "mean quality (0 to 1)", "rows_eligible": "rows to choose from"},
-    "target_distribution": {"kl_from_pool": "KL from target to pool (nats)"},
-    "selected_subset": {
-        "rows_selected": "rows selected",
-        "tokens_selected": "tokens selected",
-        "kl": "KL from target to selection (nats)",
-        "kl_floor": "the least KL of this size (nats)",
-        "certificate": "certificate (share of the bound)",
-        "mean_quality": "mean quality (0 to 1)",
-        "value": "value (objective's unit)",
-        "rows_added": "rows that came",
-        "rows_dropped": "rows that left",
-    },
-    "selection_attribution": {
-        "share_of_gain": "information gain (share of the value)",
-        "share_of_closeness": "closeness (share of the value)",
-        "share_of_coverage": "coverage (share of the value)",
-        "share_of_text": "whole text (share of the value)",
-    },
-    "selection_report": {"html_bytes": "size (bytes)"},
-    "exported_subset": {"files": "files", "bytes": "size (bytes)"},
-}
-"""Asset -> figure -> what its plot is called."""
 
-
-def figures_shown(asset: str, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Make of a version's figures what Dagster shows: numbers to plot by name, then the rest in one table."""
-    names = PLOTTED.get(asset, {})
+def figures_shown(names: Mapping[str, str], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Dagster shows of a version's figures: those to plot by name, then a table of the rest."""
     shown: dict[str, Any] = {}
     for name, label in names.items():
         figure = figures.get(name)

@@ -8,7 +8,8 @@ import dagster as dg
 import polars as pl
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.checks import FigureCheck, Judged, Verdict, share
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import InvalidInputError
 from tags_assets.formats.contamination import CONTAMINATION_VERSION, Benchmarks
@@ -30,7 +31,65 @@ MOST_SOURCES = 1_000
 BATCH_ROWS = 8_192
 
 
-@dg.asset(deps=["raw_instances"], code_version="3", **declare("filtered_rows", SCHEMA, pii=PII_SCHEMA))
+def _source_shares(judged: Judged) -> Verdict:
+    now, before = _shares(judged.figures), _shares(judged.before or {})
+    if not now or not before:
+        return True, "no version before to compare with"
+    jumps = {name: now.get(name, 0.0) - before.get(name, 0.0) for name in {*now, *before}}
+    name = min(jumps, key=lambda source: (-abs(jumps[source]), source))
+    text = (
+        f"the largest change is of {name!r}: {before.get(name, 0.0):.1%} to {now.get(name, 0.0):.1%} "
+        f"of the rows (limit {judged.limits.source_jump:.0%})"
+    )
+    return abs(jumps[name]) <= judged.limits.source_jump, text
+
+
+def _shares(figures: Mapping[str, Any]) -> dict[str, float]:
+    rows = figures.get("rows_by_source") or {}
+    total = sum(rows.values())
+    return {name: count / total for name, count in rows.items()} if total else {}
+
+
+DECLARATION = Declaration(
+    "filtered_rows",
+    group="knowledge",
+    grain="One row per instance that a rule of yours took out, with the rule.",
+    schema=SCHEMA,
+    meanings={
+        "rule": "Name of the rule that took the row out.",
+        "detail": "What it found.",
+    },
+    tables={
+        "pii": Table(
+            "One row per kept instance, role and kind of personal data found in it.",
+            PII_SCHEMA,
+            {
+                "role": "Who says it: `user`, `assistant` or `system`.",
+                "kind": "Kind of personal data.",
+                "count": "How often.",
+            },
+        ),
+    },
+    plotted={
+        "rows_filtered": "rows taken out",
+        "rows_with_pii": "rows with personal data",
+    },
+    checks=(
+        FigureCheck(
+            "few_filtered",
+            "Your rules take few of the rows out (limit `filtered`).",
+            share("rows_filtered", "rows", "filtered", "were taken out by rules"),
+        ),
+        FigureCheck(
+            "sources_keep_their_shares",
+            "No source's share of the rows has jumped since the version before (limit `source_jump`).",
+            _source_shares,
+        ),
+    ),
+)
+
+
+@dg.asset(deps=["raw_instances"], code_version="3", **DECLARATION.options())
 def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """One row per instance that a filter, a benchmark or personal data took out, with the rule that did."""
     settings = run.pool

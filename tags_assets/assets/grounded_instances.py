@@ -5,7 +5,8 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.checks import FigureCheck, figure_is_true
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.participating import participating_rows, participating_texts
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.selection.near_texts import TEXT_SCHEMA, text_groups
@@ -14,11 +15,50 @@ from tags_assets.method.tree.grounding import GROUNDING_SCHEMA, ground, to_frame
 from tags_assets.resources.run import RunResource
 from tags_assets.store.upstream import read_tree
 
+DECLARATION = Declaration(
+    "grounded_instances",
+    group="scoring",
+    grain="One row per kept instance and leaf, with the mass there; the mass of a row adds up to 1.",
+    schema=GROUNDING_SCHEMA,
+    meanings={
+        "mass": "Share of the row's tags below this leaf; those of a row add up to 1.",
+    },
+    tables={
+        "texts": Table(
+            "One row per instance whose text is nearly another's.",
+            TEXT_SCHEMA,
+            {
+                "text_group": "Number of the group of rows of nearly the same text.",
+            },
+        ),
+        "templates": Table(
+            "One row per instance whose prompt begins as another's does.",
+            TEMPLATE_SCHEMA,
+            {
+                "template": "First words of the prompt, digits as 0 and names as X; "
+                "rows that share them are alike.",
+            },
+        ),
+    },
+    plotted={
+        "rows_grounded": "rows on the tree",
+        "leaves_per_row": "leaves a row",
+    },
+    checks=(
+        FigureCheck(
+            "mass_is_one",
+            "The mass of every grounded row is 1.",
+            figure_is_true("mass_is_one", "every grounded row has mass 1", "a row's mass is not 1"),
+            blocking=True,
+        ),
+    ),
+)
+
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows", "instance_embeddings", "instance_tags", "knowledge_tree"],
     code_version="4",
-    **declare("grounded_instances", GROUNDING_SCHEMA, texts=TEXT_SCHEMA, templates=TEMPLATE_SCHEMA),
+    **DECLARATION.options(),
 )
 def grounded_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Put each row onto the tree: the share of its tags under each leaf; its ancestors follow by the tree.

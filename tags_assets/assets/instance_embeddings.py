@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.given_vectors import GIVEN, OURS, given_vectors
 from tags_assets.assets.participating import participating_rows, participating_texts
@@ -39,10 +39,48 @@ OUTGROWN = 2.0
 """A pool of so many times the rows that the student was fitted among has the student fitted anew."""
 
 
+DECLARATION = Declaration(
+    "instance_embeddings",
+    group="knowledge",
+    grain="One row per kept instance: its vector (unit norm; 384 dimensions with MiniLM).",
+    schema=SCHEMA,
+    meanings={
+        "is_teacher": "Whether the model itself made the vector; the others are the student's or your own.",
+        "content_hash": "Hash of the conversation that it belongs to.",
+    },
+    tables={
+        "student_words": Table(
+            "One row per word that the student knows.",
+            WORD_SCHEMA,
+            {
+                "word": "Word that the student knows.",
+                "share": "Share of the rows that hold it.",
+                "weights": "What it adds to the student's dimensions.",
+            },
+        ),
+        "student_fit": Table(
+            "One row per dimension: the student of the embedder.",
+            FIT_SCHEMA,
+            {
+                "mean": "Mean of the teacher's vectors in one dimension.",
+                "weights": "Weights of that dimension.",
+                "n_rows": "Rows that the student learnt from.",
+                "likeness": "Mean cosine to the teacher on rows that were held out.",
+            },
+        ),
+    },
+    plotted={
+        "cosine_to_teacher": "student's cosine to the model",
+        "n_teacher": "rows read by the model",
+        "n_student": "rows read by the student",
+    },
+)
+
+
 @dg.asset(
     deps=["raw_instances", "filtered_rows"],
     code_version="4",
-    **declare("instance_embeddings", SCHEMA, student_words=WORD_SCHEMA, student_fit=FIT_SCHEMA),
+    **DECLARATION.options(),
 )
 def instance_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Embed each row: by the embedder where rows are few, else by a student that stays as rows come.

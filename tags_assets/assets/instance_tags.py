@@ -6,7 +6,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.checks import FigureCheck, share
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.given_vectors import has_given_vectors
 from tags_assets.assets.participating import participating_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
@@ -26,6 +27,44 @@ CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "we
 """One row per content and concept assigned to it, before the row's own tags join it."""
 
 
+DECLARATION = Declaration(
+    "instance_tags",
+    group="knowledge",
+    grain="One row per kept instance and canonical tag, with weight and origin; a row's weights add up to 1.",
+    schema=INSTANCE_TAG_SCHEMA,
+    tables={
+        "concepts": Table(
+            "One row per content and concept assigned to it: known rows keep theirs.",
+            CONCEPT_SCHEMA,
+            {
+                "tag": "Concept that was assigned to rows with this content.",
+                "weight": "How near it lies.",
+            },
+        ),
+        "placed": Table(
+            "One row per concept that was on offer: what drift is measured against.",
+            PLACED_SCHEMA,
+            {
+                "tag": "Concept that was on offer when known rows got theirs.",
+                "mass": "Rows that bore it.",
+            },
+        ),
+    },
+    plotted={
+        "rows_untagged": "rows without a tag",
+        "tags_per_row": "tags a row",
+        "drift": "drift since tags were placed (share)",
+    },
+    checks=(
+        FigureCheck(
+            "few_untagged",
+            "Few kept rows have no tag; such rows cannot be selected (limit `untagged`).",
+            share("rows_untagged", "rows", "untagged", "have no tag"),
+        ),
+    ),
+)
+
+
 @dg.asset(
     deps=[
         "raw_instances",
@@ -36,7 +75,7 @@ CONCEPT_SCHEMA = pl.Schema({"content_hash": pl.String(), "tag": pl.String(), "we
         "instance_embeddings",
     ],
     code_version="3",
-    **declare("instance_tags", INSTANCE_TAG_SCHEMA, concepts=CONCEPT_SCHEMA, placed=PLACED_SCHEMA),
+    **DECLARATION.options(),
 )
 def instance_tags(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Map tags to their canonical form; phrases get the concepts nearest to the whole row beside them."""

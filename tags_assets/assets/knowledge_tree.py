@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.checks import FigureCheck, Judged, Verdict, figure_is_true
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.tree.builder import TreeConfig, build_tree
 from tags_assets.method.tree.growth import PLACED_SCHEMA, grow, placed_by
@@ -20,10 +21,66 @@ TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]
 """Tags, the rows that hold each, their vectors."""
 
 
+def _drift(judged: Judged) -> Verdict:
+    drift = judged.figures.get("drift")
+    if drift is None:
+        return True, "this tree was built from its tags; nothing has drifted"
+    return drift <= judged.limits.drift, f"drift {drift:.3f} (limit {judged.limits.drift:g})"
+
+
+DECLARATION = Declaration(
+    "knowledge_tree",
+    group="knowledge",
+    grain="One row per node of the knowledge tree; level 0 holds the leaves.",
+    schema=NODE_SCHEMA,
+    meanings={
+        "parent_id": "Node above; empty at the root.",
+        "name": "What the node is called.",
+        "description": "One line on what is in it.",
+        "branch_length": "1 less the cosine to the node above.",
+        "n_tags": "Tags below it.",
+        "vector": "Centre of its tags' embeddings, of length 1.",
+    },
+    tables={
+        "tags": Table(
+            "One row per canonical tag, with the leaf that holds it.",
+            TAG_SCHEMA,
+            {
+                "node_id": "Leaf that holds the tag.",
+            },
+        ),
+        "placed": Table(
+            "One row per tag that the tree was built with: what drift is measured against.",
+            PLACED_SCHEMA,
+            {
+                "tag": "Tag that the tree was built or grown with.",
+                "mass": "Rows that bore it then.",
+            },
+        ),
+    },
+    plotted={
+        "nodes": "nodes",
+        "leaves": "leaves",
+        "tags": "tags",
+        "tags_attached": "tags attached since the build",
+        "drift": "drift since the build (share)",
+    },
+    checks=(
+        FigureCheck(
+            "is_a_tree",
+            "Every node but the root has one parent, no name is empty, levels shrink.",
+            figure_is_true("valid", "one root, levels shrink, names are set", "the tree is not valid"),
+            blocking=True,
+        ),
+        FigureCheck("little_drift", "The tags have not drifted from the tree (limit `drift`).", _drift),
+    ),
+)
+
+
 @dg.asset(
     deps=["tag_vocabulary", "tag_embeddings"],
     code_version="4",
-    **declare("knowledge_tree", NODE_SCHEMA, tags=TAG_SCHEMA, placed=PLACED_SCHEMA),
+    **DECLARATION.options(),
 )
 def knowledge_tree(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Cluster the tags bottom-up; as long as tags change little, the tree grows and is not built anew."""

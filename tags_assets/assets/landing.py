@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration
 
-landing = dg.AssetSpec(key="landing", **declare("landing"))
+DECLARATION = Declaration(
+    "landing",
+    group="knowledge",
+    grain="One row per file in the landing folder or named pool.",
+    shows_age=True,
+)
+
+
+landing = dg.AssetSpec(key="landing", **DECLARATION.options())
 """One row per file in the landing folder or named pool. A sensor and the command line report its version."""

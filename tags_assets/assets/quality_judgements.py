@@ -7,18 +7,53 @@ import dagster as dg
 import polars as pl
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.participating import participating_rows
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.llm.rating import JUDGEMENTS_SCHEMA
 from tags_assets.llm.tagger import FAILURES_SCHEMA
 from tags_assets.resources.run import RunResource
 
+DECLARATION = Declaration(
+    "quality_judgements",
+    group="scoring",
+    grain="One row per kept instance that a judge rated; empty without a judge.",
+    schema=JUDGEMENTS_SCHEMA,
+    meanings={
+        "rating": "Overall rating, 0 to 1.",
+        "spread": "Standard deviation over the samples.",
+        "samples": "Answers that it is made of.",
+        "hostile": "Whether the row speaks to the judge.",
+        "audited": "Whether a second look was taken.",
+        "caught": "Whether that look took the first rating back.",
+        "helpfulness": "Helpfulness, 0 to 1.",
+        "correctness": "Correctness, 0 to 1.",
+        "completeness": "Completeness, 0 to 1.",
+        "clarity": "Clarity, 0 to 1.",
+        "difficulty": "Difficulty, 0 to 1.",
+        "helpfulness_reason": "What the judge says of the helpfulness.",
+        "correctness_reason": "What the judge says of the correctness.",
+        "completeness_reason": "What the judge says of the completeness.",
+        "clarity_reason": "What the judge says of the clarity.",
+        "difficulty_reason": "What the judge says of the difficulty.",
+    },
+    tables={
+        "failures": Table(
+            "One row per instance that the judge gave up on, with the reason.", FAILURES_SCHEMA
+        ),
+    },
+    plotted={
+        "rows_judged": "rows judged",
+        "rows_failed": "rows that failed",
+        "cost": "cost",
+    },
+)
+
 
 @dg.asset(
     deps=["raw_instances", "filtered_rows"],
     code_version="5",
-    **declare("quality_judgements", JUDGEMENTS_SCHEMA, failures=FAILURES_SCHEMA),
+    **DECLARATION.options(),
 )
 def quality_judgements(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Have a judge rate each row, where one is configured; else there is no judgement and nothing is paid."""

@@ -6,7 +6,8 @@ from typing import Any
 import dagster as dg
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.checks import FigureCheck, Judged, Verdict, share
+from tags_assets.assets.declaration import Declaration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
@@ -23,7 +24,74 @@ def pool_configuration(run: Run) -> Mapping[str, Any]:
     return configuration | ({"allow_unreadable_files": True} if run.pool.allow_unreadable_files else {})
 
 
-@dg.asset(deps=["landing"], code_version="3", **declare("raw_instances", INSTANCE_SCHEMA))
+def _rows_add_up(judged: Judged) -> Verdict:
+    figures = judged.figures
+    rows_in, kept = figures["rows_in"], figures["rows_kept"]
+    rejected, duplicate = figures["rows_rejected"], figures["rows_duplicate"]
+    text = f"{rows_in:,} rows in = {kept:,} kept + {rejected:,} rejected + {duplicate:,} duplicates"
+    return rows_in == kept + rejected + duplicate, text
+
+
+def _rows_stay(judged: Judged) -> Verdict:
+    now, before = judged.figures["rows_kept"], (judged.before or {}).get("rows_kept")
+    if not before:
+        return True, "no version before to compare with"
+    lost = max(0.0, 1 - now / before)
+    return lost <= judged.limits.shrinkage, (
+        f"{now:,} rows kept, {before:,} before: {lost:.0%} fewer (limit {judged.limits.shrinkage:.0%})"
+    )
+
+
+DECLARATION = Declaration(
+    "raw_instances",
+    group="knowledge",
+    grain="One row per instance that could be read, in one normal form.",
+    schema=INSTANCE_SCHEMA,
+    meanings={
+        "format": "Layout that the row came in: `alpaca`, `sharegpt`, `messages` ...",
+        "duplicate_of": "The `instance_id` that it repeats; empty for a row that is kept.",
+        "near_duplicate": "Whether it repeats that row nearly and not exactly.",
+        "turns": "Messages of the conversation.",
+        "messages": "The conversation in one normal form.",
+        "raw": "The row as it came.",
+        "given_tags": "Tags that came with the row.",
+        "given_score": "Score that came with the row, of any scale.",
+        "given_embedding": "Embedding that came with the row.",
+        "structure": "What it holds beyond text: turns, tools, the rejected answer (JSON).",
+        "attachments": "Number of its pictures, films, sounds and files; none is opened.",
+        "label": "Whether its answer is to be imitated, where the row says so (KTO).",
+        "pass_rate": "Pass rate that came with the row.",
+        "difficulty": "Difficulty that came with the row.",
+    },
+    plotted={
+        "rows_in": "rows in",
+        "rows_kept": "rows kept",
+        "rows_duplicate": "rows that are duplicates",
+        "rows_rejected": "lines rejected",
+        "files": "files",
+    },
+    checks=(
+        FigureCheck("rows_add_up", "Rows in = kept + rejected + duplicates.", _rows_add_up, blocking=True),
+        FigureCheck(
+            "few_rejected",
+            "Few rows could not be read (limit `rejected`).",
+            share("rows_rejected", "rows_in", "rejected", "could not be read"),
+        ),
+        FigureCheck(
+            "few_duplicates",
+            "Few rows are duplicates (limit `duplicate`).",
+            share("rows_duplicate", "rows_in", "duplicate", "are duplicates"),
+        ),
+        FigureCheck(
+            "rows_stay",
+            "The pool has not lost many rows since the version before (limit `shrinkage`).",
+            _rows_stay,
+        ),
+    ),
+)
+
+
+@dg.asset(deps=["landing"], code_version="3", **DECLARATION.options())
 def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Read the files of the pool and mark duplicates; `rejected_rows` lists the lines that cannot be read."""
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration
 from tags_assets.assets.raw_instances import pool_configuration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.formats.instance import REJECTED_SCHEMA
@@ -11,8 +11,22 @@ from tags_assets.formats.pool import read_pool
 from tags_assets.resources.run import RunResource
 from tags_assets.settings.pool import landed
 
+DECLARATION = Declaration(
+    "rejected_rows",
+    group="knowledge",
+    grain="One row per line that could not be read, with the reason.",
+    schema=REJECTED_SCHEMA,
+    meanings={
+        "reason": "Why the line could not be read.",
+        "raw": "What stands there, as bytes.",
+    },
+    plotted={
+        "rows_rejected": "lines rejected",
+    },
+)
 
-@dg.asset(deps=["landing"], code_version="3", **declare("rejected_rows", REJECTED_SCHEMA))
+
+@dg.asset(deps=["landing"], code_version="3", **DECLARATION.options())
 def rejected_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """List the lines that could not be read: file, line, reason and raw bytes."""
 

@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 
 from tags_assets.assets import target_pages
-from tags_assets.assets.catalogue import declare
-from tags_assets.assets.partitions import targets
+from tags_assets.assets.checks import FigureCheck, Judged, Verdict
+from tags_assets.assets.declaration import Declaration
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.selection.selector import attribute_selection
 from tags_assets.resources.run import RunResource
@@ -24,6 +24,30 @@ SCHEMA = pl.Schema(
 )
 
 
+def _adds_up(judged: Judged) -> Verdict:
+    worst = judged.figures["largest_difference"]
+    return worst <= 1e-6, f"the parts of a row differ from its gain by {worst:.1e} at most"
+
+
+DECLARATION = Declaration(
+    "selection_attribution",
+    group="sampling",
+    grain="One row per selected instance, node and part: what it gave; a row's amounts add up to its gain.",
+    schema=SCHEMA,
+    meanings={
+        "amount": "What the node gave to the row's gain by that part.",
+    },
+    of_target=True,
+    plotted={
+        "share_of_gain": "information gain (share of the value)",
+        "share_of_closeness": "closeness (share of the value)",
+        "share_of_coverage": "coverage (share of the value)",
+        "share_of_text": "whole text (share of the value)",
+    },
+    checks=(FigureCheck("parts_add_up", "A row's parts add up to its gain.", _adds_up, blocking=True),),
+)
+
+
 @dg.asset(
     deps=[
         "raw_instances",
@@ -33,10 +57,8 @@ SCHEMA = pl.Schema(
         "target_distribution",
         "selected_subset",
     ],
-    partitions_def=targets,
-    backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="4",
-    **declare("selection_attribution", SCHEMA),
+    **DECLARATION.options(),
 )
 def selection_attribution(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Replay the picks in their order and take each gain apart over the nodes of the tree.

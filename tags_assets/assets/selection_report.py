@@ -5,8 +5,7 @@ import orjson
 import polars as pl
 
 from tags_assets.assets import target_pages
-from tags_assets.assets.catalogue import declare
-from tags_assets.assets.partitions import targets
+from tags_assets.assets.declaration import Declaration
 from tags_assets.assets.previews import place
 from tags_assets.assets.report_input import report_input
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
@@ -15,6 +14,22 @@ from tags_assets.resources.run import Run, RunResource
 from tags_assets.store.durable import write_whole
 
 SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.String()})
+
+
+DECLARATION = Declaration(
+    "selection_report",
+    group="sampling",
+    grain="One row: the report (HTML) and its figures (JSON).",
+    schema=SCHEMA,
+    meanings={
+        "html": "The report, one file that needs nothing else.",
+        "figures": "Its numbers (JSON).",
+    },
+    of_target=True,
+    plotted={
+        "html_bytes": "size (bytes)",
+    },
+)
 
 
 @dg.asset(
@@ -28,10 +43,8 @@ SCHEMA = pl.Schema({"target": pl.String(), "html": pl.String(), "figures": pl.St
         "selected_subset",
         "selection_attribution",
     ],
-    partitions_def=targets,
-    backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="11",
-    **declare("selection_report", SCHEMA),
+    **DECLARATION.options(),
 )
 def selection_report(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Render the report: the tree, what was asked and reached, the drivers, and what changed since before."""

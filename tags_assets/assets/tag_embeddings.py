@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration
 from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.resources.embedder import TAG_TOKENS
@@ -13,7 +13,18 @@ from tags_assets.resources.run import RunResource
 SCHEMA = pl.Schema({"tag": pl.String(), "vector": pl.List(pl.Float32())})
 
 
-@dg.asset(deps=["tag_vocabulary"], code_version="2", **declare("tag_embeddings", SCHEMA))
+DECLARATION = Declaration(
+    "tag_embeddings",
+    group="knowledge",
+    grain="One row per canonical tag: its vector (unit norm; 384 dimensions with MiniLM).",
+    schema=SCHEMA,
+    plotted={
+        "tags": "canonical tags",
+    },
+)
+
+
+@dg.asset(deps=["tag_vocabulary"], code_version="2", **DECLARATION.options())
 def tag_embeddings(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Embed each canonical tag; a tag embedded before is looked up."""
 

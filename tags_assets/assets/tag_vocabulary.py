@@ -3,7 +3,7 @@
 import dagster as dg
 
 from tags_assets.assets import pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.embedding import embedder_config, spent
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.errors import UserError
@@ -11,11 +11,36 @@ from tags_assets.method.concepts.vocabulary import ALIAS_SCHEMA, VOCABULARY_SCHE
 from tags_assets.resources.embedder import TAG_TOKENS
 from tags_assets.resources.run import RunResource
 
+DECLARATION = Declaration(
+    "tag_vocabulary",
+    group="knowledge",
+    grain="One row per canonical tag, with its aliases and the rows that hold it.",
+    schema=VOCABULARY_SCHEMA,
+    meanings={
+        "count": "Rows that hold it.",
+        "aliases": "Other forms that were merged into it.",
+    },
+    tables={
+        "aliases": Table(
+            "One row per form that was merged into a canonical tag.",
+            ALIAS_SCHEMA,
+            {
+                "alias": "Form as it was given.",
+                "tag": "Canonical tag that it became.",
+            },
+        ),
+    },
+    plotted={
+        "tags": "canonical tags",
+        "written_forms": "written forms",
+    },
+)
+
 
 @dg.asset(
     deps=["atomic_tags"],
     code_version="2",
-    **declare("tag_vocabulary", VOCABULARY_SCHEMA, aliases=ALIAS_SCHEMA),
+    **DECLARATION.options(),
 )
 def tag_vocabulary(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Normalise the tags and merge near-duplicates onto the most frequent form."""

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tags_assets.assets import target_pages
-from tags_assets.assets.catalogue import declare
+from tags_assets.assets.declaration import Declaration, Table
 from tags_assets.assets.examples import (
     ExampleTagger,
     example_columns,
@@ -19,7 +19,6 @@ from tags_assets.assets.examples import (
     read_examples,
 )
 from tags_assets.assets.given_vectors import has_given_vectors
-from tags_assets.assets.partitions import targets
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
 from tags_assets.method.target.distribution import (
     TARGET_SCHEMA,
@@ -51,6 +50,35 @@ LIKENESS_SCHEMA = pl.Schema({"instance_id": pl.String(), "likeness": pl.Float32(
 empty where the target has no text."""
 
 
+DECLARATION = Declaration(
+    "target_distribution",
+    group="sampling",
+    grain="One row per leaf of the tree: what the target asks of it.",
+    schema={"target": pl.String(), **TARGET_SCHEMA},
+    meanings={
+        "node_id": "A leaf of the tree.",
+        "mass": "Share that the target asks of it; all add up to 1.",
+        "pool_mass": "Share that the pool has of it.",
+        "supply": "Rows of the pool on it; a row half about it counts half.",
+        "origin": "Where most of the share comes from, in words.",
+    },
+    tables={
+        "likeness": Table(
+            "One row per instance: how like the target its whole text is.",
+            LIKENESS_SCHEMA,
+            {
+                "likeness": "How much more the row's text is like the target's than "
+                "like the pool's, in nats.",
+            },
+        ),
+    },
+    of_target=True,
+    plotted={
+        "kl_from_pool": "KL from target to pool (nats)",
+    },
+)
+
+
 @dg.asset(
     deps=[
         "raw_instances",
@@ -60,10 +88,8 @@ empty where the target has no text."""
         "tag_embeddings",
         "instance_embeddings",
     ],
-    partitions_def=targets,
-    backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="7",
-    **declare("target_distribution", {"target": pl.String(), **TARGET_SCHEMA}, likeness=LIKENESS_SCHEMA),
+    **DECLARATION.options(),
 )
 def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Read the target's file and say what it asks of each concept, smoothed down the tree, and how much like

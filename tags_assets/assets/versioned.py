@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
-from tags_assets.assets.catalogue import TABLES
-from tags_assets.assets.checks import Judged, check_limits, checks_of
+from tags_assets.assets.checks import Judged
 from tags_assets.assets.dagster_internals import DATA_VERSION_TAG
 from tags_assets.assets.figures import figures_shown
 from tags_assets.assets.measure import measured
 from tags_assets.assets.previews import as_metadata
+from tags_assets.assets.registry import check_limits, declarations, tables, target_assets
 from tags_assets.errors import UserError
 from tags_assets.progress import Throttled, narrator, reporter
-from tags_assets.store.columns import meaning
 from tags_assets.store.fingerprint import canonical, fingerprint
 from tags_assets.store.shelf import DAMAGED, DamagedArtifactError
 from tags_assets.store.upstream import GROWN_FROM, Inputs, figures_of
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from tags_assets.assets.declaration import Declaration
     from tags_assets.assets.measure import Measured
     from tags_assets.assets.previews import Preview
     from tags_assets.progress import Standing
@@ -36,19 +36,7 @@ if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
 
-__all__ = ["TARGET_ASSETS", "Artifact", "Inputs", "Materialized", "figures_of", "materialize"]
-
-TARGET_ASSETS = frozenset(
-    {
-        "target_distribution",
-        "selected_subset",
-        "selection_attribution",
-        "selection_report",
-        "exported_subset",
-    }
-)
-"""The assets that are partitioned by target."""
-
+__all__ = ["Artifact", "Inputs", "Materialized", "figures_of", "materialize"]
 
 ROWS = "raw_instances"
 """The asset that reads the pool."""
@@ -108,7 +96,7 @@ def materialize(
         With one line, for everything that the user can fix.
     """
     maker, store = _Maker(context, run, compute, config, grows), run.store
-    if maker.asset in TARGET_ASSETS and not context.has_partition_key and not context.has_partition_key_range:
+    if maker.declaration.of_target and not context.has_partition_key and not context.has_partition_key_range:
         raise dg.Failure(
             f"{maker.asset} is made for a target, and the run names none. Choose a target as its partition.",
             allow_retries=False,
@@ -119,7 +107,7 @@ def materialize(
     except UserError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     judged: list[tuple[str | None, Judged]] = []
-    partitions = list(context.partition_keys) if maker.asset in TARGET_ASSETS else [None]
+    partitions = list(context.partition_keys) if maker.declaration.of_target else [None]
     made: list[tuple[str | None, ArtifactVersion]] = []
     shown: dict[str | None, dict[str, Any]] = {}
     errors: dict[str | None, UserError] = {}
@@ -134,7 +122,7 @@ def materialize(
         made.append((partition, version))
         shown[partition] = _metadata(version, status, measure, store.home)
     if made and not run.settings.dry_run:
-        Warehouse(store).publish(TABLES)
+        Warehouse(store).publish(tables())
     if errors:
         # What could be made is told one by one, so that a wrong target keeps no other one from its selection.
         for partition, version in made:
@@ -151,7 +139,7 @@ def materialize(
             one if len(made) == 1 else fingerprint(maker.asset, None, "", {}, data_versions)
         ),
         metadata=shown[made[0][0]] if len(made) == 1 else {"partitions": len(made)},
-        check_results=[check.result(judged) for check in checks_of(maker.asset)],
+        check_results=[check.result(maker.asset, judged) for check in maker.declaration.checks],
     )
 
 
@@ -172,6 +160,10 @@ class _Maker:
     @property
     def asset(self) -> str:
         return str(self.context.asset_key.to_user_string())
+
+    @property
+    def declaration(self) -> Declaration:
+        return declarations()[self.asset]
 
     def find_or_make(self, partition: str | None) -> tuple[ArtifactVersion, str]:
         """Return the version of a partition, and whether it ``ran`` or was ``reused``."""
@@ -213,7 +205,7 @@ class _Maker:
     def settle(self, version: ArtifactVersion, limits: Limits) -> Judged:
         """Make a version the run's, and current unless a check that blocks fails or the run is a dry one."""
         judged = Judged(figures_of(version), self._figures_before(version), limits)
-        for check in checks_of(self.asset):
+        for check in self.declaration.checks:
             passed, text = check.verdict(judged)
             if not passed and check.blocks(limits) and not self.run.settings.dry_run:
                 self.store.withhold(version, f"check {check.name} failed: {text}")
@@ -271,7 +263,7 @@ class _Maker:
         """
         dependencies = self.context.assets_def.asset_deps[self.context.asset_key]
         keys = {dependency.to_user_string() for dependency in dependencies} - {"landing"}
-        of_target = {key: partition if key in TARGET_ASSETS else None for key in keys}
+        of_target = {key: partition if declarations()[key].of_target else None for key in keys}
         known = {key: self.run.record.version(key, of_target[key]) for key in keys}
         current = {key: self.store.require(key, known[key], of_target[key]) for key in sorted(keys)}
         return self._of_one_world(current, of_target, known)
@@ -296,7 +288,7 @@ class _Maker:
             for key in layer.executable_asset_keys
             for parent in layer.asset_graph.get(key).parent_keys
         } - made
-        if not read & TARGET_ASSETS:
+        if not read & target_assets():
             found = {key: self.store.current(key) for key in sorted(read - {"landing"})}
             current = {key: version for key, version in found.items() if version is not None}
             nothing = dict.fromkeys(current)
@@ -377,18 +369,19 @@ def _record_of_inputs(record: VersionRecord) -> str:
 
 
 def _metadata(version: ArtifactVersion, status: str, measure: Measured, home: Path) -> dict[str, Any]:
+    declaration = declarations()[version.asset]
     previews: Any = dict(version.metadata["previews"])  # type: ignore[call-overload]
     return {
         # The answer first, then the numbers, then what the run cost.
         **{name.replace("_", " "): as_metadata(preview, home) for name, preview in previews.items()},
-        **figures_shown(version.asset, figures_of(version)),
+        **figures_shown(declaration.plotted, figures_of(version)),
         "status": status,
         "seconds": round(measure.seconds, 3),
         "peak MB": round(measure.peak_mb, 1),
         "dagster/row_count": version.rows,
         "dagster/column_schema": dg.TableSchema(
             columns=[
-                dg.TableColumn(name, kind, description=meaning(version.asset, name))
+                dg.TableColumn(name, kind, description=declaration.meaning(name))
                 for name, kind in version.tables["data"].columns
             ]
         ),

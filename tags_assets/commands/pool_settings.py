@@ -72,7 +72,7 @@ def _limits(before: PoolSettings, options: SelectOptions) -> Limits:
             values[name] = [part.strip() for part in text.split(",")]
         else:
             values[name] = _percent(text) if text.endswith("%") else text
-    from tags_assets.assets.checks import check_limits
+    from tags_assets.assets.registry import check_limits
 
     limits = validated(
         Limits,

@@ -27,14 +27,12 @@ def repair(
     at = Home.resolve(home)
     require_home(at.path)
     warnings.simplefilter("ignore")  # Dagster's, about options of its own that it calls beta
-    from tags_assets.assets.catalogue import TABLES
-    from tags_assets.graph.definitions import defs
+    from tags_assets.assets.registry import tables
     from tags_assets.graph.leftovers import damaged_caches, rubbish, sweep
     from tags_assets.store.health import home_health
     from tags_assets.store.opening import open_store
     from tags_assets.store.warehouse import Warehouse
 
-    defs()  # the assets declare their tables where they stand
     store = open_store(at.path)
     found = home_health(store, deep=deep, touches=not dry_run)
     for line in found.damaged:
@@ -56,7 +54,7 @@ def repair(
         return
     for damaged in caches:
         damaged.remove()
-    published = Warehouse(store).rebuild(TABLES)
+    published = Warehouse(store).rebuild(tables())
     freed = sweep(waste)
     versions = sum(size.versions for size in found.assets.values())
     checked = "checked byte for byte" if deep else "found"

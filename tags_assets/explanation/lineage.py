@@ -15,15 +15,13 @@ import polars as pl
 from tags_assets.errors import NotFoundError, UserError
 from tags_assets.selection.tables import LEFT_OUT_SCHEMA
 from tags_assets.store.sql import is_sql_name, load_sql, query_error, sql_names
+from tags_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tags_assets.store.artifacts import ArtifactStore
     from tags_assets.store.versions import ArtifactVersion
-
-BY_TARGET = ("target_distribution", "selected_subset", "selection_attribution")
-"""Assets that are partitioned by target."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Lineage:
             if version is not None:
                 _follow(store, version, versions)
         for asset in store.assets():
-            if asset not in versions and asset not in BY_TARGET:
+            if asset not in versions and not _is_of_target(store, asset):
                 version = store.current(asset)
                 if version is not None:
                     versions[asset] = version
@@ -119,7 +117,7 @@ class Lineage:
             Where the query needs an asset that has not been made yet, or DuckDB cannot run it.
         """
         sql = with_views(load_sql(query) if is_sql_name(query) else query)
-        needed = {asset for asset in _ASSETS if _mentions(sql, asset)}
+        needed = {asset for asset in Warehouse(self.store).assets() if _mentions(sql, asset)}
         missing = sorted(needed - set(self.versions))
         if missing:
             raise NotFoundError(
@@ -138,20 +136,6 @@ class Lineage:
             if is_sql_name(query):  # ours: the fault is not the user's
                 raise
             raise query_error(error) from None
-
-
-_ASSETS = (
-    "raw_instances",
-    "rejected_rows",
-    "filtered_rows",
-    "atomic_tags",
-    "tag_vocabulary",
-    "instance_tags",
-    "knowledge_tree",
-    "grounded_instances",
-    "instance_scores",
-    *BY_TARGET,
-)
 
 
 def with_views(query: str) -> str:
@@ -190,6 +174,10 @@ def _mentions(sql: str, name: str) -> bool:
     return re.search(rf"\b{name}(_[a-z_]+)?\b", code) is not None
 
 
+def _is_of_target(store: ArtifactStore, asset: str) -> bool:
+    return None not in store.layout.partitions(asset)
+
+
 def _attributed(store: ArtifactStore, current: ArtifactVersion) -> ArtifactVersion:
     """Return the current selection, or the newest before it that has an attribution."""
     versions = store.versions("selected_subset", current.partition)
@@ -214,7 +202,7 @@ def _follow(store: ArtifactStore, version: ArtifactVersion, into: dict[str, Arti
         asset, _, named = key.partition("/")
         if asset in into or asset not in store.assets():
             continue
-        partition = named or (version.partition if asset in BY_TARGET else None)
+        partition = named or (version.partition if _is_of_target(store, asset) else None)
         found = store.find(asset, data_version, partition)
         if found is None:
             raise NotFoundError(

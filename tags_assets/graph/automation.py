@@ -6,7 +6,9 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from functools import reduce
 from itertools import groupby
+from operator import or_
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -18,7 +20,7 @@ from tags_assets.assets.dagster_internals import (
     DATA_VERSION_TAG,
 )
 from tags_assets.assets.partitions import targets as target_partitions
-from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.assets.registry import last_target_assets, target_assets
 from tags_assets.errors import UserError
 from tags_assets.formats.pool_files import status_of
 from tags_assets.settings.home import Home
@@ -95,7 +97,7 @@ def _waiting(*, of_target: bool) -> Condition:
         return pool_is_busy | condition.in_progress()
     landed = condition.asset_matches("landing", condition.data_version_changed())
     unseen = _held(landed, condition.asset_matches("raw_instances", condition.newly_requested()))
-    target_is_busy = _unfinished("selection_report") | _unfinished("exported_subset")
+    target_is_busy = reduce(or_, map(_unfinished, last_target_assets()))
     return (
         pool_is_busy
         | target_is_busy.with_label("the target's assets are being made")
@@ -123,7 +125,7 @@ def _behind(*, of_target: bool, of_selection: bool) -> dg.AutomationCondition[An
         for tag in (WHOLE_TAG, AUTOMATION_CONDITION_TAG):
             changed &= ~condition.all_new_updates_have_run_tags(tag_keys={tag})
     alone = condition.any_deps_match(changed | condition.will_be_requested())
-    targets = dg.AssetSelection.assets(*sorted(TARGET_ASSETS))
+    targets = dg.AssetSelection.assets(*sorted(target_assets()))
     if of_selection:
         return alone.allow(targets).with_label(label)
     if not of_target:
@@ -198,7 +200,7 @@ class _LandingCursor:
 
 @dg.sensor(
     name="targets_sensor",
-    target=sorted(TARGET_ASSETS),
+    target=sorted(target_assets()),
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Watches the target files (one partition each); selects for new and edited targets.",
@@ -276,7 +278,7 @@ def _select_for(names: Sequence[str]) -> dg.RunRequest:
 
     There is no run key: a target that is edited and edited back is to be selected for again.
     """
-    assets = [dg.AssetKey(asset) for asset in sorted(TARGET_ASSETS)]
+    assets = [dg.AssetKey(asset) for asset in sorted(target_assets())]
     tags = {
         ASSET_PARTITION_RANGE_START_TAG: names[0],
         ASSET_PARTITION_RANGE_END_TAG: names[-1],
@@ -292,7 +294,7 @@ def _has_scores(home: Home) -> bool:
 def _retire(home: Home, name: str) -> None:
     """Take a target that is gone out of the warehouse; its past versions stay readable."""
     store = open_store(home.path)
-    for asset in sorted(TARGET_ASSETS):
+    for asset in sorted(target_assets()):
         store.remove_partition(asset, name)
     Warehouse(store).publish()
 

@@ -8,26 +8,8 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from tags_assets.assets import atomic_tags as _atomic_tags
-from tags_assets.assets import exported_subset as _exported_subset
-from tags_assets.assets import filtered_rows as _filtered_rows
-from tags_assets.assets import grounded_instances as _grounded_instances
-from tags_assets.assets import instance_embeddings as _instance_embeddings
-from tags_assets.assets import instance_scores as _instance_scores
-from tags_assets.assets import instance_tags as _instance_tags
-from tags_assets.assets import knowledge_tree as _knowledge_tree
-from tags_assets.assets import landing as _landing
-from tags_assets.assets import quality_judgements as _quality_judgements
-from tags_assets.assets import raw_instances as _raw_instances
-from tags_assets.assets import rejected_rows as _rejected_rows
-from tags_assets.assets import selected_subset as _selected_subset
-from tags_assets.assets import selection_attribution as _selection_attribution
-from tags_assets.assets import selection_report as _selection_report
-from tags_assets.assets import tag_embeddings as _tag_embeddings
-from tags_assets.assets import tag_vocabulary as _tag_vocabulary
-from tags_assets.assets import target_distribution as _target_distribution
 from tags_assets.assets.dagster_internals import CacheableAssetsDefinition
-from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.assets.registry import declarations, modules, selection_assets, target_assets
 from tags_assets.errors import UserError
 from tags_assets.graph.alarms import alarm_on_failed_check, alarm_on_failed_run
 from tags_assets.graph.automation import (
@@ -43,26 +25,6 @@ from tags_assets.graph.pruning import prune, weekly_pruning
 from tags_assets.resources.run import run_resource
 from tags_assets.settings.home import Home
 
-ASSET_MODULES = (
-    _raw_instances,
-    _rejected_rows,
-    _filtered_rows,
-    _instance_embeddings,
-    _atomic_tags,
-    _quality_judgements,
-    _tag_vocabulary,
-    _tag_embeddings,
-    _instance_tags,
-    _knowledge_tree,
-    _grounded_instances,
-    _instance_scores,
-    _target_distribution,
-    _selected_subset,
-    _selection_attribution,
-    _selection_report,
-    _exported_subset,
-)
-
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("landing"),
@@ -76,7 +38,7 @@ read_pool = dg.define_asset_job(
 )
 one_target = dg.define_asset_job(
     "one_target",
-    selection=dg.AssetSelection.assets(*sorted(TARGET_ASSETS)),
+    selection=dg.AssetSelection.assets(*sorted(target_assets())),
     description="Selects again for one target, with the existing knowledge tree and scores.",
     tags={WHOLE_TAG: "true"},
 )
@@ -84,16 +46,13 @@ one_target = dg.define_asset_job(
 
 Asset: TypeAlias = dg.AssetsDefinition | dg.SourceAsset | CacheableAssetsDefinition | dg.AssetSpec
 
-FRESH = frozenset({"landing", "selected_subset"})
-"""Assets whose age the UI shows if the pool sets `freshness_hours`."""
-
 
 def fresh(asset: Asset, home: Home) -> Asset:
     """Put the pool's ``freshness_hours`` on an asset that has an age."""
     hours = _freshness_hours(home)
     if hours is None or not isinstance(asset, dg.AssetSpec | dg.AssetsDefinition):
         return asset
-    if asset.key.to_user_string() not in FRESH:
+    if not declarations()[asset.key.to_user_string()].shows_age:
         return asset
     policy = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
     if isinstance(asset, dg.AssetSpec):
@@ -114,20 +73,23 @@ def defs() -> dg.Definitions:
     return graph_of(Home.resolve())
 
 
+def _condition(asset: str) -> dg.AutomationCondition[dg.AssetKey]:
+    of_selection = asset in selection_assets()
+    return cascade(of_target=asset in target_assets() and not of_selection, of_selection=of_selection)
+
+
 def graph_of(home: Home) -> dg.Definitions:
     """Assemble assets, jobs, sensors and resources."""
-    of_selection = [_selection_attribution, _selection_report, _exported_subset]
-    of_target = [_target_distribution, _selected_subset]
-    of_pool = [module for module in ASSET_MODULES if module not in (*of_selection, *of_target)]
-    assets = [
-        *dg.load_assets_from_modules(of_pool, automation_condition=cascade()),
-        *dg.load_assets_from_modules(of_target, automation_condition=cascade(of_target=True)),
-        *dg.load_assets_from_modules(of_selection, automation_condition=cascade(of_selection=True)),
-    ]
+    assets: list[Asset] = []
+    for name, module in modules().items():
+        if declarations()[name].schema is None:  # nothing here makes it
+            assets.append(getattr(module, name))
+        else:
+            assets += dg.load_assets_from_modules([module], automation_condition=_condition(name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         # The page of each asset links to its code.
-        linked = dg.with_source_code_references([_landing.landing, *assets])
+        linked = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=[fresh(asset, home) for asset in linked],
         jobs=[everything, read_pool, one_target, dry_run, prune],

@@ -28,11 +28,17 @@ class AssetTables:
         Schema of its ``data`` table.
     auxiliary
         Schemas of its other tables, by name.
+    grains
+        What one row of those is, by table.
+    meanings
+        What columns mean, by table, where `tags_assets.store.columns.GENERAL` does not say it.
     """
 
     description: str
     data: pl.Schema
     auxiliary: Mapping[str, pl.Schema] = field(default_factory=dict)
+    grains: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 Catalogue = Mapping[str, AssetTables]
@@ -45,6 +51,8 @@ class KnownAsset:
 
     description: str
     tables: Mapping[str, Columns]
+    grains: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def resolve(connections: Connections, catalogue: Catalogue) -> dict[str, KnownAsset]:
@@ -56,6 +64,8 @@ def resolve(connections: Connections, catalogue: Catalogue) -> dict[str, KnownAs
                 check_identifier("table", table): duckdb_columns(connections, schema)
                 for table, schema in {"data": entry.data, **entry.auxiliary}.items()
             },
+            entry.grains,
+            entry.meanings,
         )
         for asset, entry in catalogue.items()
     }
@@ -64,7 +74,12 @@ def resolve(connections: Connections, catalogue: Catalogue) -> dict[str, KnownAs
 def to_json(known: Mapping[str, KnownAsset]) -> dict[str, object]:
     """Return JSON values that `from_json` reads back."""
     return {
-        asset: {"description": entry.description, "tables": dict(entry.tables)}
+        asset: {
+            "description": entry.description,
+            "tables": dict(entry.tables),
+            "grains": dict(entry.grains),
+            "meanings": {table: dict(columns) for table, columns in entry.meanings.items()},
+        }
         for asset, entry in known.items()
     }
 
@@ -79,6 +94,9 @@ def from_json(value: object) -> dict[str, KnownAsset]:
                     table: tuple((name, kind) for name, kind in columns)
                     for table, columns in entry["tables"].items()
                 },
+                # Catalogues of older code lack both.
+                entry.get("grains", {}),
+                entry.get("meanings", {}),
             )
             for asset, entry in value.items()  # type: ignore[attr-defined]
         }

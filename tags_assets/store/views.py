@@ -11,7 +11,7 @@ import duckdb
 import orjson
 import polars as pl
 
-from tags_assets.store.columns import FURTHER_TABLES, meaning
+from tags_assets.store.columns import VIEWS, meaning
 from tags_assets.store.fingerprint import fingerprint_texts
 from tags_assets.store.layout import quote_file, quote_name, quote_text
 from tags_assets.store.sql import load_sql, sql_names
@@ -95,7 +95,7 @@ def create_views(cursor: duckdb.DuckDBPyConnection, world: World) -> Shown:
     cursor.execute("commit")
     # Outside of the transaction, which a view that cannot be made would take with it.
     lineage, skipped = _create_lineage_views(cursor, [view.name for view in views])
-    _describe_columns(cursor)
+    _describe_columns(cursor, world.known)
     return Shown({view.name: view.digest for view in views} | dict.fromkeys(lineage, ""), skipped)
 
 
@@ -133,7 +133,7 @@ def update_views(
         cursor.execute("rollback")
         return None
     cursor.execute("commit")
-    _describe_columns(cursor, names)
+    _describe_columns(cursor, world.known, names)
     return {**before, **now}
 
 
@@ -169,18 +169,23 @@ def _views_of(asset: str, world: World, *, taken: Collection[str]) -> list[View]
     written = {name: table.columns for version in versions for name, table in version.tables.items()}
     views: list[View] = []
     for table, columns in {**written, **(known.tables if known is not None else {})}.items():
-        name = asset if table == "data" else f"{asset}_{table}"
+        name = _view_name(asset, table)
         if name in taken or f"{name}_history" in taken:
             raise ValueError(f"two tables would be shown as {name}: rename one")
         holders = [version for version in versions if table in version.tables]
         current = [version for version in holders if version.path in world.current]
-        described = FURTHER_TABLES.get(name, f"Table {table} of {asset}.")
-        description = described if known is None or table != "data" else known.description
+        description = f"Table {table} of {asset}."
+        if known is not None:
+            description = known.description if table == "data" else known.grains.get(table, description)
         views += [
             View(name, _union(table, current) if current else _no_rows(columns), description),
             View(f"{name}_history", _history(table, columns, holders), f"All versions of {name}."),
         ]
     return views
+
+
+def _view_name(asset: str, table: str) -> str:
+    return asset if table == "data" else f"{asset}_{table}"
 
 
 def _create_lineage_views(
@@ -217,10 +222,17 @@ def _create_view(cursor: duckdb.DuckDBPyConnection, view: View) -> None:
         cursor.execute(f"comment on view {quote_name(view.name)} is {quote_text(text)}")
 
 
-def _describe_columns(cursor: duckdb.DuckDBPyConnection, views: Collection[str] | None = None) -> None:
+def _describe_columns(
+    cursor: duckdb.DuckDBPyConnection,
+    known: Mapping[str, KnownAsset],
+    views: Collection[str] | None = None,
+) -> None:
     """Say what the columns mean (of all views unless some are named), from the catalogue: to describe each
     view would open its artifacts again.
     """
+    own = dict(VIEWS)
+    for asset, entry in known.items():
+        own |= {_view_name(asset, table): columns for table, columns in entry.meanings.items()}
     columns = cursor.execute(
         "select table_name, column_name from duckdb_columns() where not internal order by all"
     ).fetchall()
@@ -229,7 +241,7 @@ def _describe_columns(cursor: duckdb.DuckDBPyConnection, views: Collection[str] 
         for view, column in columns
         if (views is None or view in views or view == "asset_versions")
         and not view.endswith("_history")
-        and (text := meaning(view, column))
+        and (text := meaning(column, own.get(view, {})))
     ]
     cursor.execute(" ".join(["begin;", *said, "commit;"]))
 

@@ -18,7 +18,7 @@ from tags_assets import __version__
 from tags_assets.errors import UserError
 from tags_assets.store import catalogue as catalogues
 from tags_assets.store.artifacts import ArtifactStore
-from tags_assets.store.columns import FURTHER_TABLES, GENERAL, OWN
+from tags_assets.store.columns import GENERAL, VIEWS
 from tags_assets.store.durable import (
     collect_abandoned,
     collect_spill,
@@ -184,6 +184,10 @@ class Warehouse:
         state = self._remembered()
         return not self._is_intact(state) or state.get("digest") != self._digest(self._known(None, state), ())
 
+    def assets(self) -> list[str]:
+        """Names of the assets: those with versions, and those of the catalogue that was published last."""
+        return sorted({*self._layout.assets(), *self._known(None, self._remembered())})
+
     def moved_from(self) -> str | None:
         """Return the home that the warehouse was published in, if it is another than this."""
         home = self._remembered().get("home")
@@ -261,8 +265,7 @@ class Warehouse:
         """Return a fingerprint of what a publication depends on beside the artifacts."""
         listing: list[str | bytes] = [__version__, duckdb.__version__, str(self._layout.home)]
         listing.append(orjson.dumps(catalogues.to_json(known), option=orjson.OPT_SORT_KEYS))
-        own = {name: dict(columns) for name, columns in OWN.items()}
-        listing.append(orjson.dumps([dict(GENERAL), own, dict(FURTHER_TABLES)]))
+        listing.append(orjson.dumps([GENERAL, VIEWS]))
         listing.extend(text for name in sql_names("lineage") for text in (name, load_sql(name)))
         return fingerprint_texts(listing)
 

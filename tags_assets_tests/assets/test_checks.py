@@ -3,13 +3,14 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from tags_assets.assets.checks import CHECKS, Judged, check_limits
+from tags_assets.assets.checks import Judged
+from tags_assets.assets.registry import check_limits, checks
 from tags_assets.errors import UserError
 from tags_assets.settings.limits import Limits, TargetLimits
 
 
 def verdict(name, figures, before=None, **limits):
-    [check] = [check for check in CHECKS if check.name == name]
+    [check] = [check for check in checks() if check.name == name]
     return check.verdict(Judged(figures, before, Limits(**limits)))
 
 
@@ -47,7 +48,7 @@ def test_a_selection_farther_from_its_target_than_random_rows_is_stopped():
     passed, text = verdict("better_than_random", FARTHER)
     assert not passed
     assert "2.4000; of as many random rows it is 2.0000" in text
-    [check] = [check for check in CHECKS if check.name == "better_than_random"]
+    [check] = [check for check in checks() if check.name == "better_than_random"]
     assert check.blocks(Limits())
     assert verdict("better_than_random", FARTHER, kl_above_random=0.31)[0]
     for harmless in ({"kl": 2.05}, {"alignment": 0.0}, {"kl_pool": 0.0}):
@@ -78,15 +79,15 @@ def test_figures_of_older_versions_are_not_judged_by_what_they_lack():
 
 @pytest.mark.parametrize("blocking", [[], ["few_rejected"]])
 def test_a_check_that_the_user_names_blocks_and_the_others_warn(blocking):
-    [check] = [check for check in CHECKS if check.name == "few_rejected"]
+    [check] = [check for check in checks() if check.name == "few_rejected"]
     limits = check_limits(Limits(rejected=0.05, blocking=blocking))
-    result = check.result([(None, Judged(RAW, None, limits))])
+    result = check.result("raw_instances", [(None, Judged(RAW, None, limits))])
     assert not result.passed
     assert result.severity == (dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN)
 
 
 def test_what_a_target_says_stands_over_the_pool_and_blocks_for_that_target_alone():
-    [check] = [check for check in CHECKS if check.name == "near_optimal"]
+    [check] = [check for check in checks() if check.name == "near_optimal"]
     pool = Limits(certificate_small=0.9)
     strict = TargetLimits(certificate_small=0.97, blocking=["near_optimal"]).over(pool)
     assert strict.rejected == pool.rejected
@@ -97,7 +98,8 @@ def test_what_a_target_says_stands_over_the_pool_and_blocks_for_that_target_alon
         (strict.model_copy(update={"blocking": []}), False, dg.AssetCheckSeverity.WARN),
     ):
         result = check.result(
-            [("loose", Judged(figures, None, pool)), ("one", Judged(figures, None, limits))]
+            "selected_subset",
+            [("loose", Judged(figures, None, pool)), ("one", Judged(figures, None, limits))],
         )
         assert (result.passed, result.severity) == (passed, severity)
 

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.assets.registry import target_assets
 from tags_assets.errors import UserError
 from tags_assets.graph.instance import open_instance
 from tags_assets.graph.runner import run_target
@@ -76,20 +76,20 @@ def test_editing_a_target_runs_the_target_assets_of_that_target_and_nothing_else
     folder = home.targets_folder
     write_target(folder, "other", budget={"rows": 6})
     runs_of(home, "other")
-    other = {asset: open_store(home.path).require(asset, None, "other") for asset in TARGET_ASSETS}
+    other = {asset: open_store(home.path).require(asset, None, "other") for asset in target_assets()}
     write_target(folder, "maths", budget={"rows": 9}, target={"description": "quadratic equations"})
     with open_instance(home) as instance:
-        latest = [instance.fetch_materializations(dg.AssetKey(asset), limit=1) for asset in TARGET_ASSETS]
+        latest = [instance.fetch_materializations(dg.AssetKey(asset), limit=1) for asset in target_assets()]
         before = max(found.records[0].storage_id for found in latest)
     again = runs_of(home, "maths")
-    assert {name for name, run in again.items() if run.status == "ran"} == TARGET_ASSETS
+    assert {name for name, run in again.items() if run.status == "ran"} == target_assets()
     with open_instance(home) as instance:
-        for asset in TARGET_ASSETS:
+        for asset in target_assets():
             events = instance.fetch_materializations(dg.AssetKey(asset), limit=50).records
             new = [e for e in events if e.storage_id > before]
             assert {event.partition_key for event in new} == {"maths"}
             assert new[0].asset_materialization.metadata["status"].value == "ran"
-        for asset in set(again) - TARGET_ASSETS:
+        for asset in set(again) - target_assets():
             event = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records[0]
             assert event.asset_materialization.metadata["status"].value == "reused"
     for asset, version in other.items():
@@ -117,7 +117,7 @@ def test_what_follows_a_selection_is_made_from_what_that_was_made_from(project, 
                 instance=instance, partition_key="maths", asset_selection=keys, raise_on_error=False
             )
 
-    assert run(set(first) - TARGET_ASSETS).success
+    assert run(set(first) - target_assets()).success
     assert (
         open_store(home.path).require("instance_scores").data_version != first["instance_scores"].data_version
     )
@@ -127,7 +127,7 @@ def test_what_follows_a_selection_is_made_from_what_that_was_made_from(project, 
         assert made.upstream["selected_subset"] == first["selected_subset"].data_version
         scores = made.upstream.get("instance_scores", first["instance_scores"].data_version)
         assert scores == first["instance_scores"].data_version
-    assert {run.status for name, run in runs_of(home, "maths").items() if name in TARGET_ASSETS} == {"ran"}
+    assert {run.status for name, run in runs_of(home, "maths").items() if name in target_assets()} == {"ran"}
 
 
 def test_rows_in_are_kept_rejected_or_duplicate(project):

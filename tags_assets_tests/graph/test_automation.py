@@ -17,7 +17,7 @@ from dagster._core.storage.tags import (
     AUTOMATION_CONDITION_TAG,
 )
 
-from tags_assets.assets.versioned import TARGET_ASSETS
+from tags_assets.assets.registry import target_assets
 from tags_assets.graph.automation import cascade, landing_sensor, targets_sensor
 from tags_assets.settings.home import Home
 from tags_assets_tests.small_pool import write_target
@@ -155,7 +155,7 @@ def test_what_is_made_from_a_selection_reads_nothing_that_the_selection_is_not_m
     key = dg.AssetKey(name)
     selection = dg.AssetKey("selected_subset")
     above = graph.get_ancestor_asset_keys(selection) | {selection}
-    of_pool = {dep for dep in graph.get(key).parent_keys if dep.to_user_string() not in TARGET_ASSETS}
+    of_pool = {dep for dep in graph.get(key).parent_keys if dep.to_user_string() not in target_assets()}
     assert of_pool <= above
 
 
@@ -224,7 +224,7 @@ def test_what_comes_while_a_run_is_at_work_is_followed_by_one_run_of_the_pool_an
         assert daemon.runs == [daemon.pool, daemon.targets, daemon.pool, daemon.targets]
 
 
-FEW = {"raw_instances", "atomic_tags", "instance_scores"} | TARGET_ASSETS
+FEW = {"raw_instances", "atomic_tags", "instance_scores"} | target_assets()
 
 
 class Daemon:
@@ -244,11 +244,11 @@ class Daemon:
             executor=dg.in_process_executor,
         )
         self.names, self.keys = names, keys
-        self.targets = frozenset(TARGET_ASSETS), tuple(names)
-        self.pool = frozenset(key.to_user_string() for key in keys) - TARGET_ASSETS, ()
+        self.targets = frozenset(target_assets()), tuple(names)
+        self.pool = frozenset(key.to_user_string() for key in keys) - target_assets(), ()
 
     def _copy(self, node, partitions):
-        name, of_target = node.key.to_user_string(), node.key.to_user_string() in TARGET_ASSETS
+        name, of_target = node.key.to_user_string(), node.key.to_user_string() in target_assets()
         above = sorted({key.to_user_string() for key in node.parent_keys} & {*FEW, "landing"})
         above = {"instance_scores": ["atomic_tags"], "target_distribution": ["instance_scores"]}.get(
             name, above
@@ -349,7 +349,7 @@ def test_many_targets_are_one_run_and_edited_ones_are_asked_for_alone(home, monk
         data = sensor.tick()
         assert requested(data) == [("target_000", "target_099")]
         (request,) = data.run_requests
-        assert {key.to_user_string() for key in request.asset_selection} == TARGET_ASSETS
+        assert {key.to_user_string() for key in request.asset_selection} == target_assets()
         assert len(instance.get_dynamic_partitions("targets")) == 100
         assert "none new or changed" in sensor.tick().skip_message
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,19 @@ def test_a_publisher_that_knows_no_catalogue_keeps_the_last_one(store, rows):
     other.write("tree", "v1", rows)
     Warehouse(other).publish()
     assert views(store.layout.warehouse)["subset"].startswith("What was selected")
+
+
+def test_a_catalogue_of_older_code_is_read_without_meanings_and_grains(store, rows):
+    Warehouse(store).publish(CATALOGUE)
+    state = json.loads(store.layout.warehouse_state.read_text())
+    for entry in state["catalogue"].values():
+        del entry["grains"], entry["meanings"]
+    store.layout.warehouse_state.write_text(json.dumps(state | {"basis": "of older code"}))
+    store.write("tree", "v1", rows)
+    Warehouse(store).publish()
+    assert views(store.layout.warehouse)["subset"].startswith("What was selected")
+    with open_warehouse(store.home) as warehouse:
+        assert warehouse.sql("from tree_tags").fetchall() == []
 
 
 def test_asset_versions_lists_what_every_version_was_made_from(store, rows):
