@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import bz2
 import collections
+import copy
 import gzip
 import io
 import json
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -39,7 +41,76 @@ TURNS = [
     {"messages": [{"role": "user", "content": f"q {n}"}, {"role": "assistant", "content": f"a {n}"}]}
     for n in range(40)
 ]
-TARGET = {"description": "school maths", "budget": {"rows": 5}, "constraints": {"max_share": {"source": 0.5}}}
+DOCUMENTS: dict[str, list[object]] = {
+    "target.yaml": [
+        {
+            "budget": {"fraction": 0.05},
+            "alignment": {"max_kl": 0.1},
+            "breadth": 0.3,
+            "text_share": 0.5,
+            "target": {"weights": {"maths > sums": 0.7, "python": 1}},
+            "constraints": {
+                "max_share": {"source": {"alpaca": 0.3}, "template": {"*": 0.1}},
+                "min_share": {"language": {"de": 0.05}},
+                "include": ["id-1", "id-2"],
+                "exclude": {"where": "response_tokens > 4096"},
+            },
+            "min_quality": 0.2,
+            "seed": 7,
+            "stability": 0.5,
+            "certificate": 0.99,
+            "limits": {"kl_above_random": 0.1, "certificate": 0.9},
+        },
+        {"target": {"examples": "examples.jsonl"}, "budget": {"rows": 5}, "alignment": 0.75},
+        {"target": {"description": "school maths: sums"}, "budget": {"tokens": 2_000_000}},
+        {"target": {"pool": True}, "budget": {"rows": 1}, "constraints": {"include": []}},
+    ],
+    "state.json": [
+        {
+            "_data_files": [{"filename": "good.arrow"}, {"filename": "more.arrow"}],
+            "_fingerprint": "0a1b2c",
+            "_format_columns": ["instruction", "output"],
+            "_format_kwargs": {},
+            "_format_type": None,
+            "_indices_data_files": None,
+            "_output_all_columns": False,
+            "_split": "train",
+        }
+    ],
+    "dataset_dict.json": [{"splits": ["train", "test"]}],
+}
+"""Files that only say what others hold, changed as documents: bytes changed at random seldom parse."""
+ODD = (
+    *(None, True, False, -1, 0, 2**63, 2**64, 10**400, 0.5, 1e308, -0.0, "", " ", "0", "1e999", "nan", "off"),
+    *(
+        "\x00",
+        "\x1b[2J",
+        "\ud800",
+        "a" * 70_000,
+        "..",
+        "../x",
+        "/etc/passwd",
+        "/dev/zero",
+        "~",
+        "*",
+        "good.arrow",
+    ),
+    *("train", "train/..", "x.duckdb::select 1", "1; copy (select 1) to 'x'", "日本語", "${HOME}", "\u202e"),
+    *([], {}, [[]], {"": ""}, [None], {"a": {"a": {"a": 1}}}, [1] * 3000),
+)
+"""Values that a field may be given."""
+DOCUMENT_NAMES = (
+    "target",
+    "examples",
+    "pool",
+    "budget",
+    "rows",
+    "weights",
+    "splits",
+    "_data_files",
+    "filename",
+)
+"""Names that a field may be given."""
 SECONDS_A_CASE = 60
 MEMORY = 3 * 2**30
 """Bytes that a process may take: a reader of tables takes 2 GiB at the most, in its own process."""
@@ -95,10 +166,58 @@ def seeds(folder: Path) -> dict[str, bytes]:
         "stream.arrow": _arrow(stream=True),
         "file.feather": _arrow(stream=False),
         "base.duckdb": _duckdb(folder),
-        "target.yaml": yaml.safe_dump(TARGET).encode(),
-        "state.json": json.dumps({"_data_files": [{"filename": "good.arrow"}]}).encode(),
-        "dataset_dict.json": json.dumps({"splits": ["train"]}).encode(),
+        **{name: json.dumps(documents[0]).encode() for name, documents in DOCUMENTS.items()},
     }
+
+
+def write_beside(folder: Path) -> None:
+    """Write what the documents name, so that a document that is nearly good is read to the end."""
+    table = _arrow(stream=True)
+    examples = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS[:3])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "examples.jsonl").write_bytes(examples)
+    for split in (".", "train", "test"):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for name in ("good.arrow", "more.arrow"):
+            (folder / split / name).write_bytes(table)
+        if split != ".":
+            (folder / split / "state.json").write_text(json.dumps(DOCUMENTS["state.json"][0]))
+
+
+def changed(document: Any, chance: random.Random) -> Any:
+    """Change one part of a document: its value, its name, or that it is there."""
+    document = copy.deepcopy(document)
+    around: Any = {"": document}
+    at: Any = ""
+    while around[at] and isinstance(around[at], dict | list) and chance.random() < 0.8:
+        around = around[at]
+        at = chance.choice(sorted(around)) if isinstance(around, dict) else chance.randrange(len(around))
+        if around is document and chance.random() < 0.2:
+            break
+    match chance.randrange(5):
+        case 0 if around is not document or len(document) > 1:
+            del around[at]
+        case 1:
+            around[at] = [around[at]]
+        case 2:
+            around[at] = {chance.choice(("x", "rows", "filename", "source", "where")): around[at]}
+        case 3 if isinstance(around, dict):
+            around[chance.choice((*DOCUMENT_NAMES, at.upper(), f"{at}s"))] = around[at]
+        case _:
+            around[at] = chance.choice(ODD)
+    return document
+
+
+def damaged(kind: str, content: bytes, others: list[bytes], chance: random.Random) -> bytes:
+    """Damage a file as its kind asks for: three of four documents as documents, the rest as bytes."""
+    if kind not in DOCUMENTS:
+        return mutated(content, others, chance)
+    document = chance.choice(DOCUMENTS[kind])
+    for _ in range(chance.randint(0, 3)):
+        document = changed(document, chance) if isinstance(document, dict | list) and document else document
+    write = json.dumps if kind.endswith(".json") or chance.random() < 0.5 else yaml.safe_dump
+    written = write(document).encode()
+    return written if chance.random() < 0.75 else mutated(written, others, chance)
 
 
 def mutated(content: bytes, others: list[bytes], chance: random.Random) -> bytes:  # noqa: C901 - a list of ways
@@ -156,8 +275,8 @@ def read_cases(folder: Path) -> None:
             line = str(error)
             unseen = re.search(r"[\x00-\x1f\x7f-\x9f]", line)
             said = "finding: control characters in an error" if unseen else "one line"
-            if len(line) > 2000:
-                said = "finding: an error of more than 2,000 characters"
+            if len(line) > 4000:
+                said = "finding: an error of more than 4,000 characters"
         except BaseException as error:  # noqa: BLE001 - that is what is looked for
             said = f"finding: {type(error).__name__}: {str(error)[:200]!r}"
         sys.stdout.write(f"{said}\n")
@@ -223,8 +342,9 @@ def main() -> int:
             chance = random.Random(f"{asked.seed}/{number}")  # noqa: S311 - to be repeated
             kind = chance.choice(sorted(kinds))
             place = folder / "case"
-            place.mkdir(exist_ok=True)
-            (place / kind).write_bytes(mutated(kinds[kind], [*kinds.values()], chance))
+            if not place.exists():
+                write_beside(place)
+            (place / kind).write_bytes(damaged(kind, kinds[kind], [*kinds.values()], chance))
             said = _answer(child, f"case/{kind}")
             tally[kind, said.partition(":")[0]] += 1
             if said.startswith("finding"):

@@ -6,11 +6,14 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tags_assets.text import listed
+from tags_assets.text import clipped, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+
+LONGEST = 1200
+"""Characters of each part of an error: names and values in it come from files of unknown origin."""
 
 LISTED = 5
 """Known names that an error lists where none is similar to the unknown one."""
@@ -32,7 +35,7 @@ def printable(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    return printable(" ".join(text.split()))
+    return printable(clipped(" ".join(text.split()), LONGEST))
 
 
 class UserError(Exception):

@@ -39,3 +39,9 @@ def test_callers_can_catch_every_error_at_once_or_apart(error):
     assert issubclass(error, UserError)
     assert not issubclass(error, ({NotFoundError, InvalidInputError} - {error}).pop())
     assert getattr(tags_assets, error.__name__) is error
+
+
+def test_an_error_stays_short_whatever_it_quotes():
+    error = UserError(f"no target named {'x' * 70_000}", where="y" * 70_000, fix="z" * 70_000)
+    assert len(str(error)) < 4000
+    assert str(error).endswith("…")

@@ -190,7 +190,7 @@ class _Walk:
         return path
 
     def _take(self, file: Path) -> None:
-        if not file.is_file():
+        if not os.path.isfile(file):  # noqa: PTH113 - False for a name that no file may have
             raise no_file(file)
         self.found.files.append(file)
 
@@ -204,7 +204,7 @@ class _Walk:
 def _stays_in(root: Path, path: Path) -> bool:
     real = Path(os.path.realpath(path))
     # A link that leads nowhere is told as such.
-    return real.is_relative_to(root) or not real.exists()
+    return real.is_relative_to(root) or not os.path.exists(real)  # noqa: PTH110 - False for no name of a file
 
 
 def _is_folder(path: Path) -> bool:

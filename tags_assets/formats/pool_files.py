@@ -73,14 +73,15 @@ def find_pool(paths: Sequence[str | Path]) -> Found:
 
 def _expand(given: str | Path) -> Found:
     path = _absolute(given)
-    if path.is_dir():
+    # These are False for a name that no file may have.
+    if os.path.isdir(path):  # noqa: PTH112
         found = data_below(path)
         if not found.files:
             raise _no_data(given, found)
         return found
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113
         return Found([path])
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         raise no_file(path)
     if is_relation(given):
         # The separator is also DuckDB's cast: what stands before the first is the file.
@@ -132,11 +133,12 @@ def _no_data(given: str | Path, found: Found) -> UserError:
 
 def _absolute(path: str | Path) -> Path:
     """Make a path absolute; links keep their names, which say more than what they lead to."""
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - `resolve` would follow links
+    # `resolve` would follow links, and `Path.expanduser` fails for a user that does not exist.
+    return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
 
 
 def _no_such(path: Path, given: str | Path) -> UserError:
-    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    beside = path.parent.iterdir() if os.path.isdir(path.parent) else ()  # noqa: PTH112
     siblings = [file.name for file in beside if not file.name.startswith(".")]
     if not siblings:
         return UserError("there is no such file or folder", where=str(given))

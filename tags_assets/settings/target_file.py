@@ -6,6 +6,7 @@ is ignored: an unknown key, a key given twice and an empty field are errors.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from difflib import get_close_matches
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from tags_assets.errors import InvalidInputError, NotFoundError, UserError
+from tags_assets.errors import InvalidInputError, NotFoundError, UserError, printable
 from tags_assets.method.selection.request import (
     DEFAULT_ALIGNMENT,
     DEFAULT_BREADTH,
@@ -35,6 +36,7 @@ from tags_assets.method.selection.request import (
 from tags_assets.settings.budget_text import MOST, parse_budget, shown
 from tags_assets.settings.limits import TargetLimits
 from tags_assets.settings.strict_yaml import read_yaml
+from tags_assets.text import clipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +131,8 @@ class Wish(_Strict):
             return {POOL: True}
         if isinstance(value, str):
             raise ValueError(  # noqa: TRY004
-                f"say which kind: {{examples: {value}}}, {{description: ...}}, {{weights: ...}} or pool"
+                f"say which kind: {{examples: {printable(clipped(value, 80))}}}, {{description: ...}}, "
+                "{weights: ...} or pool"
             )
         return value
 
@@ -231,7 +234,7 @@ class TargetSpec(_Strict):
         """Where the examples are, from the folder of the target's file: a path, or ``file.duckdb::table``."""
         if self.target.examples is None:
             return None
-        named = Path(self.target.examples).expanduser()
+        named = Path(os.path.expanduser(self.target.examples))  # noqa: PTH111 - as in `resolve_target`
         return str(named if named.is_absolute() or self.path is None else self.path.parent / named)
 
     @property
@@ -361,8 +364,8 @@ def resolve_target(text: str, folder: Path) -> Path:
     UserError
         Where there is none, with the nearest names.
     """
-    path = Path(text).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - no error for a user that does not exist
+    if os.path.isfile(path):  # noqa: PTH113 - False for a name that no file may have
         return path
     known = find_targets(folder).found
     name = slug(path.stem if path.suffix.lower() in YAML_SUFFIXES else text)
@@ -394,7 +397,7 @@ def load_target(path: str | Path) -> TargetSpec:
     file = read_yaml(path)
     spec = spec_from(file.document, file, name=name, path=path)
     for needed in spec.files:
-        if not needed.exists():
+        if not os.path.exists(needed):  # noqa: PTH110 - False for a name that no file may have
             raise NotFoundError(
                 f"there is no file {needed}",
                 where=file.place(("target", "examples")),

@@ -243,3 +243,23 @@ def test_a_data_set_that_is_a_selection_of_its_rows_is_refused(folder):
 def test_other_names_of_data_are_data(folder, name):
     (folder / name).write_bytes(ROW)
     assert name in names(folder, data_below(folder))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000 + "b", "\ud800", "ok" + "9" * 6000])
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("state.json", lambda n: {"_data_files": [{"filename": n}]}),
+        ("dataset_dict.json", lambda n: {"splits": [n]}),
+    ],
+    ids=["state", "dict"],
+)
+def test_a_name_that_no_file_may_have_is_one_line(tmp_path, file, content, name):
+    (tmp_path / file).write_text(json.dumps(content(name)))
+    with pytest.raises(UserError) as error:
+        expand_pool([tmp_path])
+    assert len(str(error.value)) < 4000
+    with pytest.raises(UserError):
+        expand_pool([name])
+    with pytest.raises(UserError):
+        expand_pool(["~nobody-of-this-name/x.jsonl"])

@@ -259,3 +259,21 @@ def test_other_budgets_are_refused(text):
 def test_no_text_breaks_the_reading_of_a_budget(text):
     with suppress(UserError):
         assert parse_budget(text) is not None
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000 + "b", "\\uD800", "~nobody-of-this-name/x"])
+def test_examples_of_a_name_that_no_file_may_have_are_one_line(tmp_path, name):
+    file = tmp_path / "t.yaml"
+    file.write_text(f'target: {{examples: "{name}"}}')
+    with pytest.raises(UserError) as error:
+        load_target(file)
+    assert len(str(error.value)) < 4000
+    with pytest.raises(UserError):
+        resolve_target(name, tmp_path)
+    file.write_text(f"target: {'a' * 70_000}")
+    with pytest.raises(UserError, match="say which kind") as error:
+        load_target(file)
+    assert len(str(error.value)) < 1000
+    file.write_text('target: "\\uD800"')
+    with pytest.raises(UserError, match="say which kind"):
+        load_target(file)
