@@ -30,8 +30,8 @@ left_out as (
             when filtered.instance_id is not null then concat_ws(': ', 'rule ' || filtered.rule, filtered.detail)
             when raw.near_duplicate then 'nearly the same as ' || coalesce(raw.duplicate_of, 'another row')
             when raw.duplicate_of is not null then 'the same as ' || raw.duplicate_of
-            when tagged.instance_id is null then 'no tag was found in it, so it has no place in the tree'
-            when not scores.eligible then 'not among the rows to choose from'
+            when tagged.instance_id is null then 'it has no tag, so it is not in the tree'
+            when not scores.eligible then 'instance_scores marks it as ineligible'
             when own.why is not null then own.detail
             else format('{} rows added more', targets.picks)
         end as detail

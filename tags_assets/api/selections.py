@@ -84,14 +84,14 @@ def explain(
 def explain_concept(
     concept: str, target: str | None = None, *, most: int = 50, home: HomeLike = None
 ) -> NodeExplanation:
-    """Say which rows a node of the tree, or a tag, brought in.
+    """List the selected rows to which a node of the tree, or a tag, contributed.
 
     Parameters
     ----------
     concept
         A node's id, path or name, or a tag.
     target
-        One target; all of them unless said.
+        One target; all of them by default.
     most
         Rows to list.
     """

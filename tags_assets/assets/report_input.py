@@ -249,7 +249,7 @@ def _request(spec: TargetSpec) -> dict[str, object]:
         asked |= {"breadth": spec.breadth, "text share": spec.text_share}
     limits = spec.constraints
     return asked | {
-        "least quality": spec.min_quality or None,
+        "minimum quality": spec.min_quality or None,
         "at most": _shares_told(limits.max_share),
         "at least": _shares_told(limits.min_share),
         "always in": f"{len(limits.include):,} rows by their ids" if limits.include else None,

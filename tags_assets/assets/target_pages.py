@@ -147,7 +147,7 @@ def _why(inputs: Inputs, made: Selected) -> pl.DataFrame:
 
 def _short_supply(inputs: Inputs, shortages: pl.DataFrame) -> Preview:
     if shortages.is_empty():
-        return "Nothing: the pool holds enough of every concept that the target asks for."
+        return "Nothing: the pool has enough rows on every concept of the target."
     names = inputs.read("knowledge_tree", columns=["node_id", "path"])
     short = shortages.join(names, on="node_id", how="left", maintain_order="left")
     return table(short.select(concept="path", wanted="wanted", pool="supply", selected="reached"), 10)

@@ -304,7 +304,7 @@ class _Maker:
         for version in (None if rows is None else rows.data_version, record.version(ROWS, None)):
             if version is not None and not record.may_read_rows(version):
                 raise UserError(
-                    f"the rows at hand are not those of the pool {self.run.settings.pool_name!r}, and its "
+                    f"the current rows are not from the pool {self.run.settings.pool_name!r}, and its "
                     "language model must not see them",
                     fix="Materialize everything for this pool, or run: tags-assets select --pool NAME DATA",
                 )

@@ -71,7 +71,7 @@ def reproduce(
     out.print(f"on disk    {of.path.with_name('subset.jsonl')}: {beside}", markup=False)
     if not done.is_exact:
         raise UserError(
-            "the selection made now is another",
+            "the reproduced selection differs",
             where=str(of.path),
             fix="Compare the versions of numpy, scipy and numba with those that made it.",
         )

@@ -36,7 +36,7 @@ def what_if(
     changes = parse_changes(knobs or [])
     if not changes:
         raise InvalidInputError(
-            "no knob is given",
+            "no setting is given",
             where="what-if",
             fix=f"Write alignment=0.8, or another of: {', '.join(KNOBS)}.",
         )

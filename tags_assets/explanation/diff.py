@@ -1,4 +1,4 @@
-"""Two selections side by side: what stayed, what left, what came, and why."""
+"""A comparison of two selections: rows kept, removed and added, and the reasons."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tags_assets.explanation.terminal_text import short, styled
 from tags_assets.method.tree.share_changes import deepest_moves
 from tags_assets.selection.data_changes import data_changes
 from tags_assets.store.upstream import GROWN_FROM
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,35 +24,35 @@ if TYPE_CHECKING:
     from tags_assets.store.versions import ArtifactVersion
 
 LEAST_VERSION = 4
-"""Characters of a data version that name it, at least."""
+"""Minimum number of characters that identify a data version."""
 
 CALLED = {
     "raw_instances": "the pool's rows",
-    "filtered_rows": "the rows that rules take out",
+    "filtered_rows": "the filtered rows",
     "instance_embeddings": "the vectors of the rows",
-    "atomic_tags": "the tags as the tagger wrote them",
+    "atomic_tags": "the tagger's raw tags",
     "tag_vocabulary": "the vocabulary",
     "tag_embeddings": "the vectors of the tags",
     "instance_tags": "the rows' concepts",
     "knowledge_tree": "the tree",
-    "grounded_instances": "the rows' places on the tree",
+    "grounded_instances": "the rows' positions in the tree",
     "quality_judgements": "the judgements",
     "instance_scores": "the scores",
-    "target_distribution": "what the target asks for",
+    "target_distribution": "the target's distribution",
 }
-"""Assets as a person calls them."""
+"""Names of assets in texts for people."""
 
 SETTINGS = {
     "examples": "the content of the target's examples",
     "tagger": "how examples are tagged",
     "text_share": "text share",
-    "min_quality": "least quality",
+    "min_quality": "minimum quality",
     "wish.description": "the target's description",
     "wish.pool": "the target",
     "constraints.include": "rows always in",
     "constraints.exclude": "rows never in",
 }
-"""Settings of a target as a person calls them; others by their own names."""
+"""Names of a target's settings in texts for people; other settings keep their own names."""
 
 UNSET: tuple[object, ...] = (None, [], {}, ())
 
@@ -63,14 +64,14 @@ ROW_COLUMNS = ("instance_id", "id", "source", "gain", "quality", "prompt")
 
 @dataclass(frozen=True, eq=False)
 class Diff:
-    """What moved from selection ``a`` to selection ``b``.
+    """What changed from selection ``a`` to selection ``b``.
 
-    Rows are told apart by their content, so a file that was renamed or sorted anew moves nothing.
+    Rows are identified by content, so renaming or re-sorting a file changes nothing.
 
     Attributes
     ----------
     a, b
-        What the selections are called.
+        Labels of the selections.
     kept
         Rows in both: ``rank_a, rank_b`` and `ROW_COLUMNS` as in ``b``, by ``rank_b``.
     dropped, added
@@ -79,7 +80,7 @@ class Diff:
         ``node_id, parent_id, node, level, path, before, after, change``: each concept's share of the
         selections, by falling change.
     reasons
-        What was different between the two, in words: configuration, and data upstream.
+        The differences between the two, in words: configuration, and data upstream.
     """
 
     a: str
@@ -160,7 +161,7 @@ def compare(one: Lineage, other: Lineage, *, names: tuple[str, str] | None = Non
 
 
 def resolve(store: ArtifactStore, name: str) -> Lineage:
-    """Find the selection that a person means; see `diff`."""
+    """Find the selection that a name refers to; see `diff`."""
     targets = [target for target in store.partitions("selected_subset") if target is not None]
     if name in targets:
         return Lineage.of(store, name)
@@ -253,14 +254,14 @@ def _reasons(one: Lineage, other: Lineage) -> Iterator[str]:
             followed.append(asset)  # nothing of its own is different
             continue
         n = after.rows - before.rows
-        rows = f", {abs(n):,} rows {'more' if n > 0 else 'fewer'}" if n else ""
+        rows = f", {counted(abs(n), 'row')} {'more' if n > 0 else 'fewer'}" if n else ""
         code = ", made by newer code" if before.code_version != after.code_version else ""
         versions = f"{before.data_version[:8]} to {after.data_version[:8]}"
         if asset == "raw_instances":
             rows = f", {data_changes(one.store, before, after)}"
         yield f"changed: {CALLED.get(asset, asset)} (version {versions}{rows}{code})"
     if followed:
-        yield f"changed with that: {', '.join(CALLED.get(asset, asset) for asset in followed)}"
+        yield f"changed as a result: {', '.join(CALLED.get(asset, asset) for asset in followed)}"
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any], under: str = "") -> Iterator[str]:
@@ -295,17 +296,18 @@ def _value(value: object) -> str:
 
 
 def _lines(one: Diff, most: int) -> list[str]:
-    counts = f"{one.kept.height:,} rows stayed, {one.dropped.height:,} left, {one.added.height:,} came"
+    kept = counted(one.kept.height, "row")
+    counts = f"{kept} kept, {one.dropped.height:,} removed, {one.added.height:,} added"
     out = [f"{one.a} to {one.b}: {counts} ({_share(one.overlap)} in common)"]
     out += [f"  {reason}" for reason in one.reasons]
     moved = deepest_moves(one.shares).head(most)
     if not moved.is_empty():
-        out += ["", "Concepts that moved most (share of the selection)"]
+        out += ["", "Concepts that changed most (share of the selection)"]
         out += [
             f"  {row['before']:>6.1%} to {row['after']:>6.1%}  {row['path']}"
             for row in moved.iter_rows(named=True)
         ]
-    for heading, rows in (("Rows that left", one.dropped), ("Rows that came", one.added)):
+    for heading, rows in (("Removed rows", one.dropped), ("Added rows", one.added)):
         if rows.is_empty():
             continue
         out += ["", heading]

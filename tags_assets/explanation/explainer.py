@@ -1,4 +1,4 @@
-"""Why a row is in, why it is not, and what a concept brought in: answers from what was stored."""
+"""Why a row is selected or not, and what a concept contributed, from stored artifacts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from tags_assets.store.artifacts import ArtifactStore
 
 RIVALS_LOOKED_AT = 400
-"""Rows about the same things that are counted; beyond these the answer is "hundreds"."""
+"""Maximum number of rows with shared concepts to count; beyond it the text says "hundreds"."""
 
 SHARED = 0.25
-"""Overlap from which a pick counts as covering a row's concepts."""
+"""Minimum overlap at which a selected row covers another row's concepts."""
 
 SNIPPET = 300
 """Characters of a row's texts that an explanation carries."""
@@ -32,7 +32,7 @@ SNIPPET = 300
 def explain_row(
     store: ArtifactStore, row: str, target: str, *, data_version: str | None = None
 ) -> Explanation:
-    """Say why a row is in a target's selection, or why it is not.
+    """Explain why a row is in a target's selection, or why it is not.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def explain_row(
         one,
         selected=True,
         why="selected",
-        reason=f"It was pick {rank:,} of {one.n_selected:,} and added {gain:.4g} to the selection's value.",
+        reason=f"It is pick {rank:,} of {one.n_selected:,} and adds {gain:.4g} to the selection's value.",
         rank=rank,
         gain=gain,
         parts=lineage.ask("explain/parts", this_here),
@@ -94,7 +94,7 @@ def explain_row(
 def why_node(
     store: ArtifactStore, node_or_tag: str, target: str | None = None, *, most: int = 50
 ) -> NodeExplanation:
-    """Say which rows a node of the tree, or a tag, brought in.
+    """List the selected rows to which a node of the tree, or a tag, contributed.
 
     Parameters
     ----------
@@ -102,23 +102,23 @@ def why_node(
         The store of artifacts.
     node_or_tag
         A node's id, its path (``mathematics > algebra``), its name, or a canonical tag (or an alias of one).
-        Without regard to case. Of nodes with one name the highest is meant.
+        Case does not matter. If several nodes share a name, the highest one is used.
     target
-        One target; all of them unless said.
+        One target; all of them by default.
     most
         Rows to list.
 
     Raises
     ------
     UserError
-        For a name that nothing has (with the nearest ones), and where nothing was selected yet.
+        If the name is unknown (with similar names), or nothing has been selected yet.
     """
     names = (
         [target] if target is not None else [t for t in store.partitions("selected_subset") if t is not None]
     )
     if not names:
         raise NotFoundError(
-            "nothing was selected yet", where=str(store.home), fix="Run `tags-assets select` first."
+            "nothing has been selected yet", where=str(store.home), fix="Run `tags-assets select` first."
         )
     lineages = [Lineage.of(store, name, attributed=True) for name in names]
     kind, key, name, path = _find_concept(lineages[0], node_or_tag)
@@ -149,7 +149,7 @@ def _shows_inferred(lineage: Lineage) -> bool:
 
 
 def _find_row(lineage: Lineage, row: str) -> dict[str, object]:
-    """Find the row that a person means, with the beginnings of its texts."""
+    """Find the row that a name refers to, with the beginnings of its texts."""
     found = lineage.ask("explain/row_named", {"row": row})
     file, _, line = row.rpartition(":")
     if found.is_empty() and file and line.isdigit():
@@ -200,17 +200,17 @@ def _not_selected(
         would_add, reason = _lost(lineage, this_here, rivals.filter(pl.col("rival_rank").is_not_null()))
         return replace(one, why=why, reason=reason, would_add=would_add)
     reasons = {
-        "duplicate": f"It is {detail}; only the first of such rows can be chosen.",
-        "near_duplicate": f"It is {detail}; only the first of such rows can be chosen.",
-        "filtered": f"A rule of yours took it out ({detail}).",
-        "excluded": f"The target's own file leaves it out: {detail}.",
-        "below_min_quality": f"The target's own file leaves it out: {detail}.",
+        "duplicate": f"It is {detail}; only the first of these rows is eligible.",
+        "near_duplicate": f"It is {detail}; only the first of these rows is eligible.",
+        "filtered": f"One of your filters removed it ({detail}).",
+        "excluded": f"The target's file excludes it: {detail}.",
+        "below_min_quality": f"The target's file excludes it: {detail}.",
     }
-    return replace(one, why=why, reason=reasons.get(why, f"It cannot be chosen: {detail}."))
+    return replace(one, why=why, reason=reasons.get(why, f"It is not eligible: {detail}."))
 
 
 def _lost(lineage: Lineage, params: Mapping[str, object], picked: pl.DataFrame) -> tuple[float | None, str]:
-    """Say what a row that could have been picked lost to."""
+    """Explain why an eligible row was not picked."""
     said = []
     would_add = None
     if "runners_up" in lineage.selection.tables:
@@ -221,8 +221,7 @@ def _lost(lineage: Lineage, params: Mapping[str, object], picked: pl.DataFrame) 
         if not close.is_empty():
             would_add = float(close["gain"][0])
             said.append(
-                f"It came close: it would add {would_add:.4g} now, the last pick added "
-                f"{_last_gain(lineage):.4g}."
+                f"It came close: it would add {would_add:.4g}; the last pick added {_last_gain(lineage):.4g}."
             )
     near = picked.filter(pl.col("overlap") >= SHARED)
     if near.is_empty():
@@ -256,7 +255,7 @@ def _nearest(rivals: pl.DataFrame, n: int = 5) -> pl.DataFrame:
 
 
 def _find_concept(lineage: Lineage, name: str) -> tuple[str, str, str, str]:
-    """Find the node or tag that a person means: kind, key, name, path."""
+    """Find the node or tag that a name refers to: kind, key, name, path."""
     node = lineage.ask("explain/node_named", {"name": name.strip()})
     if not node.is_empty():
         return ("node", *node.row(0))

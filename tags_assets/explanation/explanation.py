@@ -1,4 +1,4 @@
-"""What an explanation holds, and how a terminal shows it."""
+"""Explanations, and their text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 from tags_assets.errors import printable
 from tags_assets.explanation.terminal_text import short, styled
 from tags_assets.selection.inferred import SHOWN_FROM
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 PARTS_SHOWN = 10
 
-TOO_SMALL = f"in a pool of under {SHOWN_FROM:,} rows they say little"
+TOO_SMALL = f"unreliable in a pool of under {SHOWN_FROM:,} rows"
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """All that is known of one row in one target's selection.
+    """Everything known about one row in one target's selection.
 
     Attributes
     ----------
@@ -100,7 +101,7 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class NodeExplanation:
-    """What a node of the tree, or a tag, brought into the selections.
+    """What a node of the tree, or a tag, contributed to the selections.
 
     Attributes
     ----------
@@ -152,7 +153,7 @@ def node_text(one: NodeExplanation) -> str:
         "",
     ]
     out += [
-        f"{total['target']}: {total['rows']:,} rows, {total['share']:.2%} of the total gain"
+        f"{total['target']}: {counted(total['rows'], 'row')}, {total['share']:.2%} of the total gain"
         for total in one.totals.iter_rows(named=True)
     ]
     shown, hidden = _shown(one.rows, one.shows_inferred)
@@ -255,8 +256,8 @@ def _rivals(one: Explanation) -> list[str]:
     out: list[str] = []
     picked = pl.col("rival_rank").is_not_null()
     for heading, some in (
-        ("Picks that share concepts with it", one.rivals.filter(picked)),
-        ("Rows that share concepts with it and were not picked", one.rivals.filter(~picked)),
+        ("Selected rows with shared concepts", one.rivals.filter(picked)),
+        ("Other rows with shared concepts", one.rivals.filter(~picked)),
     ):
         if some.is_empty():
             continue

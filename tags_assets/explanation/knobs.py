@@ -1,4 +1,4 @@
-"""The knobs of a target, turned by name: what `tags-assets what-if` and the Python API take."""
+"""The settings that `tags-assets what-if` and the Python API can change, by name."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def turned(config: Mapping[str, Any], changes: Mapping[str, object], *, target: 
         knob, *steps = name.removeprefix("constraints.").split(".", 2)
         if knob == "target":
             raise InvalidInputError(
-                "what a target asks for cannot be turned",
+                "the target itself cannot be changed here",
                 where="what-if target",
                 fix="Edit the target's file and select again: it takes seconds.",
             )

@@ -1,6 +1,4 @@
-"""One consistent world to explain a selection in: the versions that it was made from, and the views over
-them.
-"""
+"""The versions that a selection was made from, and the views over them."""
 
 from __future__ import annotations
 
@@ -26,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The versions behind one selection, and a way to ask the lineage views about them.
+    """The versions behind one selection, with queries over them and the lineage views.
 
-    A selection may be older than the tree that is current now. So what explains it is not the warehouse's
-    newest state but the versions that the selection's own record names, followed upstream; where a version of
-    an asset beside that line is wanted (rejected rows, say), the current one serves.
+    A selection may be older than the current tree. It is therefore explained from the versions in its own
+    record, followed upstream, and not from the newest state of the warehouse. For assets outside that line
+    (such as rejected rows) the current version is used.
 
     Attributes
     ----------
@@ -59,15 +57,15 @@ class Lineage:
         target
             The target's name.
         data_version
-            Of `selected_subset`; the current one unless said.
+            Version of `selected_subset`; the current one by default.
         attributed
-            Whether it must have its attribution: while a run is between the two, the selection before it is
-            taken for the current one.
+            Whether the selection needs an attribution: while a run has not computed it yet, the previous
+            selection is used.
 
         Raises
         ------
         UserError
-            For a target without a selection, and one whose inputs retention has removed.
+            If the target has no selection, or retention has removed its inputs.
         """
         known = [name for name in store.partitions("selected_subset") if name is not None]
         if data_version is None and target not in known:

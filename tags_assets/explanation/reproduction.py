@@ -1,4 +1,4 @@
-"""A selection made again from its manifest: the same versions, the same request. Are they the same rows?"""
+"""Reproduce a selection from its manifest: the same versions and request must give the same rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SELECTION = "selected_subset"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says of how its selection was made.
+    """The record in a manifest of how its selection was made.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Manifest:
         Raises
         ------
         UserError
-            Where it is none, or one of a version that did not write down enough.
+            If the file is not a manifest, or an older version wrote it with too few details.
         """
         path = path / "manifest.json" if path.is_dir() else path
         try:
@@ -87,7 +87,7 @@ class Manifest:
             raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise InvalidInputError(
-                f"is no manifest of a selection ({error!r} is missing or wrong)",
+                f"is not a manifest of a selection ({error!r} is missing or wrong)",
                 where=str(path),
                 fix="Name the manifest.json that `tags-assets select` wrote.",
             ) from None
@@ -95,7 +95,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of making a selection again.
+    """The result of reproducing a selection.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class Reproduction:
 def facts_for_manifest(
     store: ArtifactStore, made: ArtifactVersion, raw: ArtifactVersion, subset: Path
 ) -> dict[str, Any]:
-    """Write down what `reproduce` needs: the selection's checksums, and what it was made from."""
+    """Return what `reproduce` needs: the selection's checksums and the versions it was made from."""
     versions: dict[str, ArtifactVersion] = {}
     _follow(store, made, versions)
     return {
@@ -159,7 +159,7 @@ def reproduce(
     code_version: str,
     needed: Sequence[str],
 ) -> Reproduction:
-    """Make a selection again from the versions that its manifest names, and compare.
+    """Reproduce a selection from the versions in its manifest, and compare the two.
 
     Parameters
     ----------
@@ -177,13 +177,13 @@ def reproduce(
     Raises
     ------
     UserError
-        Where versions are gone (each is named), or the code is another than that of the manifest.
+        If versions are missing (each is named), or the installed code version differs from the manifest's.
     """
     where = str(manifest.path)
     if code_version != manifest.code_version:
         raise UserError(
             f"was made by code version {manifest.code_version} of {SELECTION} (tags-assets "
-            f"{manifest.tags_assets}); installed is code version {code_version} ({__version__})",
+            f"{manifest.tags_assets}); the installed code version is {code_version} ({__version__})",
             where=where,
             fix=f"Install tags-assets {manifest.tags_assets} and run again.",
         )
@@ -228,7 +228,7 @@ def _inputs(store: ArtifactStore, manifest: Manifest, needed: Sequence[str]) -> 
         files = manifest.made_from.get("raw_instances", {}).get("config", {}).get("files", [])
         names = listed([str(name) for name, _ in files], 3)
         raise NotFoundError(
-            f"cannot be made again: {len(missing)} of the {len(needed)} versions that it was made from are "
+            f"cannot be reproduced: {len(missing)} of the {len(needed)} versions that it was made from are "
             f"not in this home (removed by retention, or made in another home): {', '.join(missing)}",
             where=str(manifest.path),
             fix=f"Select again from the same files ({names}): equal inputs give equal versions.",

@@ -1,4 +1,4 @@
-"""Texts for a terminal, which must not be steered by what rows hold."""
+"""Text for a terminal, safe against control characters in rows."""
 
 from __future__ import annotations
 

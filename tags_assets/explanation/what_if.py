@@ -1,4 +1,4 @@
-"""What would change if a target's knobs were turned: on stored artifacts, with nothing stored."""
+"""What would change with other settings of a target, computed from stored artifacts; nothing is stored."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tags_assets.selection.inputs import SelectionInputs
 from tags_assets.selection.tables import CODE_VERSION, Selected, select_target
 from tags_assets.settings.target_file import DEFAULT_BUDGET, NOT_ASKED, BudgetField
 from tags_assets.store.upstream import Inputs, figures_of
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ _FIGURES = (
 
 @dataclass(frozen=True, eq=False)
 class WhatIf:
-    """A selection that was not made, beside the one that was.
+    """A hypothetical selection compared with the current one.
 
     Attributes
     ----------
@@ -214,8 +215,8 @@ def _lines(one: WhatIf, most: int) -> Iterator[str]:
     yield ""
     n_now, n_then = one.now["rows_selected"], one.then["rows_selected"]
     yield (
-        f"  {n_now:,} rows now, {n_then:,} then: {one.kept.height:,} kept, {one.dropped.height:,} dropped, "
-        f"{one.added.height:,} added"
+        f"  {counted(n_now, 'row')} now, {n_then:,} then: {one.kept.height:,} kept, "
+        f"{one.dropped.height:,} dropped, {one.added.height:,} added"
     )
     yield ""
     yield f"{'Figures':<24}{'now':>12}{'then':>12}"
@@ -242,8 +243,8 @@ def _lines(one: WhatIf, most: int) -> Iterator[str]:
 def _moved(one: WhatIf, most: int) -> Iterator[str]:
     """Tell which concepts and rows come and go."""
     for heading, some in (
-        ("Concepts that gain most", one.concepts.filter(pl.col("change") >= 0.0005)),
-        ("Concepts that lose most", one.concepts.filter(pl.col("change") <= -0.0005)),
+        ("Concepts that grow most", one.concepts.filter(pl.col("change") >= 0.0005)),
+        ("Concepts that shrink most", one.concepts.filter(pl.col("change") <= -0.0005)),
     ):
         apart = _apart(some, most)
         if apart:

@@ -369,7 +369,7 @@ def coverage(diversity: pl.DataFrame) -> Chart:
             height=300,
             barmode="group",
             bargap=0.3,
-            yaxis={"tickformat": ".0%", "range": [0, 1.02], "title": {"text": "concepts touched"}},
+            yaxis={"tickformat": ".0%", "range": [0, 1.02], "title": {"text": "concepts covered"}},
             xaxis={"type": "category"},
         ),
     }

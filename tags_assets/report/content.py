@@ -1,4 +1,4 @@
-"""What a report is made from: plain frames and figures, all of one selection."""
+"""The input of a report: plain frames and figures of one selection."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ ROWS_SHOWN = 200
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What moved since the version before.
+    """What changed since the previous version.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class Changes:
 
 @dataclass(frozen=True, eq=False)
 class ReportInput:
-    """All that one report shows. Only ``target``, ``nodes``, ``masses`` and ``figures`` must be there.
+    """Everything that one report shows. Only ``target``, ``nodes``, ``masses`` and ``figures`` are required.
 
     Attributes
     ----------

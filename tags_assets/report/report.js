@@ -82,7 +82,7 @@
   function told(i) {
     const lines = [`${inRows(tree.pool[i])} of ${inRows(poolAll)} rows of the pool (${share(tree.pool[i] / poolAll)})`,
       `${inRows(tree.selection[i])} of ${inRows(pickedAll)} selected rows (${share(tree.selection[i] / pickedAll)})`];
-    if (hasTarget) lines.push(`the target asks for ${share(tree.target[i])}`);
+    if (hasTarget) lines.push(`target share ${share(tree.target[i])}`);
     return lines;
   }
   function describe(i) {
@@ -92,7 +92,7 @@
     add(path(i), "name");
     if (tree.about[i]) add(tree.about[i], "small");
     if (tree.parent[i] < 0) {
-      add(`${inRows(poolAll)} rows in the pool, ${inRows(pickedAll)} selected. Click a box for what it holds.`);
+      add(`${inRows(poolAll)} rows in the pool, ${inRows(pickedAll)} selected. Click a box to see its contents.`);
       panel.dataset.concept = tree.id[i];
       return;
     }
@@ -130,7 +130,7 @@
     describe(Number(point.id));
   });
   function goto(i) {
-    // A leaf fills the map alone and says little: show it among its siblings.
+    // A leaf alone would fill the map: show it among its siblings.
     const isParent = tree.parent.includes(i);
     level = String(isParent || tree.parent[i] < 0 ? i : tree.parent[i]);
     describe(i);
@@ -167,7 +167,7 @@
     if (!found.length) {
       const item = document.createElement("li");
       item.className = "none";
-      item.textContent = "No concept has that in its name.";
+      item.textContent = "No concept name contains this.";
       hits.append(item);
     }
   }

@@ -1,4 +1,4 @@
-"""The sections of the report: what each shows, ready for the template."""
+"""The sections of the report, as data for the template."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tags_assets.report import charts
 from tags_assets.report import sentences as words
 from tags_assets.report.content import ROWS_SHOWN
 from tags_assets.report.ruler import compared_with
+from tags_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,17 +29,17 @@ SNIPPET = 420
 """Characters of a row's prompt and of its answer that are shown."""
 
 BEND = 0.12
-"""How far above its chord, as a share of the value, a curve lies at a knee that is worth a sentence."""
+"""Height of a curve above its chord, as a share of the value, from which its knee is mentioned."""
 
 SHARES = ("source", "language")
-"""Attributes whose make-up is shown before and after."""
+"""Attributes compared before and after."""
 
 NAMED = 8
-"""Shortages told in a sentence each; the rest stand in a table."""
+"""Shortages described in a sentence each; the rest are listed in a table."""
 
 
 def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, str, str]]:
-    """Choose the numbers at the head of the page: label, value, a note."""
+    """Choose the figures at the top of the page: label, value, note."""
     figures = report.figures
     chosen: list[tuple[str, str, str]] = []
     selected = words.real(figures.get("rows_selected"))
@@ -74,14 +75,14 @@ def key_figures(report: ReportInput, shares: pl.DataFrame) -> list[tuple[str, st
             (
                 "In short supply",
                 f"{report.shortages.height:,}",
-                "concepts the pool lacks" if report.shortages.height > 1 else "concept the pool lacks",
+                "concepts short in the pool" if report.shortages.height > 1 else "concept short in the pool",
             )
         )
     return chosen
 
 
 def asked_section(parts: pl.DataFrame, plots: Charts) -> Context:
-    """Concept by concept: what was asked, what the pool has, what was reached."""
+    """Shares of target, pool and selection, concept by concept."""
     plots["chart-asked"] = charts.asked_and_reached(parts)
     has_target = bool(parts["target"].is_not_null().any())
     heads = ["concept", *(["target"] if has_target else []), "pool", "selection", "selected rows"]
@@ -99,16 +100,16 @@ def asked_section(parts: pl.DataFrame, plots: Charts) -> Context:
         )
     ]
     caption = (
-        "Shares of the whole, concept by concept: a selection that met the target exactly would put each "
-        "blue dot on its orange diamond. Together these concepts are the whole tree."
+        "Shares by concept: if the selection matched the target exactly, each blue dot would lie "
+        "on its orange diamond. Together these concepts make up the whole tree."
         if has_target
-        else "Shares of the whole, concept by concept. Together these concepts are the whole tree."
+        else "Shares by concept. Together these concepts make up the whole tree."
     )
     return {"asked_caption": caption, "asked_heads": heads, "asked_rows": rows}
 
 
 def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
-    """Name what the target wants and the pool does not hold."""
+    """List concepts of which the target needs more than the pool has."""
     paths = shares.select("node_id", pl.col("path").alias("concept"))
     short = (
         report.shortages.join(paths, on="node_id", how="left")
@@ -125,13 +126,13 @@ def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
     total = float(short["missing"].sum())
     lead = (
         f"{'One concept is' if short.height == 1 else f'{short.height:,} concepts are'} in short supply, "
-        f"{words.rows(total)} in all: this is the data to go and get."
+        f"with {words.rows(total)} missing in total: this is the data to collect."
     )
     return {
         "shortages": said,
         "shortages_lead": lead,
-        "shortages_none": "Nothing: the pool holds enough of every concept that the target asks for."
-        + (" The selection does not take it." if farther_than_random(report.figures) else ""),
+        "shortages_none": "Nothing: the pool has enough rows on every concept of the target."
+        + (" The selection does not use them." if farther_than_random(report.figures) else ""),
         "shortages_more": [
             [
                 row["concept"],
@@ -148,7 +149,7 @@ def shortages_section(report: ReportInput, shares: pl.DataFrame) -> Context:
 
 
 def curve_section(report: ReportInput, plots: Charts) -> Context:
-    """What a smaller or a larger budget would buy."""
+    """What a smaller or larger budget would reach."""
     curve = report.gain_curve
     if curve.height < 2 or not float(curve["value"].max() or 0.0) > 0:  # type: ignore[arg-type]
         return {"curve_rows": [], "curve_lead": ""}
@@ -176,8 +177,8 @@ def curve_section(report: ReportInput, plots: Charts) -> Context:
 def _knee_told(curve: pl.DataFrame) -> str:
     bend, depth = charts.knee_of(curve)
     if depth < BEND:
-        return "The curve hardly bends, so no budget stands out."
-    return f"Its knee is at {words.rows(bend)}: from there on a row adds less than the mean row does."
+        return "The curve has no clear knee, so no budget stands out."
+    return f"Its knee is at {words.rows(bend)}: beyond it, a row adds less than the mean row."
 
 
 def _last_rows_told(curve: pl.DataFrame, budget: int) -> str:
@@ -192,15 +193,15 @@ def _last_rows_told(curve: pl.DataFrame, budget: int) -> str:
 
 
 def drivers_section(report: ReportInput) -> Context:
-    """Top nodes and tags, with the rows that carry them."""
-    # A bar of the whole text's would leave no room for the concepts': it is told in a sentence.
+    """Top nodes and tags, with example rows."""
+    # A bar for the whole text would dwarf those of the concepts, so a sentence gives its share.
     of_text = (pl.col("kind") == "node") & (pl.col("name") == WHOLE_TEXT)
     text = report.drivers.filter(of_text)
     context: Context = {
         "text_driver": ""
         if text.is_empty()
         else f"{words.percent(text['share'][0])} of the gain came from the {WHOLE_TEXT} of the rows, a "
-        "likeness that no concept carries; among the tags it is divided by their weights."
+        "similarity that belongs to no concept; it is divided among the tags by weight."
     }
     context["inferred_note"] = (
         "Inferred: the row does not name the concept, but was assigned it by the likeness of its text. It "
@@ -237,12 +238,12 @@ def _inferred(inferred: int, rows: int) -> str:
 
 
 def rows_section(report: ReportInput) -> Context:
-    """The first picks, with their texts."""
+    """The first selected rows, with their texts."""
     shown = report.rows.sort("rank").head(ROWS_SHOWN)
     total = words.real(report.figures.get("rows_selected")) or float(report.rows.height)
     lead = (
-        "In the order in which they were picked: the first one adds most, each later one what the ones "
-        "before it left open."
+        "In the order of picking: the first row adds most, and each later row what the earlier ones do not "
+        "cover."
     )
     if total > shown.height:
         lead += (
@@ -269,7 +270,7 @@ def rows_section(report: ReportInput) -> Context:
 
 
 def before_section(report: ReportInput, plots: Charts) -> Context:
-    """Quality, sources, languages and lengths of pool and selection."""
+    """Quality, sources, languages and lengths of the pool and the selection."""
     pool = report.pool
     if pool.is_empty():
         return {"has_pool": False, "before_lines": [], "source_rows": [], "language_rows": []}
@@ -304,7 +305,9 @@ def before_section(report: ReportInput, plots: Charts) -> Context:
             f"The median row has {words.number(round(float(np.median(lengths[0]))))} tokens in the pool and "
             f"{words.number(round(float(np.median(lengths[1]))))} in the selection."
         )
-    lines += [f"All rows have one {name}: {only}." for name in SHARES if (only := context[f"only_{name}"])]
+    lines += [
+        f"All rows have the same {name}: {only}." for name in SHARES if (only := context[f"only_{name}"])
+    ]
     context["before_lines"] = [" ".join(lines)] if lines else []
     return context
 
@@ -364,7 +367,7 @@ def diversity_section(report: ReportInput, plots: Charts) -> Context:
 
 
 def nearly_section(report: ReportInput) -> Context:
-    """Rows that came closest, and what beat them."""
+    """Runners-up, and the selected rows that beat them."""
     return {
         "nearly": [
             {
@@ -384,12 +387,12 @@ def nearly_section(report: ReportInput) -> Context:
 
 
 def _winner(row: Mapping[str, Any]) -> str:
-    """Name the pick that says most of the same, and what both are about."""
+    """Name the most similar selected row and the tags that both share."""
     pick = f"pick {row['winner_rank']:,}" if row["winner_rank"] else "a pick"
     shared = row["shared"] or []
     share = words.percent(row["overlap"], 0)
     about = f", which shares {share} of its tags ({', '.join(shared)})" if shared else ""
-    # A cap that is used up is why it is not in, whatever it is like.
+    # A row under an exhausted cap is out for that reason, whatever row is similar.
     reason = row["reason"] or ""
     cap = f"{reason[0].upper()}{reason[1:]}. " if reason.startswith("max_share") else ""
     return f"{cap}Beaten by {pick}{about}:"
@@ -397,8 +400,8 @@ def _winner(row: Mapping[str, Any]) -> str:
 
 def _nearly_lead(report: ReportInput) -> str:
     lead = (
-        "These rows would be next: each would still add something, but less than the picks before it. Below "
-        "each stands the pick that is most like it."
+        "These rows would be next: each would still add something, but less than any selected row. Below "
+        "each is the selected row that is most similar to it."
     )
     # The curve goes on beyond the budget, in larger steps.
     budget = words.real(report.figures.get("rows_selected")) or float("inf")
@@ -410,12 +413,12 @@ def _nearly_lead(report: ReportInput) -> str:
     if last <= 0 or next_one is None:
         return lead
     return (
-        f"{lead} The last pick added {words.number(last, 4)}, the next would add {words.number(next_one, 4)}."
+        f"{lead} The last pick added {words.number(last, 4)}; the next would add {words.number(next_one, 4)}."
     )
 
 
 def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
-    """What moved since the version before."""
+    """What changed since the previous version."""
     changes = report.changes
     if changes is None:
         return {"changes": None}
@@ -438,15 +441,13 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
             for row in table.iter_rows(named=True)
         ]
     total = changes.kept + changes.dropped
-    # All or not all is what one asks: 979 of 981 are not 100%.
-    same = (
-        f" ({words.percent(changes.kept / total, 0 if changes.kept in {0, total} else 1)} of the rows before)"
-    )
-    same = same if total else ""
+    # Rounding must not turn 979 of 981 into 100%.
+    digits = 0 if changes.kept in {0, total} else 1
+    same = f" ({words.percent(changes.kept / total, digits)} of the previous rows)" if total else ""
     return {
         "changes": {
-            "headline": f"Since {changes.previous}: {changes.kept:,} rows stayed{same}, "
-            f"{changes.dropped:,} left, {changes.added:,} came.",
+            "headline": f"Since {changes.previous}: {counted(changes.kept, 'row')} kept{same}, "
+            f"{changes.dropped:,} removed, {changes.added:,} added.",
             "reasons": list(changes.reasons),
             "shares": moved,
             "dropped": _examples(changes.dropped_rows),
@@ -456,7 +457,7 @@ def changes_section(report: ReportInput, shares: pl.DataFrame) -> Context:
 
 
 def snippet(text: str | None, length: int = SNIPPET) -> str:
-    """Cut a row's text to what is worth reading here, at a word where one ends nearby."""
+    """Shorten a row's text, at the end of a word if one is near."""
     text = re.sub(r"\n\s*\n", "\n", (text or "").strip())
     if len(text) <= length:
         return text

@@ -119,7 +119,7 @@ def test_a_manifest_that_tells_another_story_is_told_so(project, home):
     manifest = json.loads(file.read_text())
     manifest["request"]["budget"] = {"rows": 11}
     file.write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match="the selection made now is another"):
+    with pytest.raises(UserError, match="the reproduced selection differs"):
         reproduce(file, home=home.path)
 
 

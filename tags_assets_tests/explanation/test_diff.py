@@ -52,7 +52,7 @@ def test_kept_dropped_and_added_rows_are_told_apart(store, tables):
     assert one.dropped["instance_id"].to_list() == before["instance_id"].tail(3).to_list()
     assert one.added.height == 2
     assert one.overlap == pytest.approx(5 / 10)
-    assert "5 rows stayed, 3 left, 2 came" in one.to_text()
+    assert "5 rows kept, 3 removed, 2 added" in one.to_text()
 
 
 def test_shares_before_and_after_are_those_of_the_selections(store):

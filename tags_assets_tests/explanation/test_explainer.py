@@ -116,7 +116,7 @@ def test_row_is_found_by_its_own_id_and_by_file_and_line(store, tables):
         ("i000056", "near_duplicate", "nearly the same as i000000"),
         ("i000057", "duplicate", "the same as i000000"),
         ("i000058", "filtered", "no_pii"),
-        ("i000059", "untagged", "no tag was found"),
+        ("i000059", "untagged", "it has no tag"),
         ("pool.jsonl:9001", "rejected", "not JSON"),
         ("mute", "rejected", "the response is empty"),
     ],
@@ -228,7 +228,7 @@ def test_a_row_that_the_targets_own_file_leaves_out_says_so(tmp_path, tables):
         one = explain_row(store, row["instance_id"], row["target"])
         assert one.why == row["why"]
         assert row["detail"] in one.reason
-        assert "own file" in one.to_text()
+        assert "The target's file excludes it" in one.to_text()
 
 
 def test_a_selection_of_older_code_is_explained_without_the_table(tmp_path, tables):
@@ -249,7 +249,7 @@ def test_inferred_concepts_are_left_out_of_a_small_pools_explanation_and_still_a
     inferred = one.tags.filter("inferred")["tag"]
     section = one.to_text().split("\nTags\n")[1].split("\n\n")[0]
     assert not any(f"  {tag} (" in section for tag in inferred)
-    assert f"{len(inferred)} inferred, not shown: in a pool of under 5,000 rows they say little" in section
+    assert f"{len(inferred)} inferred, not shown: unreliable in a pool of under 5,000 rows" in section
 
 
 def test_inferred_concepts_of_a_large_pool_are_marked(store, pick):

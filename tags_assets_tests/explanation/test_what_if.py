@@ -108,7 +108,7 @@ def test_command_line_tells_what_would_change(selected_home):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no knob is given"),
+        ([], "no setting is given"),
         (["data/"], "'data/' is not name=value"),
         (["alignment=2"], "alignment: 2 is too high"),
         (["alignment=.2", "--target", "math"], "Did you mean 'maths'"),

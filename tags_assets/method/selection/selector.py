@@ -443,7 +443,7 @@ def _figures_of_search(raised: Raised | None, asked: float | None) -> dict[str, 
 
 
 def _search_told(raised: Raised, asked: float, *, leans: bool) -> str:
-    """Say what a certificate that was asked for took, and why it was not reached where it was not."""
+    """Say what a requested certificate took, and why it was not reached where it was not."""
     made = raised.certificate
     said = f"A certificate of {asked:g} was asked for: {made.ratio:.4f} is certified"
     if raised.n_exchanged:
