@@ -34,7 +34,7 @@ BATCH_ROWS = 8_192
 def _source_shares(judged: Judged) -> Verdict:
     now, before = _shares(judged.figures), _shares(judged.before or {})
     if not now or not before:
-        return True, "no version before to compare with"
+        return True, "no previous version to compare with"
     jumps = {name: now.get(name, 0.0) - before.get(name, 0.0) for name in {*now, *before}}
     name = min(jumps, key=lambda source: (-abs(jumps[source]), source))
     text = (

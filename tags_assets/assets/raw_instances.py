@@ -13,6 +13,7 @@ from tags_assets.formats.instance import INSTANCE_SCHEMA
 from tags_assets.formats.pool import read_pool
 from tags_assets.resources.run import Run, RunResource
 from tags_assets.settings.pool import landed, not_read
+from tags_assets.text import counted
 
 
 def pool_configuration(run: Run) -> Mapping[str, Any]:
@@ -28,14 +29,15 @@ def _rows_add_up(judged: Judged) -> Verdict:
     figures = judged.figures
     rows_in, kept = figures["rows_in"], figures["rows_kept"]
     rejected, duplicate = figures["rows_rejected"], figures["rows_duplicate"]
-    text = f"{rows_in:,} rows in = {kept:,} kept + {rejected:,} rejected + {duplicate:,} duplicates"
+    duplicates = counted(duplicate, "duplicate")
+    text = f"{counted(rows_in, 'row')} read: {kept:,} kept, {rejected:,} rejected, {duplicates}"
     return rows_in == kept + rejected + duplicate, text
 
 
 def _rows_stay(judged: Judged) -> Verdict:
     now, before = judged.figures["rows_kept"], (judged.before or {}).get("rows_kept")
     if not before:
-        return True, "no version before to compare with"
+        return True, "no previous version to compare with"
     lost = max(0.0, 1 - now / before)
     return lost <= judged.limits.shrinkage, (
         f"{now:,} rows kept, {before:,} before: {lost:.0%} fewer (limit {judged.limits.shrinkage:.0%})"
