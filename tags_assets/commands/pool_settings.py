@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,4 +106,5 @@ def _language_model(before: PoolSettings, options: SelectOptions) -> ModelSettin
 
 def _absolute(path: str) -> str:
     file, separator, query = path.partition("::")
-    return str(Path(file).expanduser().absolute()) + separator + query
+    # `Path.expanduser` fails for a user that does not exist.
+    return str(Path(os.path.expanduser(file)).absolute()) + separator + query  # noqa: PTH111

@@ -123,7 +123,7 @@ class Home:
     @classmethod
     def resolve(cls, home: str | Path | None = None) -> Home:
         """Take the folder given, else ``TAGS_HOME``, else ``.tags`` here."""
-        return cls(Path(home or os.environ.get("TAGS_HOME") or DEFAULT_HOME).expanduser().resolve())
+        return cls(Path(os.path.expanduser(home or os.environ.get("TAGS_HOME") or DEFAULT_HOME)).resolve())  # noqa: PTH111
 
     @property
     def cache(self) -> Path:
