@@ -163,7 +163,7 @@ class Warehouse:
         except UserError as error:
             _log.info("the warehouse is not up to date: %s", error)
             return self._open_in_memory()
-        connection = duckdb.connect(":memory:")
+        connection = _connected()
         attach = f"attach {quote_text(str(self._layout.warehouse))} as warehouse (read_only)"
         try:
             try:
@@ -230,7 +230,7 @@ class Warehouse:
             )
 
     def _open_in_memory(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(":memory:")
+        connection = _connected()
         self._create_views(connection, self._known(None, self._remembered()), ())
         return connection
 
@@ -368,6 +368,15 @@ class Warehouse:
             for asset in self._layout.assets()
         }
         return World(every, current, known)
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    """Open an in-memory instance of one thread.
+
+    With several threads, one join of views in ten ends in an internal error of DuckDB 2.0.0 ("dict-surviving
+    cache: global dictionary column 0 changed identity"), which makes the connection unusable.
+    """
+    return duckdb.connect(":memory:", config={"threads": 1})
 
 
 def open_warehouse(home: Path | str) -> duckdb.DuckDBPyConnection:

@@ -62,6 +62,12 @@ def test_every_asset_is_a_view_of_its_current_version(store, rows):
     assert fetch(open_warehouse(store.home), "from tree") == rows.head(1).rows()
 
 
+def test_queries_run_on_one_thread(store, rows):
+    store.write("tree", "v1", rows)
+    with Warehouse(store).open() as connection:
+        assert connection.sql("select current_setting('threads')").fetchall() == [(1,)]
+
+
 def test_partitions_are_one_table_and_removed_ones_are_not_shown(store, rows):
     for target in ("maths", "law", "code"):
         frame = rows.select(pl.lit(target).alias("target"), "rank")
