@@ -49,7 +49,7 @@ def _better_than_random(judged: Judged) -> Verdict:
     if "kl_random_limit" not in figures:
         return True, "not measured of this version"
     kl, random = figures["kl"], figures["kl_random"]
-    text = f"KL(target || selection) is {kl:.4f}; of as many random rows it is {random:.4f}"
+    text = f"KL(target || selection) is {kl:.4f}; it is {random:.4f} for a random selection of this size"
     if not figures["alignment"]:
         return True, f"{text}; alignment 0 asks for information alone"
     if figures["kl_pool"] < SAME_AS_POOL:

@@ -158,7 +158,7 @@ def _show(manifest: Mapping[str, Any], runs: Sequence[AssetRun], folder: Path) -
     )
     if hold := held(m["rows_hold"]):
         out.print(f"of these: {hold}", markup=False, soft_wrap=True)
-    random = "" if m["kl_random"] is None else f"; {m['kl_random']:.3f} for as many random rows"
+    random = "" if m["kl_random"] is None else f"; {m['kl_random']:.3f} for a random selection of this size"
     out.print(
         f"{counted(m['rows_selected'], 'row')} selected: KL to the target {m['kl']:.3f} "
         f"(lower bound {m['kl_floor']:.3f}{random}), certificate {m['certificate']:.4f}",

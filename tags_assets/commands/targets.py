@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from tags_assets.commands.console import out, print_table
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def targets(home: HomeOption = None) -> None:
-    """List the targets: what each asks for and how close its current selection comes."""
-    from rich.markup import escape
+    """List the targets: how each is given, and how close its selection comes."""
     from rich.table import Table
 
     from tags_assets.settings.target_registry import TargetRegistry
@@ -28,8 +26,8 @@ def targets(home: HomeOption = None) -> None:
     folder = Home.resolve(home).prepare()
     registry, store = TargetRegistry(folder), open_store(folder.path)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("target", "asks for", "budget", "selected", "KL", "floor", "certificate", "file"):
-        table.add_column(column)
+    for column in ("target", "given by", "budget", "selected", "KL", "floor", "certificate"):
+        table.add_column(column, overflow="fold")
     names = list(registry.entries())
     problems = list(registry.problems())
     for name in names if POOL_TARGET in names else [*names, POOL_TARGET]:
@@ -39,8 +37,8 @@ def targets(home: HomeOption = None) -> None:
         except UserError as error:
             problems.append(error)
             continue
-        file = os.path.relpath(spec.path) if spec.path else ""
-        table.add_row(name, spec.target.kind, str(spec.method_budget), *figures, escape(file))
+        budget = str(spec.method_budget).removesuffix(" of the eligible rows")
+        table.add_row(name, spec.target.kind, budget, *figures)
     print_table(table)
     for problem in problems:
         out.print(f"not usable: {problem}", markup=False, soft_wrap=True, style="red")

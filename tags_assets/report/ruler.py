@@ -45,8 +45,8 @@ def ruler(figures: Mapping[str, object]) -> dict[str, object] | None:
 
 
 def compared_with(figures: Mapping[str, object]) -> tuple[float | None, str]:
-    """What the KL is compared with: random rows, as many, or the pool where an older version has no such."""
+    """What the KL is compared with: random rows, or the pool where an older version has no such figure."""
     random = words.real(figures.get("kl_random"))
     if random is not None:
-        return random, "as many random rows"
+        return random, "random selection"
     return words.real(figures.get("kl_pool")), "pool as a whole"

@@ -70,8 +70,8 @@ def notes_of(selection: Mapping[str, object], target: Mapping[str, object]) -> l
     asked = target.get("kind") != "pool" and selection.get("alignment", 1.0) != 0
     if asked and farther_than_random(selection):
         worse.append(
-            f"Worse than random rows: the selection is {kl:.3f} nats from the target, as many random rows "
-            f"would be {random:.3f}. Look at the rows before you train on them."
+            f"Worse than random rows: the selection is {kl:.3f} nats from the target, a random "
+            f"selection of this size {random:.3f}. Look at the rows before you train on them."
         )
     return [f"{str(note).rstrip('.')}." for note in (*worse, *_texts(target, "notes"))] + _texts(
         selection, "messages"

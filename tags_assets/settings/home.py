@@ -207,7 +207,7 @@ class Home:
     @property
     def targets_folder(self) -> Path:
         """Folder of the user's target files: ``TAGS_TARGETS``, else ``targets/`` here."""
-        return Path(os.environ.get("TAGS_TARGETS") or "targets").expanduser().resolve()
+        return Path(os.path.expanduser(os.environ.get("TAGS_TARGETS") or "targets")).resolve()  # noqa: PTH111
 
     @property
     def _registry(self) -> Path:

@@ -52,9 +52,9 @@ YAML_SUFFIXES = (".yaml", ".yml")
 
 
 def _no_flags(value: object) -> object:
-    """Refuse flags where a number is meant: pydantic would read ``true`` as 1."""
+    """Refuse flags in place of numbers: pydantic would read ``true`` as 1."""
     if isinstance(value, bool):
-        raise ValueError("a number is meant, not true or false")  # noqa: TRY004 (pydantic wants a ValueError)
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004 (pydantic wants a ValueError)
     return value
 
 
@@ -459,7 +459,7 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
         "finite_number": f"{given} is not a finite number",
         "value_error": first["msg"].removeprefix("Value error, "),
     }
-    meant = {
+    kinds = {
         "float": "a number",
         "int": "a whole number",
         "string": "text",
@@ -467,7 +467,7 @@ def _one_line(error: ValidationError, file: Places) -> UserError:
         "literal": "true",
     }
     message = (
-        words.get(kind) or f"{meant.get(kind.split('_', maxsplit=1)[0], 'a mapping')} is meant, not {given}"
+        words.get(kind) or f"must be {kinds.get(kind.split('_', maxsplit=1)[0], 'a mapping')}, not {given}"
     )
     fixes: dict[tuple[str, ...], str] = {
         (

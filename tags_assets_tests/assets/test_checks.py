@@ -47,7 +47,7 @@ FARTHER = {"kl": 2.4, "kl_random": 2.0, "kl_random_limit": 2.1, "kl_pool": 1.5, 
 def test_a_selection_farther_from_its_target_than_random_rows_is_stopped():
     passed, text = verdict("better_than_random", FARTHER)
     assert not passed
-    assert "2.4000; of as many random rows it is 2.0000" in text
+    assert "2.4000; it is 2.0000 for a random selection of this size" in text
     [check] = [check for check in checks() if check.name == "better_than_random"]
     assert check.blocks(Limits())
     assert verdict("better_than_random", FARTHER, kl_above_random=0.31)[0]

@@ -85,7 +85,7 @@ def test_python_values_are_taken_as_they_are():
         (["aligment=1"], "Did you mean 'alignment'"),
         (["alignment=1.4"], "what-if alignment: 1.4 is too high: it must be at most 1"),
         (["alignment=nan"], "what-if alignment"),
-        (["breadth=x"], "what-if breadth: a number is meant, not 'x'"),
+        (["breadth=x"], "what-if breadth: must be a number, not 'x'"),
         (["budget=200%"], "not between 0% and 100%"),
         (["certificate=1.2"], "what-if certificate: 1.2 is too high: it must be at most 1"),
         (["certificate=0"], "what-if certificate: 0 is too low: it must be above 0"),

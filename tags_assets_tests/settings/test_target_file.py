@@ -136,14 +136,14 @@ def test_the_command_line_overrides_the_budget(write):
         ("target: pool\nbudget: lots", ":2: budget: 'lots' is not a budget"),
         ("target: pool\nbudget: true", ":2: budget: write {fraction: 0.05}"),
         ("target: pool\nalignment: 3", ":2: alignment: 3 is too high"),
-        ("target: pool\nalignment: true", ":2: alignment: a number is meant, not true or false"),
-        ("target: pool\nmin_quality: high", ":2: min_quality: a number is meant, not 'high'"),
+        ("target: pool\nalignment: true", ":2: alignment: must be a number, not true or false"),
+        ("target: pool\nmin_quality: high", ":2: min_quality: must be a number, not 'high'"),
         ("target: pool\nseed: -1", ":2: seed: -1 is too low"),
         (
             "target: pool\nconstraints:\n  exclude: a > 3",
-            ":3: constraints.exclude: a mapping is meant, not 'a > 3'",
+            ":3: constraints.exclude: must be a mapping, not 'a > 3'",
         ),
-        ("target: pool\nconstraints: {include: id}", ":2: constraints.include: a list is meant, not 'id'"),
+        ("target: pool\nconstraints: {include: id}", ":2: constraints.include: must be a list, not 'id'"),
         (
             "target: pool\nconstraints:\n  max_share:\n    source:\n      a: 1.5",
             ":5: constraints.max_share.source.a: 1.5 is too high",
