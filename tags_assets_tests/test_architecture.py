@@ -64,7 +64,7 @@ MAY_USE: dict[str, tuple[str, ...]] = {
 }
 """The rooms, and the rooms that each may use. Every room may use the modules outside all rooms."""
 
-ROOT = {"__init__", "__main__", "errors", "progress", "safe_start", "text"}
+ROOT = {"__init__", "__main__", "errors", "paths", "progress", "safe_start", "text"}
 """The modules outside all rooms."""
 
 FOREIGN = {

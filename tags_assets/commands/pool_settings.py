@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tags_assets.errors import InvalidInputError
 from tags_assets.llm.settings import ModelSettings
+from tags_assets.paths import expanded
 from tags_assets.settings.home import PoolSettings
 from tags_assets.settings.limits import Limits
 from tags_assets.settings.validation import pairs, validated, value_of
@@ -106,5 +105,4 @@ def _language_model(before: PoolSettings, options: SelectOptions) -> ModelSettin
 
 def _absolute(path: str) -> str:
     file, separator, query = path.partition("::")
-    # `Path.expanduser` fails for a user that does not exist.
-    return str(Path(os.path.expanduser(file)).absolute()) + separator + query  # noqa: PTH111
+    return str(expanded(file).absolute()) + separator + query

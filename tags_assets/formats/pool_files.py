@@ -23,6 +23,7 @@ from tags_assets.formats.readers.duckdb_relation import (
 )
 from tags_assets.formats.readers.sniff import COMPRESSED_SUFFIXES, SUFFIXES
 from tags_assets.formats.readers.streams import cannot_be_read, opened
+from tags_assets.paths import expanded
 from tags_assets.store.durable import write_whole
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ def _no_data(given: str | Path, found: Found) -> UserError:
 
 def _absolute(path: str | Path) -> Path:
     """Make a path absolute; links keep their names, which say more than what they lead to."""
-    # `resolve` would follow links, and `Path.expanduser` fails for a user that does not exist.
-    return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+    return Path(os.path.abspath(expanded(path)))  # noqa: PTH100 - `resolve` would follow links
 
 
 def _no_such(path: Path, given: str | Path) -> UserError:

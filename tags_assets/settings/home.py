@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from tags_assets.errors import InvalidInputError, UserError
 from tags_assets.llm.settings import ModelSettings
+from tags_assets.paths import expanded
 from tags_assets.settings.limits import Limits
 from tags_assets.settings.strict_yaml import read_yaml
 from tags_assets.settings.validation import dumped, validated
@@ -21,6 +21,7 @@ from tags_assets.store.mark import mark_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 DEFAULT_HOME = ".tags"
 DEFAULT_POOL = "default"
@@ -123,7 +124,7 @@ class Home:
     @classmethod
     def resolve(cls, home: str | Path | None = None) -> Home:
         """Take the folder given, else ``TAGS_HOME``, else ``.tags`` here."""
-        return cls(Path(os.path.expanduser(home or os.environ.get("TAGS_HOME") or DEFAULT_HOME)).resolve())  # noqa: PTH111
+        return cls(expanded(home or os.environ.get("TAGS_HOME") or DEFAULT_HOME).resolve())
 
     @property
     def cache(self) -> Path:
@@ -207,7 +208,7 @@ class Home:
     @property
     def targets_folder(self) -> Path:
         """Folder of the user's target files: ``TAGS_TARGETS``, else ``targets/`` here."""
-        return Path(os.path.expanduser(os.environ.get("TAGS_TARGETS") or "targets")).resolve()  # noqa: PTH111
+        return expanded(os.environ.get("TAGS_TARGETS") or "targets").resolve()
 
     @property
     def _registry(self) -> Path:

@@ -33,6 +33,7 @@ from tags_assets.method.selection.request import (
     Budget,
     MaxKL,
 )
+from tags_assets.paths import expanded
 from tags_assets.settings.budget_text import MOST, parse_budget, shown
 from tags_assets.settings.limits import TargetLimits
 from tags_assets.settings.strict_yaml import read_yaml
@@ -234,7 +235,7 @@ class TargetSpec(_Strict):
         """Where the examples are, from the folder of the target's file: a path, or ``file.duckdb::table``."""
         if self.target.examples is None:
             return None
-        named = Path(os.path.expanduser(self.target.examples))  # noqa: PTH111 - as in `resolve_target`
+        named = expanded(self.target.examples)
         return str(named if named.is_absolute() or self.path is None else self.path.parent / named)
 
     @property
@@ -364,7 +365,7 @@ def resolve_target(text: str, folder: Path) -> Path:
     UserError
         Where there is none, with the nearest names.
     """
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - no error for a user that does not exist
+    path = expanded(text)
     if os.path.isfile(path):  # noqa: PTH113 - False for a name that no file may have
         return path
     known = find_targets(folder).found

@@ -6,13 +6,14 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import UserError
+from tags_assets.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 UNPARTITIONED = "-"  # the folder of an asset's versions where the asset has no partitions
 VERSION_TABLE = "_version"  # one row inside each artifact: what it is and what it was made from
@@ -180,7 +181,7 @@ def resolve_home(home: Path | str) -> Path:
     UserError
         If DuckDB could not write there: it takes what follows a question mark for a URL's parameters.
     """
-    path = Path(os.path.expanduser(home)).resolve()  # noqa: PTH111 - no error for a user that does not exist
+    path = expanded(home).resolve()
     if "?" in str(path):
         raise UserError(
             "a home's path must not have a question mark in it", where=str(path), fix="Name another."
