@@ -1,7 +1,7 @@
 """Asset checks: what must hold of an artifact, judged from the figures that are stored with it.
 
 The figures are part of the version, so a version that is used again is judged again, at no cost, and with the
-limits of now: limits are no part of versions.
+current limits, which are not part of it.
 """
 
 from __future__ import annotations

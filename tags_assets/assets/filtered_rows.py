@@ -119,7 +119,7 @@ def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materi
             rows += len(batch)
             sources.update(dict(batch["source"].value_counts().iter_rows()))
             inputs.progress(min(rows, total), total)
-        # The first rule that takes a row out is the one that is told.
+        # Only the first rule that removes a row is stored.
         taken = pl.concat(removed).unique("instance_id", keep="first", maintain_order=True)
         personal = pl.concat(marked)
         counts = taken.group_by("rule").len("rows").sort("rule")
@@ -141,7 +141,7 @@ def filtered_rows(context: dg.AssetExecutionContext, run: RunResource) -> Materi
 
 
 class _Rules:
-    """The rules of a pool, in the order in which they are told: filters, benchmarks, personal data."""
+    """The rules of a pool, in the order in which they apply: filters, benchmarks, personal data."""
 
     def __init__(self, settings: PoolSettings) -> None:
         self.filters = settings.filters

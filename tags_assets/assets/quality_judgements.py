@@ -69,7 +69,7 @@ def quality_judgements(context: dg.AssetExecutionContext, run: RunResource) -> M
         if settings.judge == "none":
             empty = {"data": JUDGEMENTS_SCHEMA, "failures": FAILURES_SCHEMA}
             told = {
-                "ratings": "No judge is set, so quality is told by the rows' texts and by the tree. "
+                "ratings": "No judge is set, so quality comes from the rows' texts and the tree. "
                 "`--judge llm` has a language model rate every row."
             }
             tables = {name: pl.DataFrame(schema=schema) for name, schema in empty.items()}

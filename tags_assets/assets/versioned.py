@@ -124,7 +124,7 @@ def materialize(
     if made and not run.settings.dry_run:
         Warehouse(store).publish(tables())
     if errors:
-        # What could be made is told one by one, so that a wrong target keeps no other one from its selection.
+        # Each finished target is reported by itself, so that one failing target does not block the others.
         for partition, version in made:
             context.log_event(_materialization(version, shown[partition]))
         damaged = any(isinstance(error, DamagedArtifactError) for error in errors.values())
@@ -258,8 +258,8 @@ class _Maker:
     def _upstream(self, partition: str | None) -> dict[str, ArtifactVersion]:
         """Find the versions to read: those of this run, else the current ones and what these were made from.
 
-        While another run is at work the current versions are of two worlds: a selection of the rows of
-        yesterday beside the scores of today, whose gains no attribution could take apart.
+        While another run is active, the current versions may not belong together: a selection of the old
+        rows and new scores, for which no attribution adds up.
         """
         dependencies = self.context.assets_def.asset_deps[self.context.asset_key]
         keys = {dependency.to_user_string() for dependency in dependencies} - {"landing"}

@@ -52,9 +52,8 @@ def of_row(fields: Mapping[str, object]) -> tuple[list[Attachment], tuple[str, .
     for key, kind in MEDIA.items():
         if key not in fields:
             continue
-        values = fields[key] if isinstance(fields[key], list) else [fields[key]]
         read: list[Attachment] = [
-            {"kind": kind, "reference": _reference(value)} for value in _files(values) if value
+            {"kind": kind, "reference": _reference(value)} for value in _files(fields[key]) if value
         ]
         if read:
             used.append(key)
@@ -63,7 +62,7 @@ def of_row(fields: Mapping[str, object]) -> tuple[list[Attachment], tuple[str, .
     return found, tuple(used)
 
 
-def _files(values: list[Any] | object) -> Iterator[object]:
+def _files(values: object) -> Iterator[object]:
     for value in values if isinstance(values, list) else [values]:
         if isinstance(value, list):
             yield from _files(value)

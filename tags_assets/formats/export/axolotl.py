@@ -34,13 +34,12 @@ HEADER = """\
 MULTIMODAL = (
     "# The rows have pictures, films or sound: set processor_type and skip_prepare_dataset as well.\n"
 )
-_MEDIA = ("image", "video", "audio")
 
 
 def write_sft(rows: pl.DataFrame, folder: Path, name: str, options: Options) -> Written:
     """Write conversations and the configuration that trains on the assistant's turns."""
     reason = rows.select(
-        pl.coalesce(pl.lit(why_nothing_to_learn(rows)), rich.why_not_common(_MEDIA, options))
+        pl.coalesce(pl.lit(why_nothing_to_learn(rows)), rich.why_not_common(rich.MEDIA_KINDS, options))
     ).to_series()
     dropped = left_out(rows, reason)
     taken = rows.filter(reason.is_null())

@@ -98,7 +98,7 @@ def write_sft(
 
 def _why_not(options: Options, form: Form) -> pl.Expr:
     """Say why a row cannot be written, whatever its turns."""
-    media = () if form == "alpaca" else ("image", "video", "audio")
+    media = () if form == "alpaca" else rich.MEDIA_KINDS
     common = rich.why_not_common(media, options)
     both = pl.when("says_and_calls").then(
         pl.lit("a turn speaks and calls a tool, and LLaMA-Factory takes one or the other")
@@ -119,7 +119,7 @@ def _bodies(
     talks: Sequence[rich.Talk], *more: Mapping[str, Sequence[object]]
 ) -> tuple[Iterator[dict[str, Any]], dict[str, str]]:
     """Lay rows out, and name the columns beside their messages."""
-    kinds = [kind for kind in ("image", "video", "audio") if any(_of(talk, kind) for talk in talks)]
+    kinds = [kind for kind in rich.MEDIA_KINDS if any(_of(talk, kind) for talk in talks)]
     columns = {f"{kind}s": f"{kind}s" for kind in kinds}
     if any(talk.tools for talk in talks):
         columns["tools"] = "tools"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OPENS_THINKING = "<think>"
 _TRACE = re.compile(r"\s*<think>\s*(.*?)\s*(?:</think>\s*|\Z)", re.DOTALL)
-_MEDIA_KINDS = ("image", "video", "audio")
+MEDIA_KINDS = ("image", "video", "audio")
 
 FACTS: dict[str, pl.DataType] = {
     "is_rich": pl.Boolean(),
@@ -124,7 +124,7 @@ def _marked(turns: list[Turn], media: Sequence[Attachment]) -> list[Turn]:
     """Put marks for pictures that have none before the first question."""
     missing = [
         marker(kind) * n
-        for kind in _MEDIA_KINDS
+        for kind in MEDIA_KINDS
         if (n := sum(each["kind"] == kind for each in media))
         and not any(marker(kind) in turn["content"] for turn in turns)
     ]
@@ -222,7 +222,7 @@ def _openai_call(call: Mapping[str, Any], *, as_text: bool) -> dict[str, Any]:
 
 def _parts(turn: Turn) -> list[dict[str, Any]]:
     """Cut a content at its marks into parts of text and pictures."""
-    files = {kind: [e for e in turn.get("attachments", ()) if e["kind"] == kind] for kind in _MEDIA_KINDS}
+    files = {kind: [e for e in turn.get("attachments", ()) if e["kind"] == kind] for kind in MEDIA_KINDS}
     cut = re.split("(<(?:image|video|audio)>)", turn["content"]) if any(files.values()) else [turn["content"]]
     found: list[dict[str, Any]] = []
     for piece in cut:
