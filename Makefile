@@ -28,7 +28,7 @@ endif
 # uv leaves bytecode to the first import, and some machines never keep it: each start would take twice as long.
 compile = $(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null 2>&1 || true
 
-.PHONY: help demo test pictures benchmarks ui docs lint format types lock clean
+.PHONY: help demo test pictures benchmarks ui docs lexicon lint format types lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ pictures: .venv/dev ## take the screenshots of docs/images anew, from the browse
 
 benchmarks: .venv/dev ## run every benchmark (hours; the public data at ../shared/data) and write docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py $(HOME_DIR)
+
+lexicon: .venv/runtime ## embed the lexicon anew, after a change to it
+	@$(BIN)/python -m tags_assets.resources.knowledge
 
 ui: .venv/runtime ## serve the graph at http://127.0.0.1:3000 (Dagster's UI and daemon) until Ctrl-C
 	@$(BIN)/tags-assets ui --home $(HOME_DIR)

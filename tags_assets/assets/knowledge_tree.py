@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from tags_assets.assets import pages
 from tags_assets.assets.checks import FigureCheck, Judged, Verdict, figure_is_true
 from tags_assets.assets.declaration import Declaration, Table
+from tags_assets.assets.embedding import embedder_config
 from tags_assets.assets.versioned import Artifact, Inputs, Materialized, materialize
-from tags_assets.method.tree.builder import TreeConfig, build_tree
+from tags_assets.method.concepts.fields import Subjects
+from tags_assets.method.tree.builder import build_tree
 from tags_assets.method.tree.growth import PLACED_SCHEMA, grow, placed_by
 from tags_assets.method.tree.knowledge_tree import NODE_SCHEMA, TAG_SCHEMA, KnowledgeTree
-from tags_assets.resources.run import RunResource
+from tags_assets.resources.embedder import TAG_TOKENS
+from tags_assets.resources.knowledge import fields_of, lexicon_of, unread_languages
+from tags_assets.resources.run import Run, RunResource
 
 TagVectors = tuple[list[str], NDArray[np.int64], NDArray[np.float32]]
 """Tags, the rows that hold each, their vectors."""
@@ -79,7 +83,7 @@ DECLARATION = Declaration(
 
 @dg.asset(
     deps=["tag_vocabulary", "tag_embeddings"],
-    code_version="4",
+    code_version="5",
     **DECLARATION.options(),
 )
 def knowledge_tree(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
@@ -87,27 +91,32 @@ def knowledge_tree(context: dg.AssetExecutionContext, run: RunResource) -> Mater
     settings = run.pool
 
     def config(_partition: str) -> Mapping[str, Any]:
-        growth = {"max_drift": settings.max_drift}
+        shared = {
+            "max_drift": settings.max_drift,
+            "lexicon": lexicon_of(settings).content_hash,
+            "embedder": embedder_config(run),
+        }
         if settings.namer == "own-tags":
-            return {"namer": "own-tags", **growth}
+            return {"namer": "own-tags", **shared}
         with run.language_model("refine") as model:
-            return {"namer": {**model.refiner().fingerprint_config(), "retries": settings.retries}, **growth}
+            return {"namer": {**model.refiner().fingerprint_config(), "retries": settings.retries}, **shared}
 
     def build(
-        inputs: Inputs, vocabulary: TagVectors, before: KnowledgeTree | None
+        inputs: Inputs, vocabulary: TagVectors, languages: pl.Series, before: KnowledgeTree | None
     ) -> tuple[KnowledgeTree, Mapping[str, Any]]:
+        subjects = _subjects(run, vocabulary, languages)
         if settings.namer == "own-tags":
-            return build_tree(*vocabulary, config=TreeConfig(), previous=before), {}
+            return build_tree(*vocabulary, subjects=subjects, previous=before), {}
         with run.language_model("refine") as model:
             refiner = model.refiner(inputs.status)
-            tree = build_tree(*vocabulary, config=TreeConfig(), refiner=refiner, previous=before)
+            tree = build_tree(*vocabulary, subjects=subjects, refiner=refiner, previous=before)
         return tree, refiner.figures
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tags, vectors = inputs.vectors("tag_embeddings", "tag")
-        counts = inputs.read("tag_vocabulary", columns=["tag", "count"])
-        counts = pl.DataFrame({"tag": tags}).join(counts, on="tag", how="left", maintain_order="left")
-        vocabulary = (tags.to_list(), counts["count"].to_numpy(), vectors)
+        known = inputs.read("tag_vocabulary", columns=["tag", "count", "language"])
+        known = pl.DataFrame({"tag": tags}).join(known, on="tag", how="left", maintain_order="left")
+        vocabulary = (tags.to_list(), known["count"].to_numpy(), vectors)
         before, placed = _base(inputs)
         growth = None
         if before is not None and placed is not None:
@@ -121,7 +130,10 @@ def knowledge_tree(context: dg.AssetExecutionContext, run: RunResource) -> Mater
         )
         asked: Mapping[str, Any] = {}
         if rebuilt or growth is None or placed is None:
-            (tree, asked), placed = build(inputs, vocabulary, before), placed_by(*vocabulary[:2])
+            (tree, asked), placed = (
+                build(inputs, vocabulary, known["language"], before),
+                placed_by(*vocabulary[:2]),
+            )
         else:
             tree = growth.tree
         nodes, members = tree.to_frames()
@@ -149,6 +161,14 @@ def knowledge_tree(context: dg.AssetExecutionContext, run: RunResource) -> Mater
     return materialize(context, run, compute, config=config, grows=lambda _inputs, _partition: True)
 
 
+def _subjects(run: Run, vocabulary: TagVectors, languages: pl.Series) -> Subjects:
+    """Say what the tags are about, by the lexicon."""
+    tags, _, vectors = vocabulary
+    with run.embedder(max_tokens=TAG_TOKENS) as embed:
+        fields = fields_of(run.pool, embed)
+    return fields.subjects(tags, vectors, unread_languages(run.pool, languages))
+
+
 def _base(inputs: Inputs) -> tuple[KnowledgeTree | None, pl.DataFrame | None]:
     """Read the tree before, and what its last build placed where this code made it."""
     if inputs.base is None:
@@ -159,8 +179,10 @@ def _base(inputs: Inputs) -> tuple[KnowledgeTree | None, pl.DataFrame | None]:
 
 
 def _named_alike(inputs: Inputs, config: Mapping[str, Any]) -> bool:
-    """Whether the tree before was named as this one is to be: a new namer is to be seen at once."""
-    return inputs.base is not None and inputs.base.config.get("namer") == config["namer"]
+    """Whether the tree before got its names as this one will: a new namer or lexicon must show at once."""
+    if inputs.base is None:
+        return False
+    return all(inputs.base.config.get(key) == config[key] for key in ("namer", "lexicon"))
 
 
 def _is_valid(tree: KnowledgeTree) -> bool:

@@ -19,6 +19,7 @@ DECLARATION = Declaration(
     meanings={
         "count": "Rows that hold it.",
         "aliases": "Other forms that were merged into it.",
+        "language": "Language of the rows that it comes from; empty if that is English.",
     },
     tables={
         "aliases": Table(
@@ -38,8 +39,8 @@ DECLARATION = Declaration(
 
 
 @dg.asset(
-    deps=["atomic_tags"],
-    code_version="2",
+    deps=["raw_instances", "atomic_tags"],
+    code_version="3",
     **DECLARATION.options(),
 )
 def tag_vocabulary(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
@@ -47,6 +48,8 @@ def tag_vocabulary(context: dg.AssetExecutionContext, run: RunResource) -> Mater
 
     def compute(inputs: Inputs, _partition: str) -> Artifact:
         tags = inputs.read("atomic_tags", columns=["instance_id", "tag", "weight", "origin"])
+        languages = inputs.read("raw_instances", columns=["instance_id", "language"])
+        tags = tags.join(languages, on="instance_id", how="left")
         with run.embedder(max_tokens=TAG_TOKENS) as embed:
             vocabulary = build_vocabulary(tags, embed)
         if vocabulary.tags.is_empty():

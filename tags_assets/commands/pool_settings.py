@@ -12,6 +12,8 @@ from tags_assets.settings.limits import Limits
 from tags_assets.settings.validation import pairs, validated, value_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tags_assets.commands.select_options import SelectOptions
 
 AS_GIVEN = ("tagger", "judge", "namer", "embedder", "allow_unreadable_files", "attachments", "pii")
@@ -26,6 +28,7 @@ def changed_pool(before: PoolSettings, options: SelectOptions) -> PoolSettings:
         "columns": pairs(options.columns, "--column", "tags=my_tags"),
         "filters": pairs(options.filters, "--filter", "long=response_tokens > 4096"),
         "decontaminate": [_absolute(path) for path in options.decontaminate],
+        "lexicon": options.lexicon and _lexicon(options.lexicon),
         "limits": _limits(before, options),
         "tag_share": options.tag_share and _share(options.tag_share),
         "llm": _language_model(before, options),
@@ -81,6 +84,15 @@ def _limits(before: PoolSettings, options: SelectOptions) -> Limits:
         where=lambda field: f"--limit {field}",
     )
     return check_limits(limits)
+
+
+def _lexicon(path: Path) -> str:
+    """Read the lexicon now, so that a mistake in it shows before the pool is read."""
+    from tags_assets.method.concepts.lexicon import read_lexicon
+
+    file = expanded(path).absolute()
+    read_lexicon(file)
+    return str(file)
 
 
 def _percent(text: str) -> float | str:

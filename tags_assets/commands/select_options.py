@@ -54,6 +54,7 @@ class SelectOptions(BaseModel):
         ),
     ] = []
     embedder: Annotated[Embedder | None, pool_option("embedder")] = None
+    lexicon: Annotated[Path | None, pool_option("lexicon")] = None
     tag_share: Annotated[str | None, pool_option("tag_share", example="10%")] = None
     dry_run: Annotated[
         bool,

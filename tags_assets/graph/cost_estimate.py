@@ -17,7 +17,8 @@ from tags_assets.llm.refiner import RefinementEstimate
 from tags_assets.llm.sampling import estimate_sample
 from tags_assets.method.concepts.student import N_TEACHER
 from tags_assets.method.text.embedding import row_texts
-from tags_assets.method.tree.builder import TreeConfig, build_tree
+from tags_assets.method.tree.builder import build_tree
+from tags_assets.resources.knowledge import lexicon_of
 from tags_assets.resources.run import Run, RunResource
 from tags_assets.store.upstream import Inputs
 
@@ -129,7 +130,7 @@ def _naming(inputs: Inputs, run: Run) -> JobEstimate:
         counts = store.read_version(vocabulary, columns=["tag", "count"])
         counts = pl.DataFrame({"tag": ids}).join(counts, on="tag", how="left", maintain_order="left")
         counting = RefinementEstimate(model.client, retry_failed=run.retry_failed)
-        build_tree(ids.to_list(), counts["count"].to_numpy(), matrix, config=TreeConfig(), refiner=counting)
+        build_tree(ids.to_list(), counts["count"].to_numpy(), matrix, refiner=counting)
     remark = "approximate, based on the current tags: the questions on each level depend on earlier answers"
     if counting.estimate is None:
         remark = "no calls: there are too few tags"
@@ -143,6 +144,7 @@ def _embedding(inputs: Inputs, run: Run) -> JobEstimate:
     if len(texts) > N_TEACHER:
         order = np.random.default_rng(run.pool.seed).permutation(len(texts))
         texts = [texts[i] for i in order[:N_TEACHER]]
+    texts += lexicon_of(run.pool).concepts
     with run.language_model("embed") as model:
         embedding = model.embedder().estimate(texts)
     remark = "does not include tags and, for large pools, single words"

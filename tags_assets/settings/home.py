@@ -62,6 +62,9 @@ class PoolSettings(BaseModel):
     """What names and refines the nodes of the tree: the tags themselves or a language model."""
     embedder: Embedder = "minilm"
     """What embeds rows and tags: ``minilm`` runs here, ``api`` is the server's ``embedding_model``."""
+    lexicon: str | None = None
+    """File of concepts that takes the place of the built-in lexicon: it names the upper nodes of the tree and
+    says what belongs together. TSV with the columns ``domain, field, concept, aliases``."""
     tag_share: float = Field(default=1.0, gt=0, le=1)
     """Share of the rows that the LLM tags; the other rows get their tags from similar rows."""
     llm: ModelSettings = Field(default_factory=ModelSettings)

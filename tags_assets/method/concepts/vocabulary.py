@@ -22,8 +22,10 @@ VOCABULARY_SCHEMA: dict[str, pl.DataType] = {
     "tag": pl.String(),
     "count": pl.Int64(),
     "aliases": pl.List(pl.String()),
+    "language": pl.String(),
 }
-"""Columns of the table ``tag_vocabulary``, one row per canonical tag; ``count`` is of rows."""
+"""Columns of the table ``tag_vocabulary``, one row per canonical tag; ``count`` is of rows, ``language`` that
+of most rows whose text holds it, null for English and for tags that no text holds."""
 
 ALIAS_SCHEMA: dict[str, pl.DataType] = {"alias": pl.String(), "tag": pl.String()}
 """Columns of the table ``tag_vocabulary_aliases``: each form as it was written, and its canonical tag."""
@@ -47,6 +49,12 @@ SAME_MEANING = 0.8
 
 SAME_LETTERS = 0.6
 """Cosine that two forms of the same letters must reach ("web site", "data base", "e-mail")."""
+
+MOST_ROWS = 2 / 3
+"""Share of the rows that hold a tag from which their language is that of the tag."""
+
+NOT_IN_LATIN_LETTERS = ("ar", "bg", "bn", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "zh")
+"""Languages of which a tag has letters of its own: an English word in a Chinese text stays English."""
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 _QUOTES = {ord(c): "'" for c in "\u2018\u2019\u201b\u02bc\u00b4`"} | {
@@ -184,7 +192,8 @@ def build_vocabulary(
     Parameters
     ----------
     tags
-        ``instance_id, tag, weight`` and optionally ``origin``: tags as the tagger wrote them.
+        ``instance_id, tag, weight`` and optionally ``origin`` and ``language`` (of the row, ISO 639-1): tags
+        as the tagger wrote them.
     embed
         The embedder; it reads only the forms that may be slips.
     min_count
@@ -231,7 +240,8 @@ def build_vocabulary(
         aliases.select("tag", "count")
         .unique()
         .join(others, on="tag", how="left")
-        .select("tag", "count", pl.col("alias").fill_null([]).alias("aliases"))
+        .join(_languages(tags, rows), on="tag", how="left")
+        .select("tag", "count", pl.col("alias").fill_null([]).alias("aliases"), "language")
         .sort("count", "tag", descending=[True, False])
     )
     # The canonical form leads to itself even where no tagger wrote it quite so.
@@ -244,6 +254,27 @@ def build_vocabulary(
     return Vocabulary(
         vocabulary.cast(VOCABULARY_SCHEMA),  # type: ignore[arg-type]
         every.cast(ALIAS_SCHEMA),  # type: ignore[arg-type]
+    )
+
+
+def _languages(tags: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Find the tags that are words of another language than English, ``tag, language``."""
+    if "language" not in tags.columns:
+        return pl.DataFrame(schema={"tag": pl.String, "language": pl.String})
+    found_in_text = (
+        tags if "origin" not in tags.columns else tags.filter(~pl.col("origin").is_in(NAMED_BY_MODEL_OR_USER))
+    )
+    held = (
+        found_in_text.select("instance_id", "language", alias="tag")
+        .join(rows.select("instance_id", "alias", "tag"), on=["instance_id", "alias"])
+        .group_by("tag", "language")
+        .agg(pl.col("instance_id").n_unique().alias("n"))
+        .with_columns(share=pl.col("n") / pl.col("n").sum().over("tag"))
+    )
+    foreign_letters = ~pl.col("tag").str.contains(r"\p{Latin}")
+    own_letters = foreign_letters | ~pl.col("language").is_in(NOT_IN_LATIN_LETTERS)
+    return held.filter((pl.col("language") != "en") & (pl.col("share") >= MOST_ROWS) & own_letters).select(
+        "tag", "language"
     )
 
 

@@ -440,8 +440,7 @@ def find_node(name: str, tree: KnowledgeTree, *, where: str | None = None) -> in
     """
     highest = nodes_named(name, tree)
     if not highest:
-        paths = [_normal(path) for path in tree.paths]
-        known = {path.rsplit(PATH_SEPARATOR, 1)[-1] for path in paths} | set(paths)
+        known = {*tree.names, *tree.paths}
         raise UserError.unknown("node of the tree", name, known, where=where)
     if len(highest) > 1:
         listed = "; ".join(f"{tree.paths[v]} ({tree.node_ids[v]})" for v in highest[:6])

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tags_assets.errors import UserError
 from tags_assets.method.tree.clustering import group_sums, sharpen, unit, ward, ward_in_blocks
+from tags_assets.method.tree.field_prior import lean
 from tags_assets.method.tree.inertia import Inertia
 from tags_assets.method.tree.knowledge_tree import KnowledgeTree
-from tags_assets.method.tree.naming import TagNames
+from tags_assets.method.tree.naming import ROWS_POWER, TagNames
 from tags_assets.method.tree.node_identity import node_ids
 from tags_assets.method.tree.refinement import Concept, OfflineRefiner, describe
 from tags_assets.method.tree.rounds import Level, Limits, parents_of, refine, rename, settle
+from tags_assets.method.tree.subject_names import SubjectNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from tags_assets.method.concepts.fields import Subjects
     from tags_assets.method.tree.refinement import Refiner
 
 ROOT_NAME = "all concepts"
@@ -40,7 +43,7 @@ class TreeConfig:
     branching
         Mean number of children of the nodes above the leaves, about: the levels are spaced evenly.
     n_roots
-        Nodes just below the root, about.
+        Nodes just below the root, about; the square root of the number of leaves where that is less.
     max_levels
         Most levels, the leaves and the root included.
     leaf_sharpness, sharpness_step, max_sharpness
@@ -64,7 +67,7 @@ class TreeConfig:
 
     tags_per_leaf: float = 4.0
     branching: float = 4.0
-    n_roots: int = 8
+    n_roots: int = 12
     max_levels: int = 10
     leaf_sharpness: float = 1.5
     sharpness_step: float = 1.0
@@ -82,6 +85,7 @@ def build_tree(
     counts: Sequence[int] | NDArray[np.number],
     vectors: NDArray[np.float32],
     *,
+    subjects: Subjects | None = None,
     config: TreeConfig | None = None,
     refiner: Refiner | None = None,
     previous: KnowledgeTree | None = None,
@@ -100,6 +104,9 @@ def build_tree(
         Rows that bear each tag, (n_tags,). Frequent tags weigh more, by their logarithm.
     vectors
         Unit vectors of the tags, float32 (n_tags, n_dims).
+    subjects
+        What the tags are about, in their order: tags of one subject lean to one another, and nodes are named
+        after subjects. Without them the tags alone decide.
     config
         Shape of the tree.
     refiner
@@ -120,10 +127,14 @@ def build_tree(
         If a round does not shrink its level, which would be an error of this module.
     """
     config, refiner = config or TreeConfig(), refiner or OfflineRefiner()
-    tags, counts, vectors = _checked(tags, counts, vectors)
+    order = sorted(range(len(tags)), key=tags.__getitem__)
+    tags, counts, vectors = _checked(tags, counts, vectors, order)
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = unit(vectors - mean) if len(tags) > 1 else vectors
-    names = TagNames.of(tags, counts, centred)
+    if subjects is not None:
+        subjects = replace(subjects, profile=subjects.profile[order])
+    subject_names = None if subjects is None else SubjectNames.of(subjects, counts**ROWS_POWER)
+    names = TagNames.of(tags, counts, centred, subject_names)
     weights = (1.0 + np.log10(np.maximum(counts, 1.0))).astype(np.float32)
     limits = Limits(config.capacity, config.doubt)
 
@@ -131,6 +142,7 @@ def build_tree(
 
     level = Level.of_single_tags(names)
     levels: list[Level] = []
+    config = replace(config, n_roots=_n_roots(len(tags), config))
     n_rounds = _n_rounds(len(tags), config)
     for r in range(n_rounds):
         n_clusters = _next_size(level.n_nodes, r, n_rounds, config)
@@ -139,6 +151,8 @@ def build_tree(
             break
         sharpness = min(config.leaf_sharpness + r * config.sharpness_step, config.max_sharpness)
         features = sharpen(vectors, sharpness)
+        if subjects is not None:
+            features = lean(features, subjects, r, n_rounds)
         if inertia is not None:
             features = inertia.lean(features, n_clusters)
         features = _features(features, level, weights)
@@ -157,13 +171,19 @@ def build_tree(
             progress(r + 1, n_rounds)
     root = _root(names, level)
     levels[-1], root = rename(level, parents_of(level, root), root, refiner)
-    return _assemble(tags, vectors, settle([*levels, root]), previous)
+    levels = settle([*levels, root])
+    if subject_names is not None:
+        levels = [replace(level, concepts=subject_names.described(level.concepts)) for level in levels]
+    return _assemble(tags, vectors, levels, previous)
 
 
 def _checked(
-    tags: Sequence[str], counts: Sequence[int] | NDArray[np.number], vectors: NDArray[np.float32]
+    tags: Sequence[str],
+    counts: Sequence[int] | NDArray[np.number],
+    vectors: NDArray[np.float32],
+    order: list[int],
 ) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float32]]:
-    """Put the tags in alphabetical order, so that the order in which they came does not matter."""
+    """Put the tags in order (alphabetical), so that the order in which they came does not matter."""
     if not len(tags):
         raise UserError(
             "no row has a tag, so there is no tree to build",
@@ -175,7 +195,6 @@ def _checked(
         )
     if len(set(tags)) < len(tags):
         raise ValueError(f"tags must be distinct: {len(tags)} given, {len(set(tags))} distinct")
-    order = sorted(range(len(tags)), key=tags.__getitem__)
     return (
         tuple(tags[i] for i in order),
         np.asarray(counts, dtype=np.float64)[order],
@@ -185,6 +204,11 @@ def _checked(
 
 def _n_leaves(n_tags: int, config: TreeConfig) -> int:
     return min(n_tags, max(config.n_roots, round(n_tags / config.tags_per_leaf)))
+
+
+def _n_roots(n_tags: int, config: TreeConfig) -> int:
+    """Fewer than asked for where there are few leaves: a small tree too has subjects above its leaves."""
+    return min(config.n_roots, max(2, round(float(np.sqrt(_n_leaves(n_tags, config))))))
 
 
 def _n_rounds(n_tags: int, config: TreeConfig) -> int:

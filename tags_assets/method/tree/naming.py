@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from tags_assets.method.tree.subject_names import SubjectNames
 
 MAX_HEAD_WORDS = 3
 """Longest end of a tag that may name a group, in words."""
@@ -51,6 +54,9 @@ PER_CHARACTER = 0.001
 MANY_TAGS = 0.04
 """Share of all tags from which a group is so broad that its name joins three tags and not two."""
 
+MIXTURE = 40
+"""Tags from which a group that lies under no subject is a mixture, and is named as one."""
+
 _VAGUE_ENDS = """
 answer answers case cases day days example examples form forms kind kinds lot name names number numbers one
 ones order other others part parts people person problem problems question questions set sets stuff task tasks
@@ -80,9 +86,17 @@ class TagNames:
     """One row per tag and end of it: tag u32, head str, n_words u8."""
     readable: NDArray[np.float64]
     """1 for a tag that a person can read, less for one that looks like a fragment, (n_tags,)."""
+    subjects: SubjectNames | None = None
+    """Names of subjects, which go before those of tags."""
 
     @classmethod
-    def of(cls, tags: Sequence[str], counts: NDArray[np.floating], vectors: NDArray[np.float32]) -> TagNames:
+    def of(
+        cls,
+        tags: Sequence[str],
+        counts: NDArray[np.floating],
+        vectors: NDArray[np.float32],
+        subjects: SubjectNames | None = None,
+    ) -> TagNames:
         """Prepare the tags: their ends and how readable they are."""
         frame = pl.DataFrame({"tag_number": np.arange(len(tags), dtype=np.uint32), "tag": list(tags)})
         words = frame.with_columns(words=pl.col("tag").str.split(" "))
@@ -104,6 +118,7 @@ class TagNames:
             vectors=vectors,
             heads=heads,
             readable=readability(tags),
+            subjects=subjects,
         )
 
     def concepts(
@@ -132,6 +147,7 @@ class TagNames:
         n_groups = len(centroids)
         typical = self._typical(node_of_tag, centroids)
         heads = self._heads(node_of_tag, n_groups)
+        subjects = self.subjects.candidates(node_of_tag, n_groups) if self.subjects else None
         inside = node_of_tag >= 0
         n_tags = np.bincount(node_of_tag[inside], minlength=n_groups)
         n_rows = np.bincount(node_of_tag[inside], weights=self.counts[inside], minlength=n_groups)
@@ -142,7 +158,11 @@ class TagNames:
             own = [self.tags[t] for t in typical[g]]
             is_joined = members is not None and len(members[g]) > 1
             joined = self._joined(tags_of[g], 3 if n_tags[g] >= many else 2) if is_joined else []
-            candidates = _candidates(own, heads.get(g, []), joined)
+            if subjects and not subjects[g] and n_tags[g] >= MIXTURE:
+                joined = [f"miscellaneous: {name.replace(' and ', ', ')}" for name in joined]
+                candidates = _candidates(joined, own)
+            else:
+                candidates = _candidates(subjects[g] if subjects else (), heads.get(g, []), joined, own)
             concepts.append(
                 Concept(
                     name=candidates[0],
@@ -243,9 +263,9 @@ class TagNames:
         return dict(zip(ranked["node"].to_list(), ranked["head"].to_list(), strict=True))
 
 
-def _candidates(typical: Sequence[str], heads: Sequence[str], joined: Sequence[str]) -> tuple[str, ...]:
-    """List the names that a group's tags suggest: what they end in, some joined, single ones."""
-    cleaned = dict.fromkeys(name for name in map(clean_name, (*heads, *joined, *typical)) if name)
+def _candidates(*names: Sequence[str]) -> tuple[str, ...]:
+    """List the names that suit a group, the best first: each once, and those that a person can read."""
+    cleaned = dict.fromkeys(name for name in map(clean_name, chain(*names)) if name)
     return tuple(cleaned) or ("concept",)
 
 

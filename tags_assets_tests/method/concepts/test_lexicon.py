@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from importlib.resources import files
 
+import pytest
+
+from tags_assets.errors import InvalidInputError, NotFoundError
+from tags_assets.method.concepts.lexicon import own_lexicon, read_lexicon
+
 FOLDER = files("tags_assets.method.concepts").joinpath("lexicon")
 
 
@@ -15,7 +20,7 @@ def lines(name):
 DOMAINS = {
     file.name.removesuffix(".tsv"): lines(file.name)
     for file in sorted(FOLDER.iterdir(), key=lambda file: file.name)
-    if file.name not in {"descriptions.tsv", "README.md"}
+    if file.name.endswith(".tsv") and file.name not in {"areas.tsv", "descriptions.tsv"}
 }
 
 
@@ -52,3 +57,67 @@ def test_the_readme_gives_the_size_of_the_lexicon():
         f"{len(described) - len(domains)} fields."
     )
     assert size in FOLDER.joinpath("README.md").read_text(encoding="utf-8")
+
+
+def test_every_domain_belongs_to_an_area_that_is_described():
+    areas = lines("areas.tsv")
+    described = {area for area, domain, text in areas if not domain and text}
+    of_domains = {domain: area for area, domain, _ in areas if domain}
+    assert len(of_domains) == sum(bool(domain) for _, domain, _ in areas)
+    assert set(of_domains) == {domain for domain, field, _ in lines("descriptions.tsv") if not field}
+    assert set(of_domains.values()) == described
+
+
+def test_our_lexicon_is_read_whole():
+    lexicon = own_lexicon()
+    assert len(lexicon.concepts) == sum(map(len, DOMAINS.values()))
+    assert len(lexicon.domains) == len(DOMAINS)
+    at = lexicon.concepts.index("myocardial infarction")
+    field = lexicon.field_of_concept[at]
+    assert lexicon.fields[field] == "heart and blood vessels"
+    assert lexicon.domains[lexicon.domain_of_field[field]] == "medicine"
+    assert lexicon.areas[lexicon.area_of_field[field]] == "health"
+
+
+def test_a_tag_names_a_concept_by_name_alias_number_and_spelling():
+    lexicon = own_lexicon()
+    heart, absent = lexicon.concepts_named(["heart attacks", "no such concept"])
+    assert lexicon.concepts[heart] == "myocardial infarction"
+    assert absent == -1
+    # A qualified name is ambiguous in text: without its qualifier it is no name of the concept.
+    qualified = lexicon.concepts.index("mode (statistics)")
+    assert lexicon.concepts_named(["mode"])[0] != qualified
+
+
+def test_a_lexicon_of_the_user_is_read(tmp_path):
+    file = tmp_path / "own.tsv"
+    riesling = "wine\tgrapes\tRiesling\tWhite Riesling; Rhine Riesling\n"
+    file.write_text(f"domain\tfield\tconcept\taliases\n{riesling}\nwine\ttasting\ttannin\n")
+    lexicon = read_lexicon(file)
+    assert (lexicon.areas, lexicon.domains, lexicon.fields) == (("wine",), ("wine",), ("grapes", "tasting"))
+    assert lexicon.aliases == (("White Riesling", "Rhine Riesling"), ())
+    assert lexicon.concepts_named(["rhine riesling", "tannins"]).tolist() == [0, 1]
+    assert lexicon.content_hash != own_lexicon().content_hash
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "problem"),
+    [
+        (b"wine\tgrapes\n", ":1", "this one has 2 cells"),
+        (b"wine\tgrapes\t \n", ":1", "a domain, a field and a concept"),
+        (b"a\tb\tc\nd\te\tC\n", ":2", "already in line 1"),
+        (b"a\tb\t\xff\n", "", "not UTF-8"),
+        (b"domain\tfield\tconcept\n", "", "has no concept"),
+    ],
+)
+def test_a_mistake_in_a_lexicon_is_named(tmp_path, content, where, problem):
+    file = tmp_path / "own.tsv"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=problem) as error:
+        read_lexicon(file)
+    assert error.value.where == f"{file}{where}"
+
+
+def test_a_lexicon_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(NotFoundError, match="does not exist"):
+        read_lexicon(tmp_path / "none.tsv")

@@ -182,3 +182,16 @@ def test_a_hundred_thousand_tags_take_under_a_minute():
     started = time.process_time()
     build_vocabulary(written(*tags), lambda texts: np.ones((len(texts), 4), np.float32) / 2)
     assert time.process_time() - started < 60
+
+
+def test_a_tag_has_the_language_of_the_rows_whose_text_holds_it():
+    rows = [
+        ("a", "gato", "es", "extracted"), ("b", "gato", "es", "extracted"), ("c", "gato", "en", "extracted"),
+        ("a", "python", "zh", "extracted"), ("b", "python", "zh", "extracted"),
+        ("a", "猫", "zh", "extracted"), ("b", "cat", "en", "extracted"), ("c", "recursion", "es", "llm"),
+    ]  # fmt: skip
+    columns = ["instance_id", "tag", "language", "origin"]
+    tags = pl.DataFrame(rows, schema=columns, orient="row").with_columns(weight=1.0)
+    vocabulary = build_vocabulary(tags, embed_words).tags
+    language = dict(zip(vocabulary["tag"], vocabulary["language"], strict=True))
+    assert language == {"gato": "es", "python": None, "猫": "zh", "cat": None, "recursion": None}
