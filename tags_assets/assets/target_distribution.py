@@ -88,7 +88,7 @@ DECLARATION = Declaration(
         "tag_embeddings",
         "instance_embeddings",
     ],
-    code_version="7",
+    code_version="8",
     **DECLARATION.options(),
 )
 def target_distribution(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
@@ -156,15 +156,10 @@ def _distribution(
     """Read the wish of a target's file; the ids are those of the rows that likeness is of."""
     tree = read_tree(inputs)
     wish = spec.target
-    of_rows = [] if wish.weights is not None or wish.pool is not None else ["instance_id"]
+    of_rows = [] if wish.pool is not None else ["instance_id"]
     grounded = inputs.read("grounded_instances", columns=[*of_rows, "node_id", "mass"])
     supply = _supply(grounded, tree)
     none = pl.Series("instance_id", [], dtype=pl.String)
-    if wish.weights is not None:
-        at = spec.at("target.weights")
-        weights, notes = resolve_nodes(wish.weights, tree, supply, inputs, embed, where=at)
-        found = target_from_weights(weights, tree, supply, where=at)
-        return replace(found, notes=(*found.notes, *notes)), tree, none
     if wish.pool is not None:
         return target_from_pool(tree, supply), tree, none
     if wish.description is not None and has_given_vectors(inputs):
@@ -172,6 +167,13 @@ def _distribution(
         return replace(found, notes=(*found.notes, _BY_CONCEPTS)), tree, none
     rows = inputs.vectors("instance_embeddings", "instance_id")
     grounding = from_frame(grounded, tree, rows.ids)
+    if wish.weights is not None:
+        at = spec.at("target.weights")
+        weights, notes = resolve_nodes(wish.weights, tree, supply, inputs, embed, where=at)
+        found = target_from_weights(
+            weights, tree, supply, row_vectors=rows.matrix, grounding=grounding, where=at
+        )
+        return replace(found, notes=(*found.notes, *notes)), tree, rows.ids
     if wish.description is not None:
         found = target_from_description(
             embed([wish.description]),

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 POOL_PSEUDO_ROWS = 0.5
 """Rows' mass that every leaf is given in pi, so that a leaf that no eligible row reaches has some."""
 
+WEIGHTS_ROWS = 50
+"""Rows that stand in for examples where a target is said by weights; 200 rows drawn from all under the nodes
+gain less."""
+
 WEIGHTS_BACK_OFF = 0.02
 """Share of pi in a target of weights: the user named the nodes, so little else is wanted."""
 
@@ -242,9 +246,14 @@ def target_from_weights(
     tree: KnowledgeTree,
     supply: NDArray[np.float64],
     *,
+    row_vectors: NDArray[np.float32] | None = None,
+    grounding: sparse.csr_array | None = None,
     where: str = "target.weights",
 ) -> TargetDistribution:
     """Spread weights on nodes over the leaves below them, as the pool spreads them.
+
+    The rows that lie most under the nodes say what the text of such rows is like: `WEIGHTS_ROWS` of them,
+    shared out by weight, stand in for the examples that likeness needs. Ours; measured in docs/method.md.
 
     Parameters
     ----------
@@ -255,6 +264,9 @@ def target_from_weights(
         The knowledge tree.
     supply
         Mass of the eligible rows at each leaf, float64 (n_leaves,).
+    row_vectors, grounding
+        Unit-norm embeddings of the pool's rows, float32 (n_rows, n_dims), and p_i(l) of the same rows, CSR
+        (n_rows, n_leaves). Without them the target has no likeness.
     where
         File and field, for errors.
 
@@ -269,6 +281,7 @@ def target_from_weights(
     mass = np.zeros(tree.n_leaves)
     named = np.zeros(tree.n_leaves, dtype=np.int64)
     nodes: list[int] = []
+    asked: list[float] = []
     for name, weight in weights.items():
         if not np.isfinite(weight) or weight < 0:
             raise InvalidInputError(
@@ -276,6 +289,7 @@ def target_from_weights(
             )
         node = find_node(name, tree, where=where)
         nodes.append(node)
+        asked.append(weight)
         leaves = below.indices[below.indptr[node] : below.indptr[node + 1]]
         mass[leaves] += weight * pool[leaves] / pool[leaves].sum()
         named[leaves] = len(nodes)
@@ -283,7 +297,7 @@ def target_from_weights(
     if total <= 0:
         raise InvalidInputError("all weights are 0", where=where, fix="Give one node a weight above 0.")
     paths = ["pool", *(f"weight on {tree.paths[node]}" for node in nodes)]
-    return TargetDistribution(
+    found = TargetDistribution(
         mass=(1 - WEIGHTS_BACK_OFF) * mass / total + WEIGHTS_BACK_OFF * pool,
         pool=pool,
         supply=supply,
@@ -291,6 +305,25 @@ def target_from_weights(
         kind="weights",
         back_off=np.array([1 - WEIGHTS_BACK_OFF, WEIGHTS_BACK_OFF]),
     )
+    if row_vectors is None or grounding is None:
+        return found
+    examples = _rows_under(nodes, np.array(asked), tree, grounding)
+    if not len(examples):
+        return found
+    return replace(found, likeness=likeness(row_vectors[examples], row_vectors))
+
+
+def _rows_under(
+    nodes: list[int], weights: NDArray[np.float64], tree: KnowledgeTree, grounding: sparse.csr_array
+) -> NDArray[np.int64]:
+    """List the rows that lie most under each node, more of them for a larger weight."""
+    above = tree.ancestors.tocsc()
+    rows = []
+    for node, weight in zip(nodes, (weights / weights.sum()).tolist(), strict=True):
+        share = grounding @ above[:, [node]].toarray()[:, 0]
+        n = min(round(WEIGHTS_ROWS * weight), int(np.count_nonzero(share)))
+        rows.append(np.argsort(-share, kind="stable")[:n])
+    return np.concatenate(rows)
 
 
 def target_from_description(

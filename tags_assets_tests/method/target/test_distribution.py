@@ -125,6 +125,30 @@ def test_wrong_weights_are_one_line_that_names_them(weights, said):
     assert str(caught.value).startswith("maths.yaml: target.weights")
 
 
+def test_weights_are_like_the_text_of_the_rows_under_their_nodes():
+    tree = named_tree()
+    leaf = np.repeat(np.arange(6), 200)
+    rng = np.random.default_rng(0)
+    grounding = sparse.csr_array((np.ones(1200), (np.arange(1200), leaf)), shape=(1200, 6))
+    vectors = np.eye(6, dtype=np.float32)[leaf] + 0.3 * rng.normal(size=(1200, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    supply = np.full(6, 200.0)
+    target = target_from_weights(
+        {"sums": 3, "rain": 1}, tree, supply, row_vectors=vectors, grounding=grounding
+    )
+    like = np.array([target.likeness[leaf == v].mean() for v in range(6)])
+    assert like.argsort()[-2:].tolist() == [5, 0]  # rain, and above it sums, which weighs more
+    assert target_from_weights({"sums": 3}, tree, supply).likeness is None
+
+
+def test_weights_on_a_node_without_rows_have_no_likeness():
+    grounding = sparse.csr_array((np.ones(2), ([0, 1], [0, 0])), shape=(2, 6))
+    vectors = np.eye(2, dtype=np.float32)
+    supply = np.array([2.0, 0, 0, 0, 0, 0])
+    target = target_from_weights({"rain": 1}, named_tree(), supply, row_vectors=vectors, grounding=grounding)
+    assert target.likeness is None
+
+
 def test_nodes_are_found_by_name_path_or_id_and_ambiguous_names_list_their_paths():
     names = (
         "sums",
