@@ -93,7 +93,7 @@ DECLARATION = Declaration(
 )
 
 
-@dg.asset(deps=["landing"], code_version="3", **DECLARATION.options())
+@dg.asset(deps=["landing"], code_version="4", **DECLARATION.options())
 def raw_instances(context: dg.AssetExecutionContext, run: RunResource) -> Materialized:
     """Read the files of the pool and mark duplicates; `rejected_rows` lists the lines that cannot be read."""
 

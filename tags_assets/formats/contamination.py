@@ -8,6 +8,9 @@ Two rules, both on words and numbers (case, punctuation and signs do not count),
 - *near-duplicate*: a turn holds at least 0.8 of the three-word shingles of a benchmark's text of eight words
   or more: the text with a few words changed, wherever it stands in the turn.
 
+Scripts without spaces have no words to count. There, two characters of Chinese or Japanese count as one, and
+three letters of Thai, Lao, Tibetan, Burmese or Khmer (vowel signs aside): so a name is not a sentence.
+
 Every text in a benchmark's row is taken: question, choices of some length, answer, code. A benchmark need not
 have one of the layouts that a pool has.
 """
@@ -17,8 +20,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 import numba
 import numpy as np
@@ -35,12 +39,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CONTAMINATION_VERSION = "1"
+CONTAMINATION_VERSION = "2"
 """Part of versions: raise it whenever equal rows and benchmarks would give other answers."""
 
 HIT_SCHEMA = pl.Schema({"instance_id": pl.String(), "detail": pl.String()})
 
 _SIGNS = re.compile(r"[^\w\s]|_")
+
+WHOLE = 12
+"""Size of a word, of which a character of a script without spaces is a part: no fractions, so that sums are
+exact."""
+
+_HALF, _THIRD = WHOLE // 2, WHOLE // 3
+_LONG_WORDS = ((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF))  # Thai, Lao, Tibetan; Burmese; Khmer
 
 WHOLE_TEXT_WORDS = 5
 NEAR_WORDS = 8
@@ -97,8 +108,9 @@ class Benchmarks:
     def of(cls, texts: Sequence[str], places: Sequence[str], n: int) -> Benchmarks:
         """Take texts that are in hand."""
         hashes, numbers, offsets = _words(texts)
-        lengths = np.diff(offsets)
-        grams, of_gram = _grams_of(hashes, numbers, offsets, n)
+        sizes = _sizes_of(hashes)
+        lengths = np.diff(np.concatenate([[0], np.cumsum(sizes)])[offsets]) / WHOLE
+        grams, of_gram = _grams_of(hashes, numbers, sizes, offsets, n)
         short = np.flatnonzero((lengths >= WHOLE_TEXT_WORDS) & (lengths < n))
         whole = _whole_of(hashes, offsets)[short]
         pieces, piece_offsets = shingles(hashes, offsets)
@@ -121,7 +133,7 @@ class Benchmarks:
         contents = turns["messages"].struct.field("content").fill_null("").to_list()
         hashes, numbers, offsets = _words(contents)
         found: dict[int, str] = {}
-        grams, of_gram = _grams_of(hashes, numbers, offsets, self.n)
+        grams, of_gram = _grams_of(hashes, numbers, _sizes_of(hashes), offsets, self.n)
         for turn, text in _matches(grams, of_gram, self._grams):
             found.setdefault(turn, f"{self.n} words in a row of {self.places[text]}")
         whole = _whole_of(hashes, offsets)
@@ -184,6 +196,20 @@ def _words(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_],
     return words(plain)
 
 
+def _sizes_of(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Size of each word in parts of a whole one, int64 (n_words,)."""
+    alone = (hashes & np.uint64(1)).astype(bool)
+    sizes = np.where(alone, _HALF, WHOLE)
+    sizes[alone] = np.where(np.isin(hashes[alone], _letters_of_long_words()), _THIRD, _HALF)
+    return sizes
+
+
+@cache
+def _letters_of_long_words() -> NDArray[np.uint64]:
+    letters = [chr(point) for first, last in _LONG_WORDS for point in range(first, last + 1)]
+    return words([letter for letter in letters if category(letter)[0] in "LM"])[0]
+
+
 def _sorted(
     hashes: NDArray[np.uint64], of: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -208,20 +234,26 @@ def _matches(
 
 @numba.njit(cache=True, nogil=True)
 def _grams_of(
-    hashes: NDArray[np.uint64], numbers: NDArray[np.bool_], offsets: NDArray[np.int64], n: int
+    hashes: NDArray[np.uint64],
+    numbers: NDArray[np.bool_],
+    sizes: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    n: int,
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Hash every `n` words in a row that are not mostly numbers, and number the text that they stand in."""
     out = np.empty(len(hashes), dtype=np.uint64)
     of = np.empty(len(hashes), dtype=np.int64)
     filled = 0
     for t in range(len(offsets) - 1):
-        for first in range(offsets[t], offsets[t + 1] - n + 1):
+        for first in range(offsets[t], offsets[t + 1]):
             h = np.uint64(n)
-            plain = 0
-            for w in range(first, first + n):
+            plain, size, w = 0, 0, first
+            while size < n * WHOLE and w < offsets[t + 1]:
                 h = mixed(h, hashes[w])
                 plain += not numbers[w]
-            if 2 * plain > n:
+                size += sizes[w]
+                w += 1
+            if size >= n * WHOLE and 2 * plain > w - first:
                 out[filled], of[filled] = h, t
                 filled += 1
     return out[:filled].copy(), of[:filled].copy()

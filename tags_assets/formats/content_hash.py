@@ -8,22 +8,44 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tags_assets.formats.instance import Message
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _HASH_BYTES = 16
+_TAB = 4
+_OPENERS = (":", "{", "(", "[", ",", "\\", "=", "->", "=>", "then", "do", "begin", "else")
+"""Ends of lines that open a block or go on in the next line."""
 
 
 def normalised(text: str) -> str:
     """Return a text in composed form (NFC), runs of white space as one space, invisible breaks left out.
 
     Not NFKC, which makes "x2" of "x²"; and joiners stay, because Persian words and emoji are spelt with them.
+    Where indentation has a meaning, lines and their indentation stay: two programs of the same words may do
+    different things.
     """
     if not text.isascii():
         text = _INVISIBLE.sub("", normalize("NFC", text))
+    if "\n " in text or "\n\t" in text:
+        lines = [line.expandtabs(_TAB) for line in text.split("\n") if line.strip()]
+        indents = [len(line) - len(line.lstrip()) for line in lines]
+        if _has_blocks(lines, indents):
+            least = min(indents)
+            bare = [" ".join(line.split()) for line in lines]
+            return "\n".join(
+                " " * (indent - least) + line for indent, line in zip(indents, bare, strict=True)
+            )
     return " ".join(text.split())
+
+
+def _has_blocks(lines: Sequence[str], indents: Sequence[int]) -> bool:
+    """Whether a line opens a block, as in code, YAML or an outline: the next line is indented deeper."""
+    return any(
+        later > earlier and line.rstrip().endswith(_OPENERS)
+        for line, earlier, later in zip(lines, indents, indents[1:], strict=False)
+    )
 
 
 def content_hash(messages: Iterable[Message], more: str | None = None) -> str:

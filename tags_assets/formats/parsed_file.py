@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tags_assets.formats.column_map import ColumnMap, Given
 
-READER_VERSION = f"5, rensa {version('rensa')}"
+READER_VERSION = f"6, rensa {version('rensa')}"
 """Part of every key of the cache: raise it whenever the same file would give other rows or sketches."""
 
 BANDS = tuple(f"band_{number}" for number in range(near_duplicates.N_BANDS))

@@ -41,6 +41,21 @@ def hits(benchmarks, *texts):
     return dict(found.iter_rows())
 
 
+SCRIPTS = {
+    "zh": "下列关于光合作用的说法中哪一项是正确的请从四个选项中选出最合适的一个并说明理由",
+    "th": "ข้อใดต่อไปนี้อธิบายกระบวนการสังเคราะห์ด้วยแสงของพืชได้ถูกต้องที่สุดและเพราะเหตุใดจึงเป็นเช่นนั้น",
+}
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_where_no_spaces_are_written_a_passage_is_found_and_a_name_is_not(script):
+    text = SCRIPTS[script]
+    known = Benchmarks.of([text], ["bench.jsonl:1"], 13)
+    letters = {"zh": 26, "th": 52}[script]  # of Thai, three in four are letters
+    passage, name = text[5 : 5 + letters], text[5 : 5 + letters // 2]
+    assert list(hits(known, f"{name}。", f"“{passage}”", name)) == ["r1"]
+
+
 def test_a_run_of_words_is_found_whatever_stands_around_it(benchmarks):
     run = "SOLD  clips to 48 of her friends in April and then she sold half as many"
     found = hits(

@@ -37,6 +37,26 @@ def test_who_says_it_and_where_a_turn_ends_counts():
     assert content_hash([{"role": "system", "content": "a"}]) != content_hash(conversation("a"))
 
 
+def test_indentation_that_has_a_meaning_makes_another_text():
+    inner = "for i in x:\n    if i:\n        a(i)\n        b(i)"
+    outer = "for i in x:\n    if i:\n        a(i)\n    b(i)"
+    assert normalised(inner) != normalised(outer)
+    # The same program with tabs, Windows line ends and blank lines; and the same, further in.
+    tabs = "\n\n".join(line.replace("    ", "\t") + " \r" for line in inner.split("\n"))
+    further = "\n".join(f"  {line}" for line in inner.split("\n"))
+    assert normalised(tabs) == normalised(further) == normalised(inner)
+
+
+def test_the_indentation_of_prose_makes_no_other_text():
+    assert normalised("It was late.\n   She went home.") == normalised("It was late. She went home.")
+
+
+@given(st.text(st.sampled_from("ab:{ \t\n\r\u00a0\u2028\u200b")))
+def test_normalising_lines_twice_changes_nothing(text):
+    assert normalised(normalised(text)) == normalised(text)
+    assert "\x1e" not in normalised(f"{text}:\n  \x1e\x1f{text}")
+
+
 @given(st.text())
 def test_normalising_twice_changes_nothing(text):
     assert normalised(normalised(text)) == normalised(text)
