@@ -27,8 +27,8 @@ def tree(
     home: HomeOption = None,
 ) -> None:
     """Draw the knowledge tree, with each node's share of the pool."""
-    from tags_assets.method.target.distribution import find_node
     from tags_assets.method.tree.knowledge_tree import KnowledgeTree
+    from tags_assets.method.tree.nodes_by_name import find_node
     from tags_assets.store.opening import open_store
 
     store = open_store(Home.resolve(home).path)

@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tags_assets.errors import NotFoundError, UserError
-from tags_assets.method.target.distribution import find_node, nodes_named, resembling_nodes
+from tags_assets.method.target.distribution import resembling_nodes
 from tags_assets.method.tree.heirs import heirs
 from tags_assets.method.tree.knowledge_tree import PATH_SEPARATOR, KnowledgeTree
+from tags_assets.method.tree.nodes_by_name import find_node, nodes_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,6 @@ from tags_assets.method.target.distribution import (
     PoolText,
     TargetDistribution,
     back_off_weights,
-    find_node,
     target_from_description,
     target_from_examples,
     target_from_pool,
@@ -147,48 +146,6 @@ def test_weights_on_a_node_without_rows_have_no_likeness():
     supply = np.array([2.0, 0, 0, 0, 0, 0])
     target = target_from_weights({"rain": 1}, named_tree(), supply, row_vectors=vectors, grounding=grounding)
     assert target.likeness is None
-
-
-def test_nodes_are_found_by_name_path_or_id_and_ambiguous_names_list_their_paths():
-    names = (
-        "sums",
-        "sums",
-        "sums",
-        "sums",
-        "tides",
-        "rain",
-        "mathematics",
-        "python",
-        "weather",
-        "everything",
-    )
-    tree = small_tree((6, 3), names=names)
-    by_path = {path: v for v, path in enumerate(tree.paths)}
-    assert find_node("n3", tree) == 3
-    assert find_node("  PYTHON ", tree) == 7
-    deep = next(path for path in by_path if " > " in path)
-    assert find_node(deep.replace(" > ", ">"), tree) == by_path[deep]
-    with pytest.raises(UserError, match=r"'sums' names \d nodes: .*Give the path or the node id"):
-        find_node("sums", tree)
-
-
-def test_of_nodes_of_one_name_above_each_other_the_highest_is_meant():
-    names = (
-        "python",
-        "lists",
-        "areas",
-        "loops",
-        "tides",
-        "rain",
-        "mathematics",
-        "python",
-        "weather",
-        "everything",
-    )
-    tree = small_tree((6, 3), names=names, seed=3)
-    child = int(np.flatnonzero(tree.parent == 7)[0])
-    nested = tuple("python" if v in {child, 7} else f"other {v}" for v in range(10))
-    assert find_node("python", small_tree((6, 3), names=nested, seed=3)) == 7
 
 
 def test_a_description_asks_for_the_concepts_of_the_rows_that_lie_nearest():
