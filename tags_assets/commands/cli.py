@@ -24,6 +24,7 @@ from tags_assets.commands.select import STOPPED, select
 from tags_assets.commands.select_options import SelectOptions
 from tags_assets.commands.targets import targets
 from tags_assets.commands.tree import tree
+from tags_assets.commands.trust import trust
 from tags_assets.commands.ui import ui
 from tags_assets.commands.versions import versions
 from tags_assets.commands.what_if import what_if
@@ -57,6 +58,7 @@ for _command in (
     targets,
     init,
     doctor,
+    trust,
     ui,
 ):
     app.command()(_command)

@@ -18,6 +18,7 @@ from tags_assets.settings.validation import dumped, validated
 from tags_assets.store.durable import open_to_group, write_whole
 from tags_assets.store.lock import locked
 from tags_assets.store.mark import mark_home
+from tags_assets.store.trust import require_trust, trust_new
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,8 +127,18 @@ class Home:
 
     @classmethod
     def resolve(cls, home: str | Path | None = None) -> Home:
-        """Take the folder given, else ``TAGS_HOME``, else ``.tags`` here."""
-        return cls(expanded(home or os.environ.get("TAGS_HOME") or DEFAULT_HOME).resolve())
+        """Take the folder given, else ``TAGS_HOME``, else ``.tags`` here.
+
+        Raises
+        ------
+        UserError
+            If ``.tags`` is taken and the user neither made nor trusts it.
+        """
+        named = home or os.environ.get("TAGS_HOME")
+        path = expanded(named or DEFAULT_HOME).resolve()
+        if not named:
+            require_trust(path)
+        return cls(path)
 
     @property
     def cache(self) -> Path:
@@ -161,6 +172,7 @@ class Home:
         UserError
             Where the folder cannot be made or written.
         """
+        trust_new(self.path)
         try:
             for folder in (self.path, self.cache, self.landing, self.dagster, self._pools):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tags_assets import load
+from tags_assets.store.trust import trust
 from tags_assets_tests.small_pool import write_pool, write_target
 
 
@@ -144,6 +145,7 @@ def test_broken_settings_of_dagster_are_one_line(tmp_path, text):
     file = tmp_path / ".tags" / "dagster" / "dagster.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(text)
+    trust(tmp_path / ".tags")
     for command in (("select", "data"), ("ui", "--port", "39999")):
         done = run(*command, cwd=tmp_path)
         assert done.returncode == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tags_assets.store.artifacts import ArtifactStore
+from tags_assets.store.trust import trust
 from tags_assets.store.warehouse import Warehouse
 from tags_assets_tests.requirements_of_tests import CHECKOUT
 
@@ -49,4 +50,5 @@ def fresh_project(project, tmp_path):
     for settings in (folder / ".tags").rglob("*.yaml"):  # what was named by its place lies elsewhere now
         settings.write_text(settings.read_text().replace(str(project), str(folder)))
     Warehouse(ArtifactStore(folder / ".tags")).open().close()  # its views name files by their place
+    trust(folder / ".tags")
     return folder
