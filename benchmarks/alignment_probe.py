@@ -42,6 +42,8 @@ from tags_assets.method.text.embedding import centred, row_texts, unit  # noqa: 
 from tags_assets.method.tree.builder import build_tree  # noqa: E402
 from tags_assets.method.tree.grounding import ground  # noqa: E402
 from tags_assets.models.minilm import MiniLM  # noqa: E402
+from tags_assets.resources.knowledge import fields_of, unread_languages  # noqa: E402
+from tags_assets.settings.home import PoolSettings  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,6 +129,19 @@ def timed(what: str, n_rows: int, work: Callable[[], object]) -> object:
     return result
 
 
+def with_languages(tags, pool):
+    """Give each tag of a row the row's language."""
+    return tags.join(pool.select("instance_id", "language"), on="instance_id", how="left")
+
+
+def tree_of(vocabulary, vectors):
+    """Build the tree that the product builds: with its lexicon."""
+    settings, tags = PoolSettings(), vocabulary.tags["tag"].to_list()
+    fields = fields_of(settings, None)  # the vectors of our lexicon are packaged
+    subjects = fields.subjects(tags, vectors, unread_languages(settings, vocabulary.tags["language"]))
+    return build_tree(tags, vocabulary.tags["count"].to_numpy(), vectors, subjects=subjects)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
@@ -153,11 +168,12 @@ def main() -> None:
     candidates = timed("extract phrases", n, lambda: tagger.extract(*rows_of(pool), pool["language"]))
     tags = timed("rank phrases", n, lambda: tagger.rank(candidates))
     tags = tags.with_columns(instance_id=pool["instance_id"].gather(tags["row"])).drop("row")
+    tags = with_languages(tags, pool)
     vocabulary = timed("vocabulary", n, lambda: build_vocabulary(tags, model.embed))
     names = vocabulary.tags["tag"]
     tag_vectors = timed(f"embed {len(names):,} tags", n, lambda: model.embed(names.to_list()))
     counts = vocabulary.tags["count"].to_numpy()
-    tree = timed("tree", n, lambda: build_tree(names.to_list(), counts, tag_vectors))
+    tree = timed("tree", n, lambda: tree_of(vocabulary, tag_vectors))
     example_vectors = [model.embed(row_texts(*rows_of(frame))) for frame in examples.values()]
     example_tags = []
     for frame in examples.values():

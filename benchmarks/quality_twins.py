@@ -29,6 +29,7 @@ from scipy.stats import rankdata, spearmanr
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+from alignment_probe import tree_of, with_languages  # noqa: E402
 from corrupted_twins import KINDS, corrupted_twins  # noqa: E402 - the checkout comes first on the path
 
 from tags_assets.formats.conversation import texts  # noqa: E402
@@ -39,7 +40,6 @@ from tags_assets.method.scoring.scores import ScoringConfig, score, soundness  #
 from tags_assets.method.scoring.text_signals import SIGNALS, text_signals  # noqa: E402
 from tags_assets.method.tagging.keyphrase import KeyphraseTagger  # noqa: E402
 from tags_assets.method.text.embedding import row_texts  # noqa: E402
-from tags_assets.method.tree.builder import build_tree  # noqa: E402
 from tags_assets.method.tree.grounding import ground  # noqa: E402
 from tags_assets.models.minilm import MiniLM  # noqa: E402
 
@@ -108,12 +108,12 @@ class Tagger:
     def __init__(self, rows: pl.DataFrame) -> None:
         self._phrases = KeyphraseTagger()
         self._of_rows, self._of_tags = MiniLM(max_tokens=64), MiniLM(max_tokens=24)
-        written = self._written(rows)
+        written = with_languages(self._written(rows), rows)
         self.vocabulary = build_vocabulary(written, self._of_tags.embed)
         self.tags = self.vocabulary.tags["tag"]
         self.counts = self.vocabulary.tags["count"].to_numpy()
         self.tag_vectors = self._of_tags.embed(self.tags.to_list())
-        self.tree = build_tree(self.tags.to_list(), self.counts, self.tag_vectors)
+        self.tree = tree_of(self.vocabulary, self.tag_vectors)
         vectors = self._vectors(rows)
         self.mean = vectors.mean(axis=0)
         self.grounding = self._ground(rows, written, vectors)

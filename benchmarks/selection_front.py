@@ -30,7 +30,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from alignment_probe import ROOT, centroid_scores, read_data, read_truth
+from alignment_probe import ROOT, centroid_scores, read_data, read_truth, tree_of, with_languages
 from results import Table, interval, save
 
 from tags_assets.method.concepts.assignment import assign_concepts, combine
@@ -58,7 +58,6 @@ from tags_assets.method.target.distribution import (
     target_from_weights,
 )
 from tags_assets.method.text.embedding import centred, row_texts, unit
-from tags_assets.method.tree.builder import build_tree
 from tags_assets.method.tree.grounding import ground
 from tags_assets.models.minilm import MiniLM
 
@@ -102,11 +101,11 @@ def build(data: Path) -> dict:
         return tags.with_columns(instance_id=frame["instance_id"].gather(tags["row"])).drop("row")
 
     vectors = embed_rows(row_texts(pool["prompt"], pool["response"]), model.embed).vectors
-    tags = own_tags(pool)
+    tags = with_languages(own_tags(pool), pool)
     vocabulary = build_vocabulary(tags, model.embed)
     names, counts = vocabulary.tags["tag"], vocabulary.tags["count"].to_numpy()
     tag_vectors = model.embed(names.to_list())
-    tree = build_tree(names.to_list(), counts, tag_vectors)
+    tree = tree_of(vocabulary, tag_vectors)
 
     def grounded(frame, own, rows):
         concepts = assign_concepts(rows, tag_vectors, counts, mean=vectors.mean(axis=0))
@@ -375,7 +374,9 @@ def weights_of(bench, name):
     nodes = np.flatnonzero(tree.level == min(2, int(tree.level.max()) - 1))
     mean = tree.vectors[nodes].mean(axis=0)
     near = nodes[np.argsort(-(unit(tree.vectors[nodes] - mean) @ unit(vector - mean)[0]))[:3]]
-    return target_from_weights({tree.node_ids[v]: 1.0 for v in near}, tree, bench.supply)
+    weights = {tree.node_ids[v]: 1.0 for v in near}
+    rows = {"row_vectors": bench.bed["vectors"], "grounding": bench.bed["grounding"]}
+    return target_from_weights(weights, tree, bench.supply, **rows)
 
 
 def everything(bench):

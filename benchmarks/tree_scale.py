@@ -32,6 +32,8 @@ from results import RESULTS, Table, save  # noqa: E402
 
 from tags_assets.method.tree.builder import build_tree  # noqa: E402
 from tags_assets.method.tree.clustering import unit  # noqa: E402
+from tags_assets.resources.knowledge import fields_of  # noqa: E402
+from tags_assets.settings.home import PoolSettings  # noqa: E402
 from tags_assets.store.artifacts import ArtifactStore  # noqa: E402
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
@@ -89,7 +91,9 @@ def build_one(home: Path, n: int) -> None:
     names = [f"tag {i:07d}" for i in range(n)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start, cpu = time.perf_counter(), time.process_time()
-    tree = build_tree(names, counts, x)
+    settings = PoolSettings()
+    subjects = fields_of(settings, None).subjects(names, x)  # the vectors of our lexicon are packaged
+    tree = build_tree(names, counts, x, subjects=subjects)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     sizes = np.bincount(tree.level).tolist()
     found = {
