@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,18 +23,23 @@ def trust(home: Path) -> None:
     Raises
     ------
     UserError
-        If the note cannot be written.
+        If the note cannot be written anywhere.
     """
-    note = _note(home)
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        note.write_bytes(os.fsencode(home.resolve()) + b"\n")
-    except OSError as error:
+    failed: list[tuple[Path, str]] = []
+    notes = _notes(home)
+    for note in notes:
+        try:
+            note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            note.write_bytes(os.fsencode(home.resolve()) + b"\n")
+        except OSError as error:
+            failed.append((note, error.strerror or str(error)))
+    if len(failed) == len(notes):
+        note, why = failed[0]
         raise UserError(
-            f"the note that a home is trusted cannot be written: {error.strerror}",
+            f"the note that a home is trusted cannot be written: {why}",
             where=str(note),
             fix="Name the home with --home or TAGS_HOME instead.",
-        ) from None
+        )
 
 
 def trust_new(home: Path) -> None:
@@ -61,7 +67,7 @@ def require_trust(home: Path) -> None:
 
 def is_trusted(home: Path) -> bool:
     """Whether the user made or trusts the home at this path."""
-    return _note(home).is_file()
+    return any(note.is_file() for note in _notes(home))
 
 
 def _holds_anything(home: Path) -> bool:
@@ -71,9 +77,16 @@ def _holds_anything(home: Path) -> bool:
         return False
 
 
-def _note(home: Path) -> Path:
-    """File that notes a home, in the user's folder for state (XDG Base Directory Specification)."""
-    named = os.environ.get("XDG_STATE_HOME", "")
-    state = Path(named) if Path(named).is_absolute() else expanded("~/.local/state")
+def _notes(home: Path) -> list[Path]:
+    """Files that note a home, in the user's folders for state (XDG Base Directory Specification).
+
+    ``HOME`` may be another in the next shell, or in a job of a scheduler; the one in the user database stays.
+    """
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    folders = [named] if named.is_absolute() else [expanded("~/.local/state")]
+    if not named.is_absolute():
+        with suppress(KeyError):  # a user whom the database does not know, as in some containers
+            folders.append(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local" / "state")
     digest = hashlib.blake2b(os.fsencode(home.resolve()), digest_size=16).hexdigest()
-    return state / "tags-assets" / "homes" / digest
+    notes = [folder / "tags-assets" / "homes" / digest for folder in folders]
+    return list(dict.fromkeys(notes))

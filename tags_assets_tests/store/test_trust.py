@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 
@@ -71,6 +72,22 @@ def test_a_state_folder_that_cannot_be_written_is_one_line(planted, state):
         trust(planted)
     assert "\n" not in str(error.value)
     trust_new(planted.parent / "other")  # making a home goes on
+
+
+def test_another_home_variable_makes_no_stranger(planted, tmp_path, monkeypatch):
+    """Schedulers and shells set ``HOME`` differently; the user database is asked too."""
+    entry = pwd.getpwuid(os.getuid())
+    folder = tmp_path / "of the user"
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: type(entry)((*entry[:5], str(folder), entry[6])))
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "one"))
+    trust(planted)
+    monkeypatch.setenv("HOME", str(tmp_path / "other"))
+    assert is_trusted(planted)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: {}["unknown"])
+    assert not is_trusted(planted)
+    monkeypatch.setenv("HOME", str(tmp_path / "one"))
+    assert is_trusted(planted)
 
 
 def run(*arguments, cwd, **variables):
